@@ -1,0 +1,56 @@
+// swift-tools-version: 6.2
+// SPDX-License-Identifier: Apache-2.0
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+let package = Package(
+  name: "viommud",
+  products: [
+    .executable(name: "viommud", targets: ["viommud"])
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+  ],
+  targets: [
+    .systemLibrary(
+      name: "CMicroHTTPD", pkgConfig: "libmicrohttpd",
+      providers: [.apt(["libmicrohttpd-dev"])]),
+    .target(name: "Locking", swiftSettings: strict),
+    .target(name: "HTTPCore", dependencies: ["Locking"], swiftSettings: strict),
+    .target(
+      name: "MicroHTTPD",
+      dependencies: [
+        "CMicroHTTPD", "HTTPCore", "Locking", .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: strict),
+    .target(name: "IOMMUHardware", swiftSettings: strict),
+    .target(
+      name: "IOMMUFD",
+      dependencies: ["Locking", .product(name: "DequeModule", package: "swift-collections")],
+      swiftSettings: strict),
+    .target(
+      name: "SMMUDriver", dependencies: ["IOMMUFD", "IOMMUHardware", "Locking"],
+      swiftSettings: strict),
+    .target(
+      name: "ControlPlane", dependencies: ["HTTPCore", "IOMMUFD", "Locking"],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "viommud",
+      dependencies: [
+        "ControlPlane", "HTTPCore", "MicroHTTPD", "SMMUDriver", "Locking",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: strict),
+  ]
+)

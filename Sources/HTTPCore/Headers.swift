@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The request header fields that some part of the program reads.
+///
+/// A request's other fields are checked by the framing guard and then forgotten: keeping them
+/// would cost every request, and nothing asks for them.
+public struct Headers: Sendable, Equatable {
+  /// A field that is kept, by its lower-case name.
+  public enum Name: String, Sendable, CaseIterable {
+    case accept
+    case authorization
+    case contentType = "content-type"
+    case ifMatch = "if-match"
+    case ifNoneMatch = "if-none-match"
+    case idempotencyKey = "idempotency-key"
+    case lastEventID = "last-event-id"
+    case requestID = "x-request-id"
+  }
+
+  private var fields: [(name: Name, value: String)] = []
+
+  public init() {}
+
+  /// Adds a field line; several of one name are joined by `, ` as RFC 9110, section 5.3, says.
+  public mutating func add(_ name: Name, _ value: String) {
+    if let index = fields.firstIndex(where: { $0.name == name }) {
+      fields[index].value += ", " + value
+    } else {
+      fields.append((name, value))
+    }
+  }
+
+  public subscript(name: Name) -> String? {
+    for field in fields where field.name == name { return field.value }
+    return nil
+  }
+
+  public static func == (left: Headers, right: Headers) -> Bool {
+    left.fields.elementsEqual(right.fields, by: ==)
+  }
+}

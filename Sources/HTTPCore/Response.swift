@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A response: status, header fields and one of three kinds of body.
+public struct Response: Sendable {
+  /// The header fields that responses carry. Names are spelled as they go on the wire.
+  public enum HeaderName: String, Sendable {
+    case allow = "Allow"
+    case cacheControl = "Cache-Control"
+    case contentType = "Content-Type"
+    case etag = "ETag"
+    case idempotentReplayed = "Idempotent-Replayed"
+    case link = "Link"
+    case location = "Location"
+    case requestID = "X-Request-ID"
+    case retryAfter = "Retry-After"
+  }
+
+  public enum Body: Sendable {
+    case bytes([UInt8])
+    /// Sent chunked, as the source produces it.
+    case stream(any StreamSource)
+    /// The answer is not there yet: the connection waits for it without a thread.
+    case deferred(DeferredResponse)
+  }
+
+  public var status: Int
+  public var headers: [(name: HeaderName, value: String)]
+  public var body: Body
+  /// Whether the connection ends with this response.
+  public var closesConnection = false
+
+  public init(
+    status: Int, headers: [(name: HeaderName, value: String)] = [], body: Body = .bytes([])
+  ) {
+    self.status = status
+    self.headers = headers
+    self.body = body
+  }
+
+  /// A JSON document.
+  public init(status: Int, json: [UInt8]) {
+    self.init(
+      status: status, headers: [(.contentType, MediaType.json)], body: .bytes(json))
+  }
+
+  public subscript(name: HeaderName) -> String? {
+    headers.first { $0.name == name }?.value
+  }
+}
+
+/// The media types that are spoken here.
+public enum MediaType {
+  public static let json = "application/json"
+  public static let problem = "application/problem+json"
+  public static let ndjson = "application/x-ndjson"
+  public static let eventStream = "text/event-stream"
+  public static let octets = "application/octet-stream"
+  public static let yaml = "application/yaml"
+  public static let dot = "text/vnd.graphviz"
+  public static let text = "text/plain; charset=utf-8"
+}
