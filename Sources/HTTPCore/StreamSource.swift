@@ -27,11 +27,20 @@ public protocol StreamSource: AnyObject, Sendable {
   /// Appends what is waiting to `chunk`, about `limit` bytes; a last line may go beyond.
   func produce(into chunk: inout [UInt8], limit: Int, now: UInt64) -> StreamState
 
+  /// Asks the stream to have something for the next `produce`, if it be a heartbeat before its
+  /// time: whether the client is still there shows only when something is written. Streams
+  /// without heartbeats need not do anything.
+  func prompt()
+
   /// Asks the stream to say goodbye and end; from any thread.
   func finish(reason: StreamEnd)
 
   /// The connection is gone, or its response has been sent whole. Called exactly once.
   func closed()
+}
+
+extension StreamSource {
+  public func prompt() {}
 }
 
 /// Why the server ends a stream.

@@ -28,6 +28,16 @@ public struct Target: Sendable, Equatable {
     bytes[(index == 0 ? 0 : ends[index - 1])..<ends[index]]
   }
 
+  /// `/`.
+  public static let root = Target()
+
+  private init() {
+    bytes = []
+    ends = []
+    query = nil
+    rawPath = [UInt8(ascii: "/")]
+  }
+
   /// A segment as text; the initialiser has made sure that it is UTF-8.
   public func text(_ index: Int) -> String {
     String(decoding: segment(index), as: UTF8.self)

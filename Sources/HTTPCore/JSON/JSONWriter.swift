@@ -2,9 +2,9 @@
 
 /// Writes a JSON document into a byte buffer: members in the order of the calls, no white space.
 public struct JSONWriter: Sendable {
-  public private(set) var bytes: [UInt8]
+  public internal(set) var bytes: [UInt8]
   /// Whether the next member or element is preceded by a comma.
-  private var needsComma = false
+  var needsComma = false
 
   public init(capacity: Int = 512) {
     bytes = []
@@ -192,5 +192,14 @@ public enum Decimal {
       value = value * 10 + Int(byte - UInt8(ascii: "0"))
     }
     return value
+  }
+}
+
+extension JSONWriter {
+  /// Writes a member's name that may need escapes.
+  public mutating func memberName(_ name: String) {
+    text(name)
+    bytes.append(UInt8(ascii: ":"))
+    needsComma = false
   }
 }

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A parsed JSON document: the bytes it came in and a flat list of its values.
+///
+/// Values are kept in document order, so a subtree is a contiguous run and nothing is allocated
+/// for each value. Text is decoded when it is asked for.
+public struct JSONDocument: Sendable {
+  public enum Kind: UInt8, Sendable {
+    case null, bool, number, string, array, object
+
+    /// The word for it in an error.
+    public var noun: String {
+      switch self {
+      case .null: "null"
+      case .bool: "a boolean"
+      case .number: "a number"
+      case .string: "a string"
+      case .array: "an array"
+      case .object: "an object"
+      }
+    }
+  }
+
+  struct Node: Sendable {
+    var kind: Kind
+    /// A string with escapes in it.
+    var hasEscapes = false
+    /// The bytes of a scalar, without the quotes of a string.
+    var start: Int32
+    var end: Int32
+    /// Elements of an array, members of an object.
+    var count: Int32 = 0
+    /// The index just behind the value's subtree.
+    var next: Int32 = 0
+  }
+
+  public let bytes: [UInt8]
+  var nodes: [Node] = []
+  /// Members that an object has twice: the node of each later one's name.
+  var duplicates: [Int32] = []
+
+  init(bytes: [UInt8]) { self.bytes = bytes }
+
+  public var root: JSONValue { JSONValue(document: self, index: 0) }
+
+  func text(_ node: Node) -> String {
+    let raw = bytes[Int(node.start)..<Int(node.end)]
+    return node.hasEscapes
+      ? JSONEscapes.decode(raw) : String(decoding: raw, as: UTF8.self)
+  }
+
+  func nameEquals(_ node: Node, _ name: String) -> Bool {
+    if node.hasEscapes { return text(node) == name }
+    let length = Int(node.end - node.start)
+    guard length == name.utf8.count else { return false }
+    var index = Int(node.start)
+    for byte in name.utf8 {
+      if bytes[index] != byte { return false }
+      index += 1
+    }
+    return true
+  }
+}
+
+/// One value of a document.
+public struct JSONValue: Sendable {
+  let document: JSONDocument
+  let index: Int
+
+  private var node: JSONDocument.Node { document.nodes[index] }
+
+  public var kind: JSONDocument.Kind { node.kind }
+
+  /// The decoded text of a string.
+  public var string: String? { kind == .string ? document.text(node) : nil }
+
+  public var bool: Bool? {
+    kind == .bool ? document.bytes[Int(node.start)] == UInt8(ascii: "t") : nil
+  }
+
+  /// The bytes of a number or of an undecoded string.
+  public var rawScalar: ArraySlice<UInt8> { document.bytes[Int(node.start)..<Int(node.end)] }
+
+  /// The elements of an array; empty for anything else.
+  public var elements: [JSONValue] {
+    guard kind == .array else { return [] }
+    var result: [JSONValue] = []
+    result.reserveCapacity(Int(node.count))
+    var child = index + 1
+    for _ in 0..<node.count {
+      result.append(JSONValue(document: document, index: child))
+      child = Int(document.nodes[child].next)
+    }
+    return result
+  }
+
+  /// The members of an object in document order; empty for anything else.
+  public var members: [(name: String, value: JSONValue)] {
+    guard kind == .object else { return [] }
+    var result: [(String, JSONValue)] = []
+    var child = index + 1
+    for _ in 0..<node.count {
+      result.append(
+        (document.text(document.nodes[child]), JSONValue(document: document, index: child + 1)))
+      child = Int(document.nodes[child + 1].next)
+    }
+    return result
+  }
+
+  /// The first member of a name, and the node of its value.
+  public func member(_ name: String) -> JSONValue? {
+    guard kind == .object else { return nil }
+    var child = index + 1
+    for _ in 0..<node.count {
+      if document.nameEquals(document.nodes[child], name) {
+        return JSONValue(document: document, index: child + 1)
+      }
+      child = Int(document.nodes[child + 1].next)
+    }
+    return nil
+  }
+
+  /// Writes the value again, without white space; strings go through `substitute`.
+  public func write(to writer: inout JSONWriter, substitute: (String) -> String = { $0 }) {
+    switch kind {
+    case .null, .bool, .number:
+      writer.raw(rawScalar)
+    case .string:
+      writer.text(substitute(string ?? ""))
+    case .array:
+      writer.beginArray()
+      for element in elements { element.write(to: &writer, substitute: substitute) }
+      writer.endArray()
+    case .object:
+      writer.beginObject()
+      for member in members {
+        writer.memberName(member.name)
+        member.value.write(to: &writer, substitute: substitute)
+      }
+      writer.endObject()
+    }
+  }
+}
+
+/// The escapes of JSON strings (RFC 8259, section 7).
+enum JSONEscapes {
+  /// Decodes what the parser has found to be well formed.
+  static func decode(_ raw: ArraySlice<UInt8>) -> String {
+    var units: [UInt8] = []
+    units.reserveCapacity(raw.count)
+    var index = raw.startIndex
+    while index < raw.endIndex {
+      if raw[index] != UInt8(ascii: "\\") {
+        units.append(raw[index])
+        index += 1
+      } else if raw[index + 1] == UInt8(ascii: "u") {
+        index = appendScalar(raw, at: index, to: &units)
+      } else {
+        units.append(simple(raw[index + 1]))
+        index += 2
+      }
+    }
+    return String(decoding: units, as: UTF8.self)
+  }
+
+  private static func appendScalar(
+    _ raw: ArraySlice<UInt8>, at index: Int, to units: inout [UInt8]
+  ) -> Int {
+    var value = codeUnit(raw, at: index + 2)
+    var next = index + 6
+    if value >= 0xd800, value < 0xdc00 {
+      let low = codeUnit(raw, at: next + 2)
+      value = 0x10000 + ((value - 0xd800) << 10) + (low - 0xdc00)
+      next += 6
+    }
+    if let scalar = Unicode.Scalar(value) { units.append(contentsOf: Array(String(scalar).utf8)) }
+    return next
+  }
+
+  static func codeUnit(_ raw: ArraySlice<UInt8>, at index: Int) -> UInt32 {
+    var value: UInt32 = 0
+    for offset in 0..<4 {
+      value = value << 4 | UInt32(truncatingIfNeeded: Hex.value(raw[index + offset]) ?? 0)
+    }
+    return value
+  }
+
+  private static func simple(_ byte: UInt8) -> UInt8 {
+    switch byte {
+    case UInt8(ascii: "b"): 0x08
+    case UInt8(ascii: "f"): 0x0c
+    case UInt8(ascii: "n"): 0x0a
+    case UInt8(ascii: "r"): 0x0d
+    case UInt8(ascii: "t"): 0x09
+    default: byte
+    }
+  }
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Integers out of JSON numbers and strings.
+enum JSONNumber {
+  static let quantityRule =
+    "expected a 64-bit quantity: a string \"0x…\" of 1 to 16 hex digits, or an integer"
+
+  /// An integer in the range of `Int`, in any of JSON's spellings (`8`, `8.0`, `8e0`).
+  static func int(_ raw: ArraySlice<UInt8>) -> Int? {
+    if raw.first == UInt8(ascii: "-") {
+      guard let magnitude = magnitude(raw.dropFirst()) else { return nil }
+      return Int(exactly: magnitude).map { -$0 }
+    }
+    return magnitude(raw).flatMap { Int(exactly: $0) }
+  }
+
+  /// A hex string or a non-negative integer.
+  static func quantity(_ value: JSONValue) -> UInt64? {
+    switch value.kind {
+    case .string: Hex.parse(value.rawScalar)
+    case .number: magnitude(value.rawScalar)
+    default: nil
+    }
+  }
+
+  private static func magnitude(_ raw: ArraySlice<UInt8>) -> UInt64? {
+    var value: UInt64 = 0
+    for byte in raw {
+      guard byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "9") else { return spelled(raw) }
+      let (product, overflows) = value.multipliedReportingOverflow(by: 10)
+      let (sum, carries) = product.addingReportingOverflow(UInt64(byte - UInt8(ascii: "0")))
+      if overflows || carries { return nil }
+      value = sum
+    }
+    return raw.isEmpty ? nil : value
+  }
+
+  /// A number with a fraction or an exponent that is an integer all the same.
+  private static func spelled(_ raw: ArraySlice<UInt8>) -> UInt64? {
+    guard let number = Double(String(decoding: raw, as: UTF8.self)) else { return nil }
+    // Beyond 2^53 a double no longer tells neighbours apart.
+    guard number <= 9_007_199_254_740_992 else { return nil }
+    if number == 0 { return 0 }
+    return UInt64(exactly: number)
+  }
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What a veventq and a fault queue have in common: a file that they are read through, which
+/// pins them while it is open.
+protocol EventFileOwner: ContextObject {
+  var files: [EventFile] { get set }
+  var isFileOpen: Bool { get set }
+}
+
+/// An open event file. It pins its queue, and the context too: the kernel's event files hold a
+/// reference on the iommufd file.
+public final class EventFile {
+  let queue: Pin
+  let context: Pin
+
+  init(queue: Pin, context: Pin) {
+    self.queue = queue
+    self.context = context
+  }
+}
+
+extension VEventQueue: EventFileOwner {}
+extension FaultQueue: EventFileOwner {}
+
+extension ObjectCore {
+  /// Opens the file that comes with the queue.
+  func openFile(of queue: some EventFileOwner) throws(Refusal) {
+    try addFile(to: queue)
+    queue.isFileOpen = true
+    transaction.onRollback { queue.isFileOpen = false }
+  }
+
+  @discardableResult
+  private func addFile(to queue: some EventFileOwner) throws(Refusal) -> EventFile {
+    let file = EventFile(
+      queue: try pin(queue, by: nil, .openFile),
+      context: try pin(queue.owner, by: queue, .openFile))
+    queue.files.append(file)
+    transaction.onRollback { queue.files.removeAll { $0 === file } }
+    return file
+  }
+
+  /// Someone begins to follow a queue: an open file as long as they do.
+  ///
+  /// - Returns: what `stopFollowing` wants back.
+  public func follow(_ key: ObjectKey) throws(Refusal) -> EventFile {
+    guard let queue = object(key) as? any EventFileOwner else {
+      throw Refusal(.ENOENT, .notFound, "there is no \(key.kind.rawValue) \(key.id)")
+    }
+    return try addFile(to: queue)
+  }
+
+  /// The follower is gone; its file is closed unless somebody closed it before.
+  public func stopFollowing(_ file: EventFile) {
+    guard let queue = file.queue.target as? any EventFileOwner else { return }
+    close(file, of: queue)
+  }
+
+  /// Closes all files of a queue: the one it came with, and those of its followers, whose streams
+  /// end.
+  public func closeFiles(of key: ObjectKey) throws(Refusal) {
+    guard let queue = object(key) as? any EventFileOwner else {
+      throw Refusal(.ENOENT, .notFound, "there is no \(key.kind.rawValue) \(key.id)")
+    }
+    try step()
+    if queue.isFileOpen {
+      queue.isFileOpen = false
+      transaction.onRollback { queue.isFileOpen = true }
+    }
+    for file in queue.files { close(file, of: queue) }
+    recorder?.record(.updated(queue))
+  }
+
+  private func close(_ file: EventFile, of queue: some EventFileOwner) {
+    guard let index = queue.files.firstIndex(where: { $0 === file }) else { return }
+    queue.files.remove(at: index)
+    transaction.onRollback { queue.files.insert(file, at: index) }
+    unpin(file.queue)
+    unpin(file.context)
+  }
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What an IOVA must be like to be mapped by a domain.
+public struct IOVAConstraints: Sendable, Equatable {
+  /// The addresses that a domain can translate.
+  public var aperture: ClosedRange<UInt64>
+  /// The alignment of addresses and lengths in bytes, a power of two.
+  public var alignment: UInt64
+
+  public init(aperture: ClosedRange<UInt64>, alignment: UInt64) {
+    self.aperture = aperture
+    self.alignment = alignment
+  }
+}
+
+/// What a driver made of an attach.
+public struct AttachOutcome {
+  /// The vdev whose virtual ID the stream table entry now carries, if it carries one.
+  public var vdev: VDevice?
+
+  public init(vdev: VDevice? = nil) { self.vdev = vdev }
+}
+
+/// A driver of physical IOMMUs, as the object core sees it (`struct iommu_ops`,
+/// `struct iommu_domain_ops` and `struct iommufd_viommu_ops` in one).
+///
+/// All hooks run under the host's lock. A hook either throws and has changed nothing, or notes
+/// in the transaction how its change is taken back. What hardware or other threads can see it
+/// leaves to the transaction's commit. A hook that ends something cannot fail.
+public protocol IOMMUDriver: AnyObject {
+  /// What it was made from, with every feature filled in.
+  var settings: SMMUSettings { get }
+
+  /// What the driver and its hardware make of an object: registers, table entries, numbers.
+  func facts(about object: Object) -> [DriverFact]
+
+  /// Handles a record of the hardware's event queue, as its interrupt thread does; from any
+  /// thread, and so the handler is a value of its own.
+  var eventHandler: any HardwareEventHandler { get }
+
+  // MARK: Devices
+
+  /// Makes a device's streams known (`arm_smmu_insert_master`).
+  func bind(_ device: Device, in transaction: Transaction) throws(Refusal)
+  func unbind(_ device: Device, in transaction: Transaction)
+
+  // MARK: Domains
+
+  /// What `domain` can map.
+  func constraints(of domain: Domain) -> IOVAConstraints
+
+  /// Checks the flags and takes what a paging domain needs (`domain_alloc_paging_flags`).
+  func allocatePaging(
+    _ domain: Domain, for device: Device, in transaction: Transaction
+  ) throws(Refusal)
+
+  /// Checks the guest's configuration for a nested domain (`alloc_domain_nested`).
+  func allocateNested(
+    _ domain: Domain, for device: Device, in transaction: Transaction
+  ) throws(Refusal)
+
+  func free(_ domain: Domain, in transaction: Transaction)
+
+  // MARK: vIOMMUs
+
+  /// Whether a vIOMMU of the type can be made for the device (`get_viommu_size` is not 0).
+  func supports(_ type: VIOMMUType, for device: Device) -> Bool
+  func initialize(_ viommu: VIOMMU, for device: Device, in transaction: Transaction) throws(Refusal)
+  func destroy(_ viommu: VIOMMU, in transaction: Transaction)
+
+  /// A vdev comes (`vdevice_init`): hardware that keeps a table of virtual IDs learns it.
+  func initialize(_ vdev: VDevice, in transaction: Transaction) throws(Refusal)
+  /// A vdev goes (`vdevice_destroy`).
+  func destroy(_ vdev: VDevice, in transaction: Transaction)
+
+  /// Whether a hw-queue of the type can be made on the vIOMMU (`get_hw_queue_size` is not 0).
+  func supports(_ type: HWQueueType, on viommu: VIOMMU) -> Bool
+  /// Takes a guest's queue over; returns the queue that must outlive it, if there is one.
+  func initialize(_ queue: HWQueue, in transaction: Transaction) throws(Refusal) -> HWQueue?
+  func destroy(_ queue: HWQueue, in transaction: Transaction)
+
+  // MARK: Attaching
+
+  /// Prepares to send a device's traffic at `pasid` (0: the RID) through `domain` and commits
+  /// with the transaction: `attach_dev`, `set_dev_pasid`.
+  func attach(
+    _ device: Device, pasid: UInt32, to domain: Domain, in transaction: Transaction
+  ) throws(Refusal) -> AttachOutcome
+
+  /// Blocks the device's traffic at `pasid`, from commit on.
+  func detach(
+    _ device: Device, pasid: UInt32, from domain: Domain, in transaction: Transaction)
+}
+
+/// The way from a record of the hardware's event queue to the one who is to know of it.
+public protocol HardwareEventHandler: Sendable {
+  /// The bytes of a record are that many 64-bit words.
+  var wordCount: Int { get }
+  func handle(_ words: [UInt64]) -> EventDisposition
+}
+
+/// Where a hardware event went.
+public enum EventDisposition: Sendable, Equatable {
+  /// To the veventq of a vIOMMU, under the virtual ID.
+  case forwarded(viommu: String, virtualID: UInt64)
+  /// To a fault queue, as a stalled transaction's page fault.
+  case faulted
+  /// To nobody but the log.
+  case logged(Errno)
+}

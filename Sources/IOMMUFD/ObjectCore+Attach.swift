@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What a device is to be attached to.
+public enum AttachTarget: Sendable, Equatable, Codable {
+  case domain(String)
+  /// A domain of that address space, made for it where none fits.
+  case ioas(String)
+}
+
+/// Which of the kernel's two verbs an attach is.
+public enum AttachMode: String, Sendable, CaseIterable, Codable {
+  /// `EBUSY` when something is attached (`iommufd_device_attach`).
+  case attach
+  /// `EINVAL` when nothing is (`iommufd_device_replace`).
+  case replace
+  /// Whichever fits, as VFIO's attach does.
+  case either
+}
+
+extension ObjectCore {
+  /// Attaches a device, or moves it to another domain in one step.
+  ///
+  /// - Parameter pasid: 0 for the RID.
+  public func attach(
+    _ name: String, pasid: UInt32 = 0, to target: AttachTarget, mode: AttachMode = .either
+  ) throws(Refusal) {
+    let device: Device = try find(.device, name)
+    switch target {
+    case .domain(let name):
+      let domain: Domain = try resolve(.domain, name, in: device.context, field: "domain")
+      try attach(device, pasid, to: domain, mode)
+    case .ioas(let name):
+      let ioas: IOAS = try resolve(.ioas, name, in: device.context, field: "ioas")
+      try attach(device, pasid, to: ioas, mode)
+    }
+  }
+
+  /// Tries the automatic domains of an address space and makes one when none fits
+  /// (`iommufd_device_auto_get_domain`).
+  private func attach(
+    _ device: Device, _ pasid: UInt32, to ioas: IOAS, _ mode: AttachMode
+  ) throws(Refusal) {
+    for domain in ioas.domains where domain.isAuto {
+      let savepoint = transaction.savepoint
+      do {
+        return try attach(device, pasid, to: domain, mode)
+      } catch where error.errno == .EINVAL {
+        rollback(to: savepoint)
+      }
+    }
+    let domain = try makePagingDomain(nil, for: device, on: ioas, flags: .init(), isAuto: true)
+    try publish(domain)
+    try attach(device, pasid, to: domain, mode)
+  }
+
+  private func attach(
+    _ device: Device, _ pasid: UInt32, to domain: Domain, _ mode: AttachMode
+  ) throws(Refusal) {
+    let current = device.domain(at: pasid)
+    let isReplacing = mode == .replace || mode == .either && current != nil
+    try isReplacing
+      ? requireReplaceable(device, pasid)
+      : requireAttachable(device, pasid, to: domain)
+    // The same domain again: nothing is checked and nothing changes.
+    if isReplacing, device.group.domains[pasid] === domain { return }
+    try requirePASIDCompatible(device, pasid, domain)
+    try program(device.group, pasid, domain, isReplacing: isReplacing)
+    if isReplacing {
+      try move(device.group, pasid, to: domain)
+    } else {
+      try pinDomain(domain, by: device, pasid)
+      recorder?.record(.attached(device, pasid: pasid, domain: domain))
+    }
+  }
+
+  // MARK: Checks
+
+  private func requireAttachable(
+    _ device: Device, _ pasid: UInt32, to domain: Domain
+  ) throws(Refusal) {
+    if let current = device.domain(at: pasid) {
+      throw Refusal(
+        .EBUSY, "device \(device.name) is attached to domain \(current.name) already",
+        object: device.key)
+    }
+    if let other = device.group.domains[pasid], other !== domain {
+      throw Refusal(
+        .EINVAL, field: "domain", "the device's group is attached to domain \(other.name)")
+    }
+  }
+
+  private func requireReplaceable(_ device: Device, _ pasid: UInt32) throws(Refusal) {
+    guard device.attachments[pasid] != nil else {
+      throw Refusal(.EINVAL, "device \(device.name) is not attached there")
+    }
+  }
+
+  /// `iommufd_hwpt_pasid_compat`: a device uses PASIDs with domains that were made for it, or
+  /// not at all.
+  private func requirePASIDCompatible(
+    _ device: Device, _ pasid: UInt32, _ domain: Domain
+  ) throws(Refusal) {
+    if pasid == 0 {
+      let usesPASIDs = device.group.domains.keys.contains { $0 != 0 }
+      if usesPASIDs, !domain.flags.pasid {
+        throw Refusal(
+          .EINVAL, field: "domain", "the device has PASIDs attached and the domain no pasid flag")
+      }
+      return
+    }
+    guard domain.flags.pasid else {
+      throw Refusal(.EINVAL, field: "domain", "domain \(domain.name) has no pasid flag")
+    }
+    if let rid = device.group.domains[0], !rid.flags.pasid {
+      throw Refusal(
+        .EINVAL, field: "domain", "the device itself is attached to \(rid.name), without the flag")
+    }
+    guard UInt64(pasid) < 1 << UInt64(device.properties.pasidBits) else {
+      throw Refusal(.EINVAL, field: "pasid", "device \(device.name) has no such PASID")
+    }
+  }
+
+  // MARK: Changes
+
+  /// Has the driver send the traffic of all devices of a group through a domain. The driver is
+  /// called for the first attach of the group and for each replace.
+  private func program(
+    _ group: DeviceGroup, _ pasid: UInt32, _ domain: Domain, isReplacing: Bool
+  ) throws(Refusal) {
+    if !isReplacing, group.domains[pasid] != nil { return }
+    var outcomes: [(Device, AttachOutcome)] = []
+    for device in group.devices {
+      let outcome = try device.smmu.driver.attach(
+        device, pasid: pasid, to: domain, in: transaction)
+      outcomes.append((device, outcome))
+    }
+    try step()
+    setDomain(domain, of: group, pasid)
+    for (device, outcome) in outcomes {
+      if pasid == 0 { releaseVDevicePin(of: device) }
+      try pinVDevice(of: outcome, by: device, pasid: pasid)
+    }
+  }
+
+  private func setDomain(_ domain: Domain?, of group: DeviceGroup, _ pasid: UInt32) {
+    let previous = group.domains[pasid]
+    group.domains[pasid] = domain
+    transaction.onRollback { group.domains[pasid] = previous }
+  }
+
+  /// Moves the pins of all attached devices of a group to its new domain.
+  private func move(_ group: DeviceGroup, _ pasid: UInt32, to domain: Domain) throws(Refusal) {
+    for device in group.devices {
+      guard let pin = device.attachments[pasid], let previous = device.domain(at: pasid) else {
+        continue
+      }
+      try pinDomain(domain, by: device, pasid)
+      unpin(pin)
+      recorder?.record(
+        .replaced(device, pasid: pasid, domain: domain, previous: previous))
+      abandon(previous, device, pasid)
+    }
+  }
+
+  private func pinDomain(_ domain: Domain, by device: Device, _ pasid: UInt32) throws(Refusal) {
+    let previous = device.attachments[pasid]
+    device.attachments[pasid] = try pin(domain, by: device, .attachment(pasid: pasid))
+    transaction.onRollback { device.attachments[pasid] = previous }
+  }
+
+  /// The design's extra pin: as long as the entry carries a vdev's virtual ID, the vdev stays.
+  func pinVDevice(of outcome: AttachOutcome, by device: Device, pasid: UInt32) throws(Refusal) {
+    guard pinPolicy == .design, let vdev = outcome.vdev else { return }
+    device.vdevPin = try pin(vdev, by: device, .attachment(pasid: pasid))
+    transaction.onRollback { device.vdevPin = nil }
+  }
+
+  func releaseVDevicePin(of device: Device) {
+    guard let pin = device.vdevPin else { return }
+    device.vdevPin = nil
+    transaction.onRollback { device.vdevPin = pin }
+    unpin(pin)
+  }
+
+  /// What leaving a domain means: its unanswered faults are answered, and an automatic one that
+  /// nobody uses any more goes.
+  private func abandon(_ domain: Domain, _ device: Device, _ pasid: UInt32) {
+    if let fifo = domain.faultQueue?.fifo, let id = device.objectID {
+      transaction.onCommit { fifo.discard(device: id, pasid: pasid) }
+    }
+    if domain.isAuto, domain.heldBy.isEmpty { destroyUnheld(domain) }
+  }
+
+  // MARK: Detaching
+
+  /// Detaches a device; where nothing is attached, nothing happens (`iommufd_device_detach`).
+  public func detach(_ name: String, pasid: UInt32 = 0) throws(Refusal) {
+    let device: Device = try find(.device, name)
+    try step()
+    detach(device, pasid: pasid)
+  }
+
+  func detach(_ device: Device, pasid: UInt32) {
+    guard let pin = device.attachments[pasid], let domain = device.domain(at: pasid) else { return }
+    device.attachments[pasid] = nil
+    transaction.onRollback { device.attachments[pasid] = pin }
+    let group = device.group
+    if !group.devices.contains(where: { $0.attachments[pasid] != nil }) {
+      setDomain(nil, of: group, pasid)
+      for member in group.devices {
+        member.smmu.driver.detach(member, pasid: pasid, from: domain, in: transaction)
+        if pasid == 0 { releaseVDevicePin(of: member) }
+      }
+    }
+    unpin(pin)
+    recorder?.record(.detached(device, pasid: pasid, previous: domain))
+    abandon(domain, device, pasid)
+  }
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension ObjectCore {
+  /// Destroys an object that nothing holds (`iommufd_destroy`).
+  ///
+  /// - Throws: `EBUSY` when others hold it, or for a device that is attached or, as with Linux,
+  ///   bound.
+  public func destroy(_ key: ObjectKey) throws(Refusal) {
+    guard let object = object(key) else {
+      throw Refusal(.ENOENT, .notFound, "there is no \(key.kind.rawValue) \(key.id)")
+    }
+    try requireDestroyable(object)
+    try step()
+    if let context = object as? Context { return try close(context) }
+    destroyUnheld(object)
+  }
+
+  private func requireDestroyable(_ object: Object) throws(Refusal) {
+    if let device = object as? Device, pinPolicy == .linux {
+      throw Refusal(
+        .EBUSY, "device \(device.name) is bound; only its owner can take it away, by unplugging",
+        object: device.key)
+    }
+    if !object.heldBy.isEmpty {
+      throw Refusal(
+        .EBUSY, .pinned, "\(object.kind.rawValue) \(object.name) is held by \(holders(of: object))",
+        object: object.key)
+    }
+    if let device = object as? Device, device.isAttached {
+      let domains = Set(device.attachments.values.map(\.target.name)).sorted()
+      throw Refusal(
+        .EBUSY, "device \(device.name) is attached to domain \(domains.joined(separator: ", "))",
+        object: device.key)
+    }
+  }
+
+  /// The direct holders in words; the first few of them.
+  private func holders(of object: Object) -> String {
+    let pins = PinGraph.sorted(object.heldBy)
+    let named = pins.prefix(4).map { pin in
+      pin.holder.map { "\($0.kind.rawValue) \($0.name)" } ?? "an open file"
+    }
+    let more = pins.count > named.count ? " and \(pins.count - named.count) more" : ""
+    return named.joined(separator: ", ") + more
+  }
+
+  /// Takes away an object that nothing holds, whatever it is.
+  func destroyUnheld(_ object: Object) {
+    switch object {
+    case let device as Device: unbind(device)
+    case let domain as Domain: domain.smmu.driver.free(domain, in: transaction)
+    case let viommu as VIOMMU: viommu.smmu.driver.destroy(viommu, in: transaction)
+    case let vdev as VDevice: leave(vdev)
+    case let queue as HWQueue: end(queue)
+    case let queue as VEventQueue: end(queue)
+    case let queue as FaultQueue: end(queue)
+    default: break
+    }
+    retire(object)
+  }
+
+  /// Takes one step of a plan.
+  public func take(_ step: ReleaseStep) throws(Refusal) {
+    switch step {
+    case .detach(let device, let pasid): try detach(device, pasid: pasid)
+    case .unplug(let device): try unplug(device)
+    case .destroy(let key): try destroy(key)
+    case .closeFiles(let key): try closeFiles(of: key)
+    }
+  }
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The objects of one host and the rules between them: iommufd, as `drivers/iommu/iommufd`
+/// implements it, for any number of open files.
+///
+/// A core is used under its host's lock. Its verbs are in extensions, one file a noun; each
+/// checks everything first, in the kernel's order, and then changes objects through the
+/// primitives of `ObjectCore+Primitives.swift`.
+public final class ObjectCore {
+  /// Whether an attached nested domain pins the vdev whose virtual ID its events carry.
+  public enum PinPolicy: String, Sendable, CaseIterable, Codable {
+    /// It does: the design of the discussion that this project follows.
+    case design
+    /// It does not, and a bound device is never deleted: Linux.
+    case linux
+  }
+
+  struct KindTable {
+    var byName: [String: Object] = [:]
+    var sorted = SortedIndex()
+    /// The number in the last name that the server made up.
+    var counter = 0
+    var revision: UInt64 = 0
+  }
+
+  public let pinPolicy: PinPolicy
+  public weak var recorder: (any ObjectEventRecorder)?
+  public let transaction = Transaction()
+  var tables: [KindTable]
+  var groups: [String: DeviceGroup] = [:]
+  private var lastTransaction: UInt64 = 0
+  /// Counts domains, so that they can be told by age.
+  var serial: UInt64 = 0
+
+  public init(pinPolicy: PinPolicy = .design, lastTransaction: UInt64 = 0) {
+    self.pinPolicy = pinPolicy
+    self.lastTransaction = lastTransaction
+    tables = Array(repeating: KindTable(), count: ObjectKind.allCases.count)
+  }
+
+  // MARK: Transactions
+
+  /// Starts a transaction and returns its number.
+  @discardableResult
+  public func begin() -> UInt64 {
+    transaction.reset(number: lastTransaction + 1)
+    return transaction.number
+  }
+
+  /// Makes the transaction's changes stand, and visible to the hardware.
+  public func commit() {
+    lastTransaction = transaction.number
+    guard transaction.hasEffects else { return }
+    for effect in transaction.takeEffects() { effect() }
+  }
+
+  /// Takes back all that the transaction has changed.
+  public func rollback() {
+    while let undo = transaction.undo.popLast() { revert(undo) }
+    transaction.reset(number: lastTransaction)
+  }
+
+  /// Takes back what has changed since a savepoint; what was before it stays under way.
+  func rollback(to savepoint: Transaction.Savepoint) {
+    while transaction.undo.count > savepoint.undo, let undo = transaction.undo.popLast() {
+      revert(undo)
+    }
+    transaction.truncate(to: savepoint)
+  }
+
+  /// The last transaction that stands.
+  public var committed: UInt64 { lastTransaction }
+
+  /// Makes the n-th step from now fail, to test that a failure leaves nothing behind.
+  public func injectFault(atStep step: Int?) { transaction.stepsUntilFault = step }
+
+  // MARK: Looking things up
+
+  public func object(_ kind: ObjectKind, _ name: String) -> Object? {
+    tables[kind.index].byName[name]
+  }
+
+  public func object(_ key: ObjectKey) -> Object? { object(key.kind, key.id) }
+
+  public func count(_ kind: ObjectKind) -> Int { tables[kind.index].byName.count }
+
+  /// The transaction that last changed any object of a kind.
+  public func revision(of kind: ObjectKind) -> UInt64 { tables[kind.index].revision }
+
+  /// Visits the objects of a kind behind `name`, in the order of their names.
+  public func visit(_ kind: ObjectKind, after name: String?, _ body: (Object) -> Bool) {
+    tables[kind.index].sorted.visit(after: name, body)
+  }
+
+  /// The object that a field names, which must be in the same open file as the others.
+  ///
+  /// - Throws: `ENOENT`, as for the ID of an object of another file.
+  func resolve<Wanted: Object>(
+    _ kind: ObjectKind, _ name: String, in context: Context? = nil, field: String,
+    as type: Wanted.Type = Wanted.self
+  ) throws(Refusal) -> Wanted {
+    guard let object = object(kind, name) as? Wanted else {
+      throw Refusal(.ENOENT, field: field, "there is no \(kind.rawValue) \(name)")
+    }
+    if let context, let other = object.context, other !== context {
+      throw Refusal(
+        .ENOENT, field: field,
+        "\(kind.rawValue) \(name) belongs to context \(other.name), not to \(context.name)")
+    }
+    return object
+  }
+}

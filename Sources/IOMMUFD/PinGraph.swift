@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// One request of a plan that frees an object of its pins.
+public enum ReleaseStep: Hashable, Sendable {
+  case detach(device: String, pasid: UInt32)
+  case unplug(device: String)
+  case destroy(ObjectKey)
+  case closeFiles(ObjectKey)
+}
+
+/// Walks along the pins of an object: who holds it, through whom, and what would end that.
+public struct PinGraph {
+  /// Chains beyond these are counted, not listed: an SMMU with a hundred thousand devices has as
+  /// many.
+  public static let chainLimit = 1_000
+
+  private let policy: ObjectCore.PinPolicy
+
+  public init(policy: ObjectCore.PinPolicy) { self.policy = policy }
+
+  /// Pins in the order in which they are shown: by holder, then by cause.
+  public static func sorted(_ pins: [Pin]) -> [Pin] {
+    pins.count < 2 ? pins : pins.sorted { isBefore($0, $1) }
+  }
+
+  private static func isBefore(_ left: Pin, _ right: Pin) -> Bool {
+    guard let first = left.holder, let second = right.holder else {
+      // Open files come last.
+      return left.holder != nil && right.holder == nil
+    }
+    if first.kind != second.kind { return first.kind < second.kind }
+    if first.name != second.name { return first.name < second.name }
+    return rank(left.cause) < rank(right.cause)
+  }
+
+  private static func rank(_ cause: Pin.Cause) -> (Int, UInt32, String) {
+    switch cause {
+    case .field(let name): (0, 0, name)
+    case .attachment(let pasid): (1, pasid, "")
+    case .openFile: (2, 0, "")
+    }
+  }
+
+  // MARK: Chains
+
+  /// One way in which an object is held: the object, its holder, that one's holder, and so on.
+  public struct Chains {
+    public var listed: [[Object]] = []
+    public var omitted = 0
+  }
+
+  /// All chains that end at an object, each from the object up to what nothing holds. An
+  /// attachment or an open file ends a chain: what frees it is a detach or a close, not the end
+  /// of the holder.
+  public func chains(to object: Object) -> Chains {
+    var result = Chains()
+    var path = [object]
+    extend(&path, &result)
+    return result
+  }
+
+  private func extend(_ path: inout [Object], _ result: inout Chains) {
+    guard let top = path.last else { return }
+    for pin in PinGraph.sorted(top.heldBy) {
+      guard let holder = pin.holder else {
+        add(path, to: &result)
+        continue
+      }
+      path.append(holder)
+      if pin.isFreedByItself || holder.heldBy.isEmpty {
+        add(path, to: &result)
+      } else {
+        extend(&path, &result)
+      }
+      path.removeLast()
+    }
+  }
+
+  private func add(_ path: [Object], to result: inout Chains) {
+    if result.listed.count < PinGraph.chainLimit {
+      result.listed.append(path)
+    } else {
+      result.omitted += 1
+    }
+  }
+
+  // MARK: Plans
+
+  /// The shortest list of steps, in order, after which an object could be destroyed; empty when
+  /// nothing stands against it.
+  ///
+  /// Each holder has to let go, and all but attachments and open files do so only by their own
+  /// end; so the plan is the holders, leaves first, and no choice is left that could shorten it.
+  public func plan(toDestroy object: Object) -> [ReleaseStep] {
+    var plan = Plan()
+    if let device = object as? Device, policy == .linux {
+      plan.add(.unplug(device: device.name))
+      return plan.steps
+    }
+    release(object, &plan)
+    return plan.steps
+  }
+
+  private struct Plan {
+    private(set) var steps: [ReleaseStep] = []
+    private var known: Set<ReleaseStep> = []
+
+    mutating func add(_ step: ReleaseStep) {
+      if known.insert(step).inserted { steps.append(step) }
+    }
+
+    func contains(_ step: ReleaseStep) -> Bool { known.contains(step) }
+  }
+
+  private func release(_ object: Object, _ plan: inout Plan) {
+    if let device = object as? Device {
+      for pasid in device.attachments.keys.sorted() { detach(device, pasid, &plan) }
+    }
+    for pin in PinGraph.sorted(object.heldBy) {
+      guard let holder = pin.holder else {
+        plan.add(.closeFiles(object.key))
+        continue
+      }
+      switch (pin.cause, holder) {
+      case (.attachment(let pasid), let device as Device): detach(device, pasid, &plan)
+      case (.openFile, _): plan.add(.closeFiles(holder.key))
+      case (_, let device as Device) where policy == .linux:
+        plan.add(.unplug(device: device.name))
+      default: end(holder, &plan)
+      }
+    }
+  }
+
+  private func end(_ holder: Object, _ plan: inout Plan) {
+    let step = ReleaseStep.destroy(holder.key)
+    if plan.contains(step) { return }
+    release(holder, &plan)
+    // An automatic domain goes with its last attachment, which the plan has ended by now.
+    if let domain = holder as? Domain, domain.isAuto { return }
+    plan.add(step)
+  }
+
+  /// A device whose group is attached on another member's behalf is freed by detaching those.
+  private func detach(_ device: Device, _ pasid: UInt32, _ plan: inout Plan) {
+    for member in device.group.devices where member.attachments[pasid] != nil {
+      let isConcerned = member === device || device.attachments[pasid] == nil
+      if isConcerned { plan.add(.detach(device: member.name, pasid: pasid)) }
+    }
+  }
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// One thing about a physical IOMMU that its ID registers say, by the register field's name.
+public struct SMMUFeature: Sendable, Equatable {
+  public enum Kind: Sendable, Equatable {
+    case flag
+    case number(ClosedRange<Int>)
+    case oneOf([Int])
+  }
+
+  public let name: String
+  public let kind: Kind
+  /// The value where nothing else is said; 0 or 1 for a flag.
+  public let usual: Int
+
+  public init(_ name: String, _ kind: Kind, usual: Int) {
+    self.name = name
+    self.kind = kind
+    self.usual = usual
+  }
+}
+
+/// How a physical IOMMU is to be made.
+public struct SMMUSettings: Sendable, Equatable, Codable {
+  /// The size of the extension for guest-owned command queues; powers of two.
+  public struct CMDQV: Sendable, Equatable, Codable {
+    /// Virtual interfaces, the hypervisor's own among them.
+    public var vintfs: Int
+    /// Command queues, shared evenly by the interfaces.
+    public var vcmdqs: Int
+    /// Stream IDs that an interface can translate.
+    public var sidsPerVINTF: Int
+
+    public init(vintfs: Int, vcmdqs: Int, sidsPerVINTF: Int) {
+      self.vintfs = vintfs
+      self.vcmdqs = vcmdqs
+      self.sidsPerVINTF = sidsPerVINTF
+    }
+  }
+
+  /// The name of the model.
+  public var driver: String
+  /// The width of stream IDs in bits.
+  public var streamIDBits: Int
+  public var cmdqv: CMDQV?
+  /// Values of features by name; those left out have their usual ones.
+  public var features: [String: Int]
+
+  public init(driver: String, streamIDBits: Int, cmdqv: CMDQV?, features: [String: Int] = [:]) {
+    self.driver = driver
+    self.streamIDBits = streamIDBits
+    self.cmdqv = cmdqv
+    self.features = features
+  }
+}
+
+/// A kind of physical IOMMU that hosts can have, and the driver that goes with it.
+public protocol SMMUModel: Sendable {
+  var name: String { get }
+  var features: [SMMUFeature] { get }
+
+  /// The settings of an SMMU of which nothing else is said.
+  var usualSettings: SMMUSettings { get }
+
+  /// - Throws: `EINVAL` for settings that no such hardware has.
+  func makeDriver(
+    _ settings: SMMUSettings, named smmu: String, on machine: any Machine
+  ) throws(Refusal) -> any IOMMUDriver
+}
+
+/// What a driver finds on the machine it runs on.
+public protocol Machine: AnyObject, Sendable {
+  /// Takes physical memory; nil when none is left.
+  ///
+  /// - Parameters:
+  ///   - length: in bytes.
+  ///   - alignment: in bytes, a power of two.
+  func allocateMemory(_ length: UInt64, alignment: UInt64) -> UInt64?
+  func freeMemory(_ address: UInt64, _ length: UInt64)
+
+  /// Notes that the hardware reported something that no VM was told of, as a driver's line in the
+  /// kernel's log does. From any thread.
+  func logHardwareEvent(_ event: UnclaimedEvent)
+}
+
+/// A record of the hardware that was not forwarded.
+public struct UnclaimedEvent: Sendable, Equatable {
+  public let smmu: String
+  public let words: [UInt64]
+  /// What the driver's handler returned.
+  public let errno: Errno
+
+  public init(smmu: String, words: [UInt64], errno: Errno) {
+    self.smmu = smmu
+    self.words = words
+    self.errno = errno
+  }
+}
+
+/// A fact that a driver tells about an object of its own, for people to see.
+public struct DriverFact: Sendable {
+  public enum Value: Sendable {
+    case none
+    case bool(Bool)
+    case int(Int)
+    case text(String)
+    case hex(UInt64)
+    case hexes([UInt64])
+  }
+
+  public let name: String
+  public let value: Value
+
+  public init(_ name: String, _ value: Value) {
+    self.name = name
+    self.value = value
+  }
+}

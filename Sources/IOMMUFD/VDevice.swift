@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A device inside a vIOMMU under a virtual ID (`struct iommufd_vdevice`).
+public final class VDevice: ContextObject {
+  public let viommu: VIOMMU
+  public let device: Device
+  /// What the guest calls the device; to an SMMU its virtual stream ID.
+  public let virtualID: UInt64
+  /// What the driver keeps with a vdev.
+  public var driverData: AnyObject?
+
+  init(name: String, viommu: VIOMMU, device: Device, virtualID: UInt64) {
+    self.viommu = viommu
+    self.device = device
+    self.virtualID = virtualID
+    super.init(.vdev, name, in: viommu.owner)
+  }
+}
+
+extension ObjectCore {
+  /// Allocates a vdev (`iommufd_vdevice_alloc_ioctl`).
+  @discardableResult
+  public func allocateVDevice(
+    _ name: String?, viommu: String, device: String, virtualID: UInt64
+  ) throws(Refusal) -> VDevice {
+    let viommu: VIOMMU = try resolve(.viommu, viommu, field: "viommu")
+    let context = viommu.owner
+    let device: Device = try resolve(.device, device, in: context, field: "device")
+    guard device.smmu === viommu.smmu else {
+      throw Refusal(
+        .EINVAL, field: "device",
+        "device \(device.name) is behind \(device.smmu.name), the vIOMMU on \(viommu.smmu.name)")
+    }
+    if let vdev = device.vdev {
+      throw Refusal(.EEXIST, field: "device", "device \(device.name) has vdev \(vdev.name)")
+    }
+    if let vdev = viommu.vdevs[virtualID] {
+      throw Refusal(
+        .EEXIST, field: "virt_id", "vdev \(vdev.name) of \(viommu.name) has that virtual ID")
+    }
+    let vdev = VDevice(
+      name: try claimName(.vdev, name), viommu: viommu, device: device, virtualID: virtualID)
+    vdev.objectID = try claimID(context)
+    try pin(viommu, by: vdev, .field("viommu"))
+    try pin(device, by: vdev, .field("device"))
+    try viommu.smmu.driver.initialize(vdev, in: transaction)
+    enter(vdev)
+    try publish(vdev)
+    return vdev
+  }
+
+  private func enter(_ vdev: VDevice) {
+    link(vdev)
+    transaction.onRollback { ObjectCore.unlink(vdev) }
+  }
+
+  private func link(_ vdev: VDevice) {
+    vdev.viommu.vdevs[vdev.virtualID] = vdev
+    vdev.device.vdev = vdev
+  }
+
+  private static func unlink(_ vdev: VDevice) {
+    vdev.viommu.vdevs.removeValue(forKey: vdev.virtualID)
+    vdev.device.vdev = nil
+  }
+
+  /// What the end of a vdev means, whether by deletion or by unplug.
+  func leave(_ vdev: VDevice) {
+    vdev.viommu.smmu.driver.destroy(vdev, in: transaction)
+    ObjectCore.unlink(vdev)
+    transaction.onRollback { [unowned self] in link(vdev) }
+  }
+
+  /// The end of a vdev whose device is unplugged: its ID stays taken until the file is closed
+  /// (`iommufd_object_tombstone_user`).
+  func entomb(_ vdev: VDevice) {
+    leave(vdev)
+    while let pin = vdev.holds.last { unpin(pin) }
+    if let id = vdev.objectID { bury(id, of: vdev.owner) }
+    withdraw(vdev)
+    recorder?.record(.tombstoned(vdev))
+  }
+
+  private func bury(_ id: UInt32, of context: Context) {
+    let occupant = context.byID.removeValue(forKey: id)
+    context.tombstones.insert(id)
+    touch(context)
+    transaction.onRollback {
+      context.tombstones.remove(id)
+      context.byID[id] = occupant
+    }
+  }
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+import IOMMUFD
+import IOMMUHardware
+
+/// What the driver keeps of a paging domain (`struct arm_smmu_domain`).
+final class PagingDomain {
+  enum Stage {
+    case stage1(asid: UInt32)
+    case stage2(vmid: UInt32)
+  }
+
+  let stage: Stage
+  /// The address of the first page table.
+  let table: UInt64
+  /// Whether stage 2 forces write-back, so that a guest cannot make its memory incoherent.
+  let forcesWriteBack: Bool
+
+  init(stage: Stage, table: UInt64, forcesWriteBack: Bool) {
+    self.stage = stage
+    self.table = table
+    self.forcesWriteBack = forcesWriteBack
+  }
+
+  /// The VMID of a stage 2.
+  var vmid: UInt32? {
+    if case .stage2(let vmid) = stage { vmid } else { nil }
+  }
+}
+
+/// What the driver keeps of a nested domain (`struct arm_smmu_nested_domain`).
+final class NestedDomain {
+  /// The guest's two words, checked; EATS is taken out of them.
+  let ste: StreamTableEntry
+  let enablesATS: Bool
+
+  init(ste: StreamTableEntry, enablesATS: Bool) {
+    self.ste = ste
+    self.enablesATS = enablesATS
+  }
+}
+
+extension SMMUv3Driver {
+  /// The logarithm of the translation granule.
+  static let pageShift: UInt64 = 12
+  /// The first table of a 48-bit walk is one page; narrower stage 2s start with up to 16.
+  static let tableBytes: UInt64 = 4096
+
+  func constraints(of domain: Domain) -> IOVAConstraints {
+    IOVAConstraints(
+      aperture: 0...(UInt64(1) << UInt64(features.ias)) - 1, alignment: 1 << Self.pageShift)
+  }
+
+  /// `arm_smmu_domain_alloc_paging_flags`: stage 1 unless it is to be a nesting parent.
+  func allocatePaging(
+    _ domain: Domain, for device: Device, in transaction: Transaction
+  ) throws(Refusal) {
+    let flags = domain.flags
+    if flags.nestParent {
+      if flags.dirtyTracking || flags.pasid {
+        throw Refusal(
+          .EOPNOTSUPP, field: "nest_parent", "a nesting parent has no other flag on an SMMUv3")
+      }
+      guard features.s1p, features.s2p else {
+        throw Refusal(.EOPNOTSUPP, field: "nest_parent", "\(name) cannot nest translations")
+      }
+    }
+    if flags.dirtyTracking, features.httu < 2 {
+      throw Refusal(.EOPNOTSUPP, field: "dirty_tracking", "\(name) does not track dirty pages")
+    }
+    if flags.dirtyTracking || flags.pasid, !features.s1p {
+      throw Refusal(.EOPNOTSUPP, field: "pasid", "\(name) has no stage 1")
+    }
+    let stage: PagingDomain.Stage =
+      features.s1p && !flags.nestParent
+      ? .stage1(asid: try claim(\.asids, "ASID", in: transaction))
+      : .stage2(vmid: try claim(\.vmids, "VMID", in: transaction))
+    domain.driverData = PagingDomain(
+      stage: stage, table: try allocateTable(Self.tableBytes, in: transaction),
+      forcesWriteBack: flags.nestParent && features.fwb)
+  }
+
+  /// `arm_smmu_validate_vste`: no bit of a guest gets into the stream table that it may not set.
+  func allocateNested(
+    _ domain: Domain, for device: Device, in transaction: Transaction
+  ) throws(Refusal) {
+    guard case .nested(_, let words) = domain.form else { return }
+    if domain.flags.pasid {
+      throw Refusal(
+        .EOPNOTSUPP, field: "pasid", "a nested domain of an SMMUv3 takes no pasid flag")
+    }
+    guard words.count == 2 else {
+      throw Refusal(.EINVAL, field: "ste", "a guest's entry has two words")
+    }
+    domain.driverData = try NestedDomain.checked(words)
+  }
+
+  func free(_ domain: Domain, in transaction: Transaction) {
+    guard let paging = domain.driverData as? PagingDomain else { return }
+    switch paging.stage {
+    case .stage1(let asid): release(\.asids, asid, in: transaction)
+    case .stage2(let vmid): release(\.vmids, vmid, in: transaction)
+    }
+    let machine = machine
+    transaction.onCommit { machine.freeMemory(paging.table, Self.tableBytes) }
+  }
+
+  // MARK: Numbers and memory
+
+  /// Takes the lowest free number of an allocator.
+  func claim(
+    _ allocator: ReferenceWritableKeyPath<SMMUv3Driver, LowestFreeAllocator>, _ what: String,
+    in transaction: Transaction
+  ) throws(Refusal) -> UInt32 {
+    guard let number = self[keyPath: allocator].allocate() else {
+      throw Refusal(.ENOSPC, "\(name) has no \(what) left")
+    }
+    transaction.onRollback { self[keyPath: allocator].free(number) }
+    return number
+  }
+
+  func release(
+    _ allocator: ReferenceWritableKeyPath<SMMUv3Driver, LowestFreeAllocator>, _ number: UInt32,
+    in transaction: Transaction
+  ) {
+    self[keyPath: allocator].free(number)
+    transaction.onRollback { self[keyPath: allocator].take(number) }
+  }
+
+  func allocateTable(_ length: UInt64, in transaction: Transaction) throws(Refusal) -> UInt64 {
+    guard let address = machine.allocateMemory(length, alignment: max(length, 64)) else {
+      throw Refusal(.ENOMEM, "the host has no memory left for a table")
+    }
+    let machine = machine
+    transaction.onRollback { machine.freeMemory(address, length) }
+    return address
+  }
+}
+
+extension NestedDomain {
+  static func checked(_ words: [UInt64]) throws(Refusal) -> NestedDomain {
+    var ste = StreamTableEntry(dw0: words[0], dw1: words[1])
+    // An invalid entry is an abort, whatever else is in it.
+    guard ste.isValid else { return NestedDomain(ste: StreamTableEntry(), enablesATS: false) }
+    for (index, mask) in [StreamTableEntry.guestMask0, StreamTableEntry.guestMask1].enumerated() {
+      let stray = words[index] & ~mask
+      if stray != 0 {
+        throw Refusal(
+          .EIO, field: "ste/\(index)",
+          "a guest may not set the bits 0x\(String(stray, radix: 16)) of its entry")
+      }
+    }
+    guard [.abort, .bypass, .stage1].contains(ste.config) else {
+      throw Refusal(
+        .EIO, field: "ste/0", "Config \(ste.config.rawValue) is not abort, bypass or stage 1")
+    }
+    let eats = ste.eats
+    guard eats <= 1 else {
+      throw Refusal(.EIO, field: "ste/1", "EATS \(eats) is not 0 or 1")
+    }
+    ste.eats = 0
+    return NestedDomain(ste: ste, enablesATS: ste.config == .stage1 && eats == 1)
+  }
+}

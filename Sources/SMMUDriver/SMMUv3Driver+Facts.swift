@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+import IOMMUFD
+import IOMMUHardware
+
+extension SMMUv3Driver {
+  func facts(about object: Object) -> [DriverFact] {
+    switch object {
+    case is SMMU: smmuFacts
+    case let device as Device: deviceFacts(device)
+    case let domain as Domain: domainFacts(domain)
+    case let viommu as VIOMMU: viommuFacts(viommu)
+    case let vdev as VDevice:
+      [
+        DriverFact(
+          "sid_slot",
+          (vdev.driverData as? SIDSlot).map { .int(Int($0.number)) } ?? .none)
+      ]
+    case let queue as HWQueue: [DriverFact("base_address", .hex(queue.basePhysical))]
+    default: []
+    }
+  }
+
+  private var smmuFacts: [DriverFact] {
+    [
+      DriverFact("idr0", .hex(UInt64(features.idr0))),
+      DriverFact("idr1", .hex(UInt64(features.idr1))),
+      DriverFact("idr3", .hex(UInt64(features.idr3))),
+      DriverFact("idr5", .hex(UInt64(features.idr5))),
+      DriverFact("free_vintfs", vintfs.map { .int($0.range.count - $0.count) } ?? .none),
+    ]
+  }
+
+  private func deviceFacts(_ device: Device) -> [DriverFact] {
+    let state = master(of: device).current
+    return [
+      DriverFact("ste", .hexes(state.entry.words)),
+      DriverFact("ats_enabled", .bool(state.isATSEnabled)),
+      DriverFact("vmaster", state.vmaster.map { .text($0.viommu) } ?? .none),
+      DriverFact("virtual_stream_id", state.vmaster.map { .hex($0.virtualID) } ?? .none),
+    ]
+  }
+
+  private func domainFacts(_ domain: Domain) -> [DriverFact] {
+    guard let paging = domain.driverData as? PagingDomain else {
+      return [
+        DriverFact("stage", .text("nested")), DriverFact("vmid", .none), DriverFact("asid", .none),
+      ]
+    }
+    switch paging.stage {
+    case .stage1(let asid):
+      return [
+        DriverFact("stage", .text("stage1")), DriverFact("vmid", .none),
+        DriverFact("asid", .int(Int(asid))),
+      ]
+    case .stage2(let vmid):
+      return [
+        DriverFact("stage", .text("stage2")), DriverFact("vmid", .int(Int(vmid))),
+        DriverFact("asid", .none),
+      ]
+    }
+  }
+
+  private func viommuFacts(_ viommu: VIOMMU) -> [DriverFact] {
+    let vsmmu = viommu.driverData as? VSMMU
+    let vintf = vsmmu?.vintf
+    return [
+      DriverFact("vmid", vsmmu.map { .int(Int($0.vmid)) } ?? .none),
+      DriverFact("vintf", vintf.map { .int(Int($0.number)) } ?? .none),
+      DriverFact("mmap_offset", vintf.map { .hex($0.windowOffset) } ?? .none),
+      DriverFact("mmap_length", vintf == nil ? .none : .hex(VINTF.windowLength)),
+    ]
+  }
+}
