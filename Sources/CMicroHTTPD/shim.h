@@ -1,7 +1,131 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// What Swift cannot import from microhttpd.h by itself: variadic functions, and macros that are
+// no literals; and Linux headers that the C library's module leaves out. Nothing here
+// decides anything but what a query is good for.
 #ifndef VIOMMUD_CMICROHTTPD_SHIM_H
 #define VIOMMUD_CMICROHTTPD_SHIM_H
 
 #include <microhttpd.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+
+typedef void *(*viommud_uri_callback) (void *cls, const char *uri,
+                                       struct MHD_Connection *connection);
+
+/// Everything that one daemon is started with.
+struct viommud_daemon_options
+{
+  /// A socket that is bound and listens.
+  int listen_socket;
+  /// Connections open at once.
+  unsigned int connection_limit;
+  /// Seconds without traffic after which a connection is closed.
+  unsigned int idle_seconds;
+  /// Bytes of memory for each connection: header section, and one piece of a body.
+  size_t connection_memory;
+  /// How strictly requests are parsed; the meaning of a level differs between releases.
+  int strictness;
+  /// Passed to each of the callbacks.
+  void *context;
+  MHD_LogCallback log;
+  viommud_uri_callback begin;
+  MHD_AccessHandlerCallback handle;
+  MHD_RequestCompletedCallback completed;
+  MHD_NotifyConnectionCallback connection;
+};
+
+#if MHD_VERSION >= 0x00097701
+#define VIOMMUD_STRICTNESS MHD_OPTION_CLIENT_DISCIPLINE_LVL
+#else
+#define VIOMMUD_STRICTNESS MHD_OPTION_STRICT_FOR_CLIENT
+#endif
+
+/// Starts a daemon that has no thread: whoever calls this drives it by `MHD_run`.
+static inline struct MHD_Daemon *
+viommud_start_daemon (const struct viommud_daemon_options *options)
+{
+  return MHD_start_daemon (
+    MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+    options->handle, options->context,
+    MHD_OPTION_EXTERNAL_LOGGER, options->log, options->context,
+    MHD_OPTION_LISTEN_SOCKET, options->listen_socket,
+    MHD_OPTION_CONNECTION_LIMIT, options->connection_limit,
+    MHD_OPTION_CONNECTION_TIMEOUT, options->idle_seconds,
+    MHD_OPTION_CONNECTION_MEMORY_LIMIT, options->connection_memory,
+    VIOMMUD_STRICTNESS, options->strictness,
+    MHD_OPTION_URI_LOG_CALLBACK, options->begin, options->context,
+    MHD_OPTION_NOTIFY_COMPLETED, options->completed, options->context,
+    MHD_OPTION_NOTIFY_CONNECTION, options->connection, options->context,
+    MHD_OPTION_END);
+}
+
+/// The descriptor that is readable whenever the daemon has something to do; -1 without one.
+static inline int
+viommud_epoll_descriptor (struct MHD_Daemon *daemon)
+{
+  const union MHD_DaemonInfo *info = MHD_get_daemon_info (daemon, MHD_DAEMON_INFO_EPOLL_FD);
+  return NULL == info ? -1 : info->epoll_fd;
+}
+
+static inline int
+viommud_connection_socket (struct MHD_Connection *connection)
+{
+  const union MHD_ConnectionInfo *info =
+    MHD_get_connection_info (connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+  return NULL == info ? -1 : info->connect_fd;
+}
+
+/// What the connection callback has stored for this connection.
+static inline void *
+viommud_connection_context (struct MHD_Connection *connection)
+{
+  const union MHD_ConnectionInfo *info =
+    MHD_get_connection_info (connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+  return NULL == info ? NULL : info->socket_context;
+}
+
+/// Bytes from the method to the empty line behind the header section; 0 if not known.
+static inline size_t
+viommud_head_size (struct MHD_Connection *connection)
+{
+  const union MHD_ConnectionInfo *info =
+    MHD_get_connection_info (connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+  return NULL == info ? 0 : info->header_size;
+}
+
+/// Makes the end of the connection the end of the response: no length, no chunks.
+static inline void
+viommud_delimit_by_close (struct MHD_Response *response)
+{
+  MHD_set_response_options (response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
+}
+
+/// Hides the query from the library, which would take it apart into the connection's memory.
+///
+/// Nobody reads its parameters, and 0.9.75 spins for the rest of the time-out when they do not
+/// fit. The buffer behind `uri` is the library's read buffer, so it may be written to.
+static inline void
+viommud_hide_query (const char *uri)
+{
+  char *mark = strchr ((char *) uri, '?');
+  if (NULL != mark)
+    mark[1] = '\0';
+}
+
+/// Names the calling thread, for debuggers and `top`.
+static inline void
+viommud_name_thread (const char *name)
+{
+  prctl (PR_SET_NAME, name);
+}
+
+static const unsigned int viommud_connection_started = MHD_CONNECTION_NOTIFY_STARTED;
+static const uint64_t viommud_size_unknown = MHD_SIZE_UNKNOWN;
+static const ssize_t viommud_end_of_stream = MHD_CONTENT_READER_END_OF_STREAM;
+static const ssize_t viommud_end_with_error = MHD_CONTENT_READER_END_WITH_ERROR;
 
 #endif

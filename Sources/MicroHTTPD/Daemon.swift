@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CMicroHTTPD
+import HTTPCore
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// One libmicrohttpd daemon: a listener and its connections.
+@safe final class Daemon {
+  /// Bytes of memory for each connection. More slows every request down, since it is cleared
+  /// after each; less would not hold a header section at its limit.
+  private static let connectionMemory = 32 << 10
+
+  let loop: ServerLoop
+  let listener: ListeningSocket
+  // Owned: made by `start`, given up by `stop`, and used in between by the loop's thread only.
+  private var handle: OpaquePointer?
+  private(set) var epollDescriptor: Int32 = -1
+  private(set) var isListening = true
+  /// Whether something happened that the library does not see by itself.
+  var needsRun = true
+
+  init(loop: ServerLoop, listener: ListeningSocket) {
+    self.loop = loop
+    self.listener = listener
+  }
+
+  func start() throws(ServerError) {
+    var options = unsafe viommud_daemon_options()
+    unsafe options.listen_socket = listener.descriptor
+    unsafe options.connection_limit = UInt32(clamping: loop.limits.connections)
+    unsafe options.idle_seconds = UInt32(clamping: loop.limits.idleSeconds)
+    unsafe options.connection_memory = Daemon.connectionMemory
+    // At 1, 0.9.75 checks the same as we do, but closes without a word, or answers twice.
+    unsafe options.strictness = LibraryVersion.isStrict ? 1 : 0
+    // The loop holds this object until after `stop`, so the library may hold it unretained.
+    unsafe options.context = Unmanaged.passUnretained(self).toOpaque()
+    unsafe options.log = logMessage
+    unsafe options.begin = beginRequest
+    unsafe options.handle = handleRequest
+    unsafe options.completed = completeRequest
+    unsafe options.connection = connectionChanged
+    let handle = unsafe viommud_start_daemon(&options)
+    guard let handle = unsafe handle else { throw .library }
+    unsafe self.handle = handle
+    epollDescriptor = unsafe viommud_epoll_descriptor(handle)
+    guard epollDescriptor >= 0 else {
+      stop()
+      throw .library
+    }
+  }
+
+  func run() {
+    needsRun = false
+    guard let handle = unsafe handle else { return }
+    _ = unsafe MHD_run(handle)
+  }
+
+  /// Milliseconds until the library wants to be run even if nothing happens; nil if it does not.
+  var timeout: UInt64? {
+    guard let handle = unsafe handle else { return nil }
+    var milliseconds: UInt64 = 0
+    guard unsafe MHD_get_timeout(handle, &milliseconds).rawValue == MHD_Result.YES.rawValue else {
+      return nil
+    }
+    return milliseconds
+  }
+
+  /// Stops listening; the connections go on.
+  func closeListener() {
+    guard isListening, let handle = unsafe handle else { return }
+    isListening = false
+    _ = unsafe MHD_quiesce_daemon(handle)
+    listener.unlinkPath()
+    close(listener.descriptor)
+  }
+
+  /// Closes what is left. No connection may be suspended: the library aborts the process then.
+  func stop() {
+    guard let handle = unsafe handle else { return }
+    closeListener()
+    unsafe self.handle = nil
+    unsafe MHD_stop_daemon(handle)
+  }
+}
+
+/// Finds the daemon that was passed to the library as the context of its calls.
+private func daemon(_ context: UnsafeMutableRawPointer?) -> Daemon? {
+  // See `start` on why the daemon is still there.
+  unsafe context.map { unsafe Unmanaged<Daemon>.fromOpaque($0).takeUnretainedValue() }
+}
+
+private func connection(_ context: UnsafeMutableRawPointer?) -> Connection? {
+  // Retained from the first to the last notice of the connection; see `connectionChanged`.
+  unsafe context.map { unsafe Unmanaged<Connection>.fromOpaque($0).takeUnretainedValue() }
+}
+
+private func beginRequest(
+  context: UnsafeMutableRawPointer?, uri: UnsafePointer<CChar>?, handle: OpaquePointer?
+) -> UnsafeMutableRawPointer? {
+  guard let uri = unsafe uri, let handle = unsafe handle else { return nil }
+  let context = unsafe viommud_connection_context(handle)
+  unsafe connection(context)?.begin(uri: uri)
+  return unsafe context
+}
+
+private func handleRequest(
+  context: UnsafeMutableRawPointer?, handle: OpaquePointer?, url: UnsafePointer<CChar>?,
+  method: UnsafePointer<CChar>?, version: UnsafePointer<CChar>?, upload: UnsafePointer<CChar>?,
+  uploadSize: UnsafeMutablePointer<Int>?,
+  requestContext: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
+) -> MHD_Result {
+  guard let uploadSize = unsafe uploadSize, let url = unsafe url, let method = unsafe method,
+    let version = unsafe version,
+    let connection = unsafe connection(requestContext?.pointee)
+  else { return .NO }
+  let goesOn = unsafe connection.advance(
+    method: method, target: url, version: version,
+    upload: uploadSize.pointee > 0
+      ? upload.map { unsafe CString.bytes($0, count: uploadSize.pointee) } : nil)
+  unsafe uploadSize.pointee = 0
+  return goesOn ? .YES : .NO
+}
+
+private func completeRequest(
+  context: UnsafeMutableRawPointer?, handle: OpaquePointer?,
+  requestContext: UnsafeMutablePointer<UnsafeMutableRawPointer?>?,
+  reason: MHD_RequestTerminationCode
+) {
+  unsafe connection(requestContext?.pointee)?.requestCompleted()
+}
+
+private func connectionChanged(
+  context: UnsafeMutableRawPointer?, handle: OpaquePointer?,
+  connectionContext: UnsafeMutablePointer<UnsafeMutableRawPointer?>?,
+  change: MHD_ConnectionNotificationCode
+) {
+  guard let connectionContext = unsafe connectionContext else { return }
+  if change.rawValue == viommud_connection_started {
+    guard let daemon = unsafe daemon(context), let handle = unsafe handle else { return }
+    let connection = unsafe Connection(loop: daemon.loop, daemon: daemon, handle: handle)
+    daemon.loop.add(connection)
+    // Balanced by the release below, when the library says that the connection is closed.
+    unsafe connectionContext.pointee = Unmanaged.passRetained(connection).toOpaque()
+  } else if let stored = unsafe connectionContext.pointee {
+    unsafe connectionContext.pointee = nil
+    let connection = unsafe Unmanaged<Connection>.fromOpaque(stored).takeRetainedValue()
+    connection.loop.remove(connection)
+  }
+}
+
+private func logMessage(
+  context: UnsafeMutableRawPointer?, format: UnsafePointer<CChar>?, arguments: CVaListPointer?
+) {
+  guard let daemon = unsafe daemon(context), let format = unsafe format,
+    let arguments = unsafe arguments
+  else { return }
+  unsafe daemon.loop.logLibraryMessage(format, arguments)
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// A socket that is bound and listens.
+struct ListeningSocket {
+  let descriptor: Int32
+  /// Where it really listens: the port that was taken stands in the place of port 0.
+  let address: ListenAddress
+  /// Which file a Unix socket is, so that no other one is removed in its place.
+  let file: FileIdentity?
+
+  static func open(_ address: ListenAddress) throws(ServerError) -> ListeningSocket {
+    switch address {
+    case .tcp(let host, let port): try openTCP(host, port)
+    case .unix(let path): try openUnix(path)
+    }
+  }
+
+  /// Removes the path of a Unix socket, if it is still this socket's.
+  ///
+  /// To be called before the descriptor is closed: while it is open, nobody else can have found
+  /// the path stale and taken it over.
+  func unlinkPath() {
+    guard case .unix(let path) = address, let file, FileIdentity(ofSocketAt: path) == file else {
+      return
+    }
+    unsafe unlink(path)
+  }
+
+  /// Gives the socket up unused.
+  func close() {
+    unlinkPath()
+    closeDescriptor(descriptor)
+  }
+
+  private static func openTCP(_ host: String, _ port: UInt16) throws(ServerError)
+    -> ListeningSocket
+  {
+    guard let name = SocketName(host: host, port: port) else { throw .invalidAddress(host) }
+    let descriptor = try newSocket(name.family)
+    do throws(ServerError) {
+      SystemCall.setOption(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
+      if name.family == AF_INET6 {
+        SystemCall.setOption(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 1)
+      }
+      try listen(on: name, descriptor, as: .tcp(host: host, port: port))
+      let bound = try SocketName.port(of: descriptor)
+      return ListeningSocket(
+        descriptor: descriptor, address: .tcp(host: host, port: bound), file: nil)
+    } catch {
+      closeDescriptor(descriptor)
+      throw error
+    }
+  }
+
+  private static func openUnix(_ path: String) throws(ServerError) -> ListeningSocket {
+    guard let name = SocketName(path: path) else { throw .invalidPath(path) }
+    try removeStaleSocket(path, name)
+    let descriptor = try newSocket(AF_UNIX)
+    do throws(ServerError) {
+      try listen(on: name, descriptor, as: .unix(path: path))
+      return ListeningSocket(
+        descriptor: descriptor, address: .unix(path: path), file: FileIdentity(ofSocketAt: path))
+    } catch {
+      closeDescriptor(descriptor)
+      throw error
+    }
+  }
+
+  /// Makes room at `path` if, and only if, a socket is there that nobody answers on.
+  private static func removeStaleSocket(_ path: String, _ name: SocketName) throws(ServerError) {
+    var status = stat()
+    guard unsafe lstat(path, &status) == 0 else {
+      if errno == ENOENT { return }
+      throw .system(call: "lstat", errno: errno)
+    }
+    guard status.st_mode & S_IFMT == S_IFSOCK else { throw .notASocket(path: path) }
+    let probe = try newSocket(AF_UNIX)
+    defer { closeDescriptor(probe) }
+    if unsafe name.withAddress({ unsafe connect(probe, $0, $1) }) == 0 || errno == EAGAIN {
+      throw .addressInUse(.unix(path: path))
+    }
+    if errno == ENOENT { return }
+    guard errno == ECONNREFUSED else { throw .system(call: "connect", errno: errno) }
+    try SystemCall.check("unlink", unsafe unlink(path))
+  }
+
+  private static func newSocket(_ family: Int32) throws(ServerError) -> Int32 {
+    #if canImport(Glibc)
+      let kind = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
+    #else
+      let kind = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK
+    #endif
+    return try SystemCall.check("socket", socket(family, kind, 0))
+  }
+
+  private static func listen(
+    on name: SocketName, _ descriptor: Int32, as address: ListenAddress
+  ) throws(ServerError) {
+    guard unsafe name.withAddress({ unsafe bind(descriptor, $0, $1) }) == 0 else {
+      if errno == EADDRINUSE { throw .addressInUse(address) }
+      throw .system(call: "bind", errno: errno)
+    }
+    #if canImport(Glibc)
+      let result = Glibc.listen(descriptor, SOMAXCONN)
+    #else
+      let result = Musl.listen(descriptor, SOMAXCONN)
+    #endif
+    try SystemCall.check("listen", result)
+  }
+}
+
+/// Which file stands behind a path.
+struct FileIdentity: Equatable {
+  private let device: UInt64
+  private let node: UInt64
+
+  /// nil if there is no socket at `path`.
+  init?(ofSocketAt path: String) {
+    var status = stat()
+    guard unsafe lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK else {
+      return nil
+    }
+    device = UInt64(status.st_dev)
+    node = UInt64(status.st_ino)
+  }
+}
+
+/// `close`, where a method of that name is in the way.
+private func closeDescriptor(_ descriptor: Int32) {
+  close(descriptor)
+}

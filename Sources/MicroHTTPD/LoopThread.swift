@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CMicroHTTPD
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// Starts the thread of a server.
+enum LoopThread {
+  fileprivate final class Work: Sendable {
+    let body: @Sendable () -> Void
+    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+  }
+
+  static func start(_ body: @escaping @Sendable () -> Void) throws(ServerError) {
+    // Balanced by the thread, or below if there is none.
+    let work = unsafe Unmanaged.passRetained(Work(body)).toOpaque()
+    #if canImport(Glibc)
+      var thread = pthread_t()
+    #else
+      var thread: pthread_t?
+    #endif
+    let result = unsafe pthread_create(&thread, nil, run, work)
+    guard result == 0 else {
+      unsafe Unmanaged<Work>.fromOpaque(work).release()
+      throw .system(call: "pthread_create", errno: result)
+    }
+    #if canImport(Glibc)
+      pthread_detach(thread)
+    #else
+      if let thread = unsafe thread { unsafe pthread_detach(thread) }
+    #endif
+  }
+}
+
+private func run(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
+  var signals = sigset_t()
+  // Signals are the main thread's business.
+  unsafe sigfillset(&signals)
+  unsafe pthread_sigmask(SIG_BLOCK, &signals, nil)
+  unsafe viommud_name_thread("http")
+  guard let argument = unsafe argument else { return nil }
+  let work = unsafe Unmanaged<LoopThread.Work>.fromOpaque(argument).takeRetainedValue()
+  work.body()
+  return nil
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Why a server did not start.
+public enum ServerError: Error, Equatable, CustomStringConvertible {
+  /// There is nothing to listen on.
+  case noListener
+  /// The text is no IP address.
+  case invalidAddress(String)
+  /// The path of a Unix socket is empty or longer than the system takes.
+  case invalidPath(String)
+  /// Something that is no socket has the path; it is left alone.
+  case notASocket(path: String)
+  /// Another process listens there.
+  case addressInUse(ListenAddress)
+  /// A system call failed; `errno` says why.
+  case system(call: String, errno: Int32)
+  /// libmicrohttpd did not start.
+  case library
+  /// The server was started before.
+  case startedTwice
+
+  public var description: String {
+    switch self {
+    case .noListener: "there is nothing to listen on"
+    case .invalidAddress(let text): "\(text) is not an IP address"
+    case .invalidPath(let path): "\(path) cannot be the path of a socket"
+    case .notASocket(let path): "\(path) exists and is not a socket"
+    case .addressInUse(let address): "\(address) is in use"
+    case .system(let call, let errno): "\(call) failed: \(SystemCall.text(of: errno))"
+    case .library: "libmicrohttpd did not start"
+    case .startedTwice: "the server was started before"
+    }
+  }
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// The few system calls that the server makes itself.
+enum SystemCall {
+  /// Throws the errno of a call that answered with a negative number.
+  @discardableResult
+  static func check(_ call: String, _ result: Int32) throws(ServerError) -> Int32 {
+    if result < 0 { throw .system(call: call, errno: errno) }
+    return result
+  }
+
+  static func text(of errno: Int32) -> String {
+    // strerror returns a string of the C library, or one of the calling thread.
+    unsafe String(cString: strerror(errno))
+  }
+
+  static func setOption(_ socket: Int32, _ level: Int32, _ name: Int32, _ value: Int32) {
+    var value = value
+    // A socket that has just failed refuses options; whoever reads it next finds out why.
+    _ = unsafe setsockopt(socket, level, name, &value, socklen_t(MemoryLayout<Int32>.size))
+  }
+
+  /// Bounds what the kernel keeps for a client that does not read.
+  static func limitSendBuffer(of socket: Int32, to bytes: Int32) {
+    setOption(socket, SOL_SOCKET, SO_SNDBUF, bytes)
+  }
+
+  /// How long ago a TCP connection's last byte arrived, in nanoseconds; nil for other sockets.
+  static func sinceLastByte(on socket: Int32) -> UInt64? {
+    var info = tcp_info()
+    var length = socklen_t(MemoryLayout<tcp_info>.size)
+    guard unsafe getsockopt(socket, Int32(IPPROTO_TCP), TCP_INFO, &info, &length) == 0 else {
+      return nil
+    }
+    return UInt64(info.tcpi_last_data_recv) * 1_000_000
+  }
+
+  /// A clock that only goes forward, in nanoseconds.
+  static func monotonicNanoseconds() -> UInt64 {
+    var time = timespec()
+    unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+  }
+
+  /// A number that differs between any two threads of the process.
+  static func currentThread() -> UInt {
+    #if canImport(Glibc)
+      pthread_self()
+    #else
+      unsafe UInt(bitPattern: pthread_self())
+    #endif
+  }
+}
