@@ -63,7 +63,7 @@ public struct Target: Sendable, Equatable {
       if byte == UInt8(ascii: "%"), queryStart == nil { hasEscape = true }
     }
     query = queryStart.map { Array(raw[$0...]) }
-    rawPath = Array(raw[start..<end])
+    rawPath = end > start ? Array(raw[start..<end]) : [UInt8(ascii: "/")]
     var decoded: [UInt8] = []
     decoded.reserveCapacity(end - start)
     var ends: [Int] = []
@@ -89,12 +89,17 @@ public struct Target: Sendable, Equatable {
     self.ends = ends
   }
 
+  /// Where the path starts; at the query, or the end, where an absolute form has no path.
   private static func pathStart(_ raw: [UInt8]) throws(Malformed) -> Int {
     if raw.first == UInt8(ascii: "/") { return 0 }
-    for scheme in ["http://", "https://"] where raw.starts(with: scheme.utf8) {
-      let rest = raw.dropFirst(scheme.utf8.count)
-      guard let slash = rest.firstIndex(of: UInt8(ascii: "/")) else { throw .notOriginForm }
-      return slash
+    for scheme in ["http://", "https://"] {
+      let length = scheme.utf8.count
+      // Schemes know no case.
+      let start = raw.prefix(length).map { $0 >= 0x41 && $0 <= 0x5a ? $0 | 0x20 : $0 }
+      guard raw.count > length, start.elementsEqual(scheme.utf8) else { continue }
+      let end = raw[length...].firstIndex { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "?") }
+      guard end != length else { throw .notOriginForm }
+      return end ?? raw.count
     }
     throw .notOriginForm
   }

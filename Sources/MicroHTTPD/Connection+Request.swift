@@ -40,9 +40,7 @@ extension Connection {
   /// Looks at the header section and decides what is to become of the request.
   private func examine(_ line: RequestLine) -> Bool {
     loop.counters.requests.add()
-    var section = HeaderSection()
-    readFields(into: &section)
-    section.finish(isHTTP10: line.isHTTP10)
+    let section = readFields(of: line)
     chooseRequestID(section.kept)
     do throws(Problem) {
       let target = try check(line, section)
@@ -81,7 +79,7 @@ extension Connection {
     do throws(Target.Malformed) {
       return try Target(rawTarget)
     } catch {
-      if line.isConnect { throw Problem(.notImplemented, "this server is not a proxy") }
+      if line.method == .connect { throw Problem(.notImplemented, "this server is not a proxy") }
       throw Problem(.malformedRequest, error.detail)
     }
   }

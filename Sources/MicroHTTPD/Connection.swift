@@ -139,43 +139,20 @@ import HTTPCore
   var headSize: Int { unsafe viommud_head_size(handle) }
 
   /// Goes through the header fields.
-  func readFields(into section: inout HeaderSection) {
-    unsafe withUnsafeMutablePointer(to: &section) { section in
+  func readFields(of line: RequestLine) -> HeaderSection {
+    var reader = unsafe HeaderReader(line: line, headSize: headSize)
+    unsafe withUnsafeMutablePointer(to: &reader) { reader in
       _ = unsafe MHD_get_connection_values_n(
         handle, .HEADER_KIND,
         { context, _, name, nameLength, value, valueLength in
-          // The context is the section of the enclosing call; names and values are the library's
+          // The context is the reader of the enclosing call; names and values are the library's
           // and live through this call.
-          guard let context = unsafe context, let name = unsafe name else { return .YES }
-          let section = unsafe context.assumingMemoryBound(to: HeaderSection.self)
-          let nameBytes = unsafe CString.bytes(name, count: nameLength)
-          guard let value = unsafe value else {
-            unsafe section.pointee.note(.badFieldValue)
-            return .YES
-          }
-          if unsafe !LibraryVersion.isStrict && Connection.isFolded(name, nameLength, value) {
-            unsafe section.pointee.note(.foldedField)
-          }
-          unsafe section.pointee.take(
-            name: nameBytes, value: CString.bytes(value, count: valueLength))
+          guard let context = unsafe context else { return .YES }
+          unsafe context.assumingMemoryBound(to: HeaderReader.self).pointee.take(
+            name, nameLength, value, valueLength)
           return .YES
-        }, section)
+        }, reader)
     }
-  }
-
-  /// Whether the field went on in a second line.
-  ///
-  /// 0.9.75 then appends that line to the field's *name*, so that a folded `Content-Length` is
-  /// no longer one, and the body is run as a request. It moves the name to do so; in a field that
-  /// was not folded nothing but blanks stand between the name and its value.
-  private static func isFolded(
-    _ name: UnsafePointer<CChar>, _ nameLength: Int, _ value: UnsafePointer<CChar>
-  ) -> Bool {
-    var place = unsafe name + nameLength + 1
-    while unsafe place < value {
-      guard unsafe place.pointee == 0x20 || place.pointee == 0x09 else { return true }
-      unsafe place += 1
-    }
-    return unsafe place != value
+    return reader.finish()
   }
 }

@@ -96,18 +96,21 @@ enum CharacterClass {
 
   @unsafe static func isToken(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
     let bits = token
-    for unsafe byte in unsafe text where !contains(bits, byte) { return false }
+    for index in text.indices where unsafe !contains(bits, text[index]) { return false }
     return text.count > 0
   }
 
   @unsafe static func isHost(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
     let bits = host
-    for unsafe byte in unsafe text where !contains(bits, byte) { return false }
+    for index in text.indices where unsafe !contains(bits, text[index]) { return false }
     return text.count > 0
   }
 
   @unsafe static func isFieldValue(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
-    for unsafe byte in unsafe text where (byte < 0x20 && byte != 0x09) || byte == 0x7f { return false }
+    for index in text.indices {
+      let byte = unsafe text[index]
+      if (byte < 0x20 && byte != 0x09) || byte == 0x7f { return false }
+    }
     return true
   }
 }

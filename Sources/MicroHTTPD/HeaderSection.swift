@@ -56,7 +56,8 @@ struct HeaderSection {
     if hasLength { note(.twoLengths) }
     hasLength = true
     var length: UInt64 = 0
-    for unsafe byte in unsafe value {
+    for index in value.indices {
+      let byte = unsafe value[index]
       guard byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "9") else { return note(.badLength) }
       let (tenfold, overflow) = length.multipliedReportingOverflow(by: 10)
       let (sum, carry) = tenfold.addingReportingOverflow(UInt64(byte - UInt8(ascii: "0")))
@@ -85,7 +86,7 @@ enum FramingFault: Equatable {
   case badRequestLine
   case badFieldName
   case badFieldValue
-  case foldedField
+  case unaccountedBytes
   case noHost
   case twoHosts
   case badHost
@@ -106,7 +107,7 @@ enum FramingFault: Equatable {
     case .badRequestLine: "the request line is not `method SP target SP version`"
     case .badFieldName: "a header field has a name that is not a token"
     case .badFieldValue: "a header field has a control character in its value"
-    case .foldedField: "a header field goes on in a second line"
+    case .unaccountedBytes: "the header section is not one field a line"
     case .noHost: "there is no Host"
     case .twoHosts: "there is more than one Host"
     case .badHost: "Host is empty or not a host"

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import CMicroHTTPD
 import HTTPCore
 import Locking
 import Synchronization
-
-internal import CMicroHTTPD
 
 #if canImport(Glibc)
   import Glibc

@@ -27,10 +27,12 @@ enum RawReply {
   static func send(_ bytes: [UInt8], on socket: Int32) {
     let flags = Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT)
     // A client that has not even read what it was sent before does not get this either.
-    #if canImport(Glibc)
-      _ = unsafe bytes.withUnsafeBytes { unsafe Glibc.send(socket, $0.baseAddress, $0.count, flags) }
-    #else
-      _ = unsafe bytes.withUnsafeBytes { unsafe Musl.send(socket, $0.baseAddress, $0.count, flags) }
-    #endif
+    unsafe bytes.withUnsafeBytes { bytes in
+      #if canImport(Glibc)
+        _ = unsafe Glibc.send(socket, bytes.baseAddress, bytes.count, flags)
+      #else
+        _ = unsafe Musl.send(socket, bytes.baseAddress, bytes.count, flags)
+      #endif
+    }
   }
 }

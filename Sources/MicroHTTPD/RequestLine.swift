@@ -6,7 +6,7 @@ extension Method {
   @unsafe init?(_ name: UnsafeBufferPointer<UInt8>) {
     guard name.count <= 8 else { return nil }
     var packed: UInt64 = 0
-    for unsafe byte in unsafe name { packed = packed << 8 | UInt64(byte) }
+    for index in name.indices { packed = unsafe packed << 8 | UInt64(name[index]) }
     for entry in Method.packedNames where entry.packed == packed {
       self = entry.method
       return
@@ -21,9 +21,10 @@ extension Method {
 }
 
 /// What the first line of a request says, and whether the library read it as it was sent.
-struct RequestLine {
+@safe struct RequestLine {
+  private static let versionLength = 8
+
   let method: Method?
-  let isConnect: Bool
   let isHTTP10: Bool
   /// Bytes of the line with its line break.
   let length: Int
@@ -33,6 +34,9 @@ struct RequestLine {
   /// place, so what it left out shows in the distances between the parts. Later releases refuse
   /// such lines themselves and promise nothing about where the parts are.
   let isExact: Bool
+  // Both are places in the library's read buffer, valid during its first call for the request.
+  let start: UnsafePointer<CChar>
+  let end: UnsafePointer<CChar>
 
   @unsafe init(
     method: UnsafePointer<CChar>, target: UnsafePointer<CChar>, targetLength: Int,
@@ -40,10 +44,10 @@ struct RequestLine {
   ) {
     let name = unsafe CString.bytes(method)
     self.method = unsafe Method(name)
-    isConnect = self.method == .connect
     isHTTP10 = unsafe CString.bytes(version).last == UInt8(ascii: "0")
-    let versionLength = 8
-    length = name.count + 1 + targetLength + 1 + versionLength + 2
+    length = name.count + 1 + targetLength + 1 + RequestLine.versionLength + 2
+    unsafe start = method
+    unsafe end = version + RequestLine.versionLength
     if LibraryVersion.isStrict {
       isExact = true
     } else {

@@ -41,8 +41,8 @@ struct SocketName {
     var name = sockaddr_un()
     name.sun_family = sa_family_t(AF_UNIX)
     let bytes = Array(path.utf8)
-    guard !bytes.isEmpty, !bytes.contains(0), bytes.count < MemoryLayout.size(ofValue: name.sun_path)
-    else { return nil }
+    let room = MemoryLayout.size(ofValue: name.sun_path)
+    guard !bytes.isEmpty, !bytes.contains(0), bytes.count < room else { return nil }
     // The path is a tuple of bytes in Swift: it is filled as the memory that it is.
     unsafe withUnsafeMutableBytes(of: &name.sun_path) { unsafe $0.copyBytes(from: bytes) }
     length = socklen_t(MemoryLayout<sockaddr_un>.size)
