@@ -52,5 +52,10 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
+    .testTarget(
+      name: "MicroHTTPDTests",
+      dependencies: [
+        "HTTPCore", "Locking", "MicroHTTPD", .product(name: "Logging", package: "swift-log"),
+      ]),
   ]
 )

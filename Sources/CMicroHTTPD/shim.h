@@ -106,8 +106,8 @@ viommud_delimit_by_close (struct MHD_Response *response)
 
 /// Hides the query from the library, which would take it apart into the connection's memory.
 ///
-/// Nobody reads its parameters, and 0.9.75 spins for the rest of the time-out when they do not
-/// fit. The buffer behind `uri` is the library's read buffer, so it may be written to.
+/// Nobody reads its parameters, and 0.9.75 closes the connection without a word when they do not
+/// fit, as some 500 do not. The buffer behind `uri` is the library's read buffer, so it may be written to.
 static inline void
 viommud_hide_query (const char *uri)
 {

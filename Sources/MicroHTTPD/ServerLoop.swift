@@ -111,7 +111,7 @@ final class ServerLoop: @unchecked Sendable {
       if daemon.needsRun { return 0 }
       guard let wish = daemon.timeout else { continue }
       // The library asks to be run at once for as long as it holds a connection that is neither
-      // to be read nor written, which malformed requests can bring about.
+      // to be read nor written: that of a stream which is ready and brings nothing, say.
       timeout = min(timeout, fruitlessRuns > ServerLoop.patience ? max(wish, 1) : wish)
     }
     if isAnythingOpen || drain.isUnderWay {

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+import HTTPCore
+import Testing
+
+@Suite struct EarlyRefusalTests {
+  /// A server that refuses `/no`, and a client of it.
+  private func client() throws -> (TestServer, RawClient) {
+    let server = try TestServer(
+      TestHandler(refuse: { head in
+        head.target.rawPath == Array("/no".utf8)
+          ? Problem(.unsupportedMediaType, "no").response() : nil
+      }))
+    return (server, try server.client())
+  }
+
+  @Test func clientIsAskedToGoOn() throws {
+    let (server, client) = try client()
+    client.send("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
+    #expect(try client.readHead().status == 100)
+    client.send("abc")
+    #expect(try client.readResponse().text == "POST /x\nabc")
+    withExtendedLifetime(server) {}
+  }
+
+  @Test func refusalComesInTheStead() throws {
+    let (server, client) = try client()
+    client.send("POST /no HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
+    let response = try client.readResponse()
+    #expect(response.status == 415)
+    #expect(response.closesConnection)
+    #expect(try client.isAtEnd())
+    withExtendedLifetime(server) {}
+  }
+
+  @Test func declaredLengthOverTheLimitIsRefusedBeforeTheBody() throws {
+    let server = try TestServer { $0.body = 1000 }
+    let client = try server.client()
+    client.send(
+      "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1001\r\nExpect: 100-continue\r\n\r\n")
+    let response = try client.readResponse()
+    #expect(response.status == 413)
+    #expect(response.code == "payload_too_large")
+    #expect(server.handler.seen.isEmpty)
+  }
+
+  @Test func smallRefusedBodyKeepsTheConnection() throws {
+    let (server, client) = try client()
+    client.send(post("/no", get("/smuggled")) + get("/next"))
+    #expect(try client.readResponse().status == 415)
+    #expect(try client.readResponse().text == "GET /next\n")
+    #expect(server.handler.seen.map(\.path) == ["/next"])
+  }
+
+  @Test func refusalWithoutABodyKeepsTheConnection() throws {
+    let (server, client) = try client()
+    client.send(get("/no") + get("/next"))
+    #expect(try client.readResponse().status == 415)
+    #expect(try client.readResponse().text == "GET /next\n")
+    withExtendedLifetime(server) {}
+  }
+
+  @Test func largeRefusedBodyIsAnsweredThoughItKeepsComing() throws {
+    let (server, client) = try client()
+    client.send(
+      Array("POST /no HTTP/1.1\r\nHost: a\r\nContent-Length: 8000000\r\n\r\n".utf8)
+        + [UInt8](repeating: 0x41, count: 8_000_000))
+    #expect(try statuses(in: client.readToEnd()) == [415])
+    withExtendedLifetime(server) {}
+  }
+
+  @Test func refusedChunkedBodyClosesTheConnection() throws {
+    let (server, client) = try client()
+    client.send(
+      "POST /no HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n"
+        + get("/smuggled"))
+    #expect(try statuses(in: client.readToEnd()) == [415])
+    #expect(server.handler.seen.isEmpty)
+  }
+}
