@@ -42,12 +42,17 @@ let package = Package(
       name: "SMMUDriver", dependencies: ["IOMMUFD", "IOMMUHardware", "Locking"],
       swiftSettings: strict),
     .target(
-      name: "ControlPlane", dependencies: ["HTTPCore", "IOMMUFD", "Locking"],
+      name: "ControlPlane",
+      dependencies: [
+        "HTTPCore", "IOMMUFD", "IOMMUHardware", "Locking",
+        .product(name: "DequeModule", package: "swift-collections"),
+      ],
       swiftSettings: strict),
+    .target(name: "OpenAPIDocument"),
     .executableTarget(
       name: "viommud",
       dependencies: [
-        "ControlPlane", "HTTPCore", "MicroHTTPD", "SMMUDriver", "Locking",
+        "ControlPlane", "HTTPCore", "Locking", "MicroHTTPD", "OpenAPIDocument", "SMMUDriver",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],

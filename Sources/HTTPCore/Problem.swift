@@ -17,7 +17,6 @@ public struct Problem: Error, Sendable {
     case unsupported
     case hardwareRejected = "hardware_rejected"
     case rejected
-    case assertionFailed = "assertion_failed"
     case preconditionFailed = "precondition_failed"
     case planChanged = "plan_changed"
     case cursorExpired = "cursor_expired"
@@ -132,7 +131,7 @@ extension Problem.Code {
     case .methodNotAllowed: 405
     case .notAcceptable: 406
     case .requestTimeout: 408
-    case .pinned, .busy, .exists, .exhausted, .assertionFailed: 409
+    case .pinned, .busy, .exists, .exhausted: 409
     case .cursorExpired: 410
     case .preconditionFailed, .planChanged: 412
     case .payloadTooLarge: 413
@@ -178,7 +177,6 @@ extension Problem.Code {
     case .unsupported: "That is not supported"
     case .hardwareRejected: "The hardware would reject it"
     case .rejected: "The kernel would reject it"
-    case .assertionFailed: "An assertion of the batch does not hold"
     case .preconditionFailed: "A precondition does not hold"
     case .planChanged: "The plan is no longer that one"
     case .cursorExpired: "The cursor points to what is no longer kept"

@@ -46,9 +46,8 @@ extension ObjectCore {
   ///
   /// - Returns: the queue that gets it; nil where nobody handles faults and it is dropped.
   public func requestPages(
-    _ name: String, _ faults: [PageFault]
+    _ device: Device, _ faults: [PageFault]
   ) throws(Refusal) -> FaultQueue? {
-    let device: Device = try find(.device, name)
     guard let (queue, pasid) = faultRoute(of: device, pasid: faults.first?.pasid) else {
       return nil
     }

@@ -38,6 +38,13 @@ public final class IOAS: ContextObject {
     return low
   }
 
+  /// Some areas in the order of their addresses, from an address on, and where to go on.
+  public func page(from start: UInt64, limit: Int) -> (areas: ArraySlice<Area>, next: UInt64?) {
+    let first = firstArea(reaching: start)
+    let end = min(first + limit, areas.count)
+    return (areas[first..<end], end < areas.count ? areas[end].iova : nil)
+  }
+
   /// The area that holds an address.
   public func area(at address: UInt64) -> Area? {
     let index = firstArea(reaching: address)

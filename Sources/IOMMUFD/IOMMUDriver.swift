@@ -96,6 +96,8 @@ public protocol IOMMUDriver: AnyObject {
 public protocol HardwareEventHandler: Sendable {
   /// The bytes of a record are that many 64-bit words.
   var wordCount: Int { get }
+  /// A record as the hardware writes it for a stream: with that stream's ID in it.
+  func record(_ words: [UInt64], from stream: UInt32) -> [UInt64]
   func handle(_ words: [UInt64]) -> EventDisposition
 }
 

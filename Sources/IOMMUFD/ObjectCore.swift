@@ -109,4 +109,16 @@ public final class ObjectCore {
     }
     return object
   }
+
+  /// Ends all event and fault queues at once, because the host goes: who follows them is told.
+  public func closeQueues() {
+    visit(.veventq, after: nil) { object in
+      (object as? VEventQueue)?.fifo.close()
+      return true
+    }
+    visit(.faultQueue, after: nil) { object in
+      (object as? FaultQueue)?.fifo.close()
+      return true
+    }
+  }
 }

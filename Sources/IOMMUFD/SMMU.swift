@@ -3,23 +3,25 @@
 /// A physical IOMMU of the host and the driver that runs it.
 public final class SMMU: Object {
   public let driver: any IOMMUDriver
+  /// The features that its kind of SMMU has, in the order in which they are shown.
+  public let features: [SMMUFeature]
 
-  init(name: String, driver: any IOMMUDriver) {
+  init(name: String, driver: any IOMMUDriver, features: [SMMUFeature]) {
     self.driver = driver
+    self.features = features
     super.init(.smmu, name)
   }
 }
 
 extension ObjectCore {
   /// Adds a physical IOMMU to the machine.
-  ///
-  /// - Parameter makeDriver: makes the driver for the SMMU of that name.
   @discardableResult
   public func addSMMU(
-    _ name: String?, makeDriver: (String) throws(Refusal) -> any IOMMUDriver
+    _ name: String?, _ model: any SMMUModel, _ settings: SMMUSettings, on machine: any Machine
   ) throws(Refusal) -> SMMU {
     let name = try claimName(.smmu, name)
-    let smmu = SMMU(name: name, driver: try makeDriver(name))
+    let driver = try model.makeDriver(settings, named: name, on: machine)
+    let smmu = SMMU(name: name, driver: driver, features: model.features)
     try publish(smmu)
     return smmu
   }

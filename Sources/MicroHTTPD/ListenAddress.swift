@@ -39,3 +39,13 @@ public enum ListenAddress: Sendable, Hashable, CustomStringConvertible {
     }
   }
 }
+
+extension ListenAddress {
+  /// Whether only this machine can reach it.
+  public var isLoopback: Bool {
+    switch self {
+    case .tcp(let host, _): host.hasPrefix("127.") || host == "::1"
+    case .unix: true
+    }
+  }
+}

@@ -11,6 +11,12 @@ struct EventHandler: HardwareEventHandler {
 
   var wordCount: Int { EventRecord.wordCount }
 
+  func record(_ words: [UInt64], from stream: UInt32) -> [UInt64] {
+    var record = EventRecord(words: words)
+    record.streamID = stream
+    return record.words
+  }
+
   /// The events that are a guest's own doing and so its to know; all others are the host's.
   static let guestEvents: Set<EventRecord.ID> = [
     .badSTE, .streamDisabled, .badSubstreamID, .badCD, .translation, .addrSize, .access,

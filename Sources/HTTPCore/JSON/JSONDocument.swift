@@ -78,6 +78,9 @@ public struct JSONValue: Sendable {
     kind == .bool ? document.bytes[Int(node.start)] == UInt8(ascii: "t") : nil
   }
 
+  /// A 64-bit quantity: a hex string or a non-negative integer.
+  public var quantity: UInt64? { JSONNumber.quantity(self) }
+
   /// The bytes of a number or of an undecoded string.
   public var rawScalar: ArraySlice<UInt8> { document.bytes[Int(node.start)..<Int(node.end)] }
 

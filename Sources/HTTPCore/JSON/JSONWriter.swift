@@ -108,6 +108,14 @@ public struct JSONWriter: Sendable {
     needsComma = true
   }
 
+  /// Writes the members of an object that was written before.
+  public mutating func merge(object document: [UInt8]) {
+    guard document.count > 2 else { return }
+    separate()
+    bytes.append(contentsOf: document[1..<document.count - 1])
+    needsComma = true
+  }
+
   private mutating func literal(_ value: String) {
     separate()
     bytes.append(contentsOf: value.utf8)

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+public import HTTPCore
+public import IOMMUFD
+import Locking
+import Synchronization
+
+/// The API: finds the host and the endpoint of a request and answers it.
+public final class ControlPlane: RequestHandler {
+  public struct Configuration: Sendable {
+    public var limits = Limits()
+    /// The kinds of physical IOMMUs that there are; the first is the usual one.
+    public var models: [any SMMUModel]
+    /// How many events a host's log keeps.
+    public var retainedEvents = 100_000
+    /// How many bytes of events a host's log keeps.
+    public var retainedBytes = 64 << 20
+    /// The hosts to start with, when a topology says so.
+    var topology: [HostSettings] = []
+    /// The server's version, for `/version`.
+    public var version = "0"
+    /// The OpenAPI document as YAML and as JSON.
+    public var openAPI: (yaml: [UInt8], json: [UInt8]) = ([], [])
+    /// Tells the time; a test hands in one of its own.
+    public var clock: @Sendable () -> Timestamp
+    /// Further lines for `/metrics`, from whoever serves the requests.
+    public var serverMetrics: @Sendable () -> [Metric] = { [] }
+
+    public init(models: [any SMMUModel], clock: @escaping @Sendable () -> Timestamp) {
+      self.models = models
+      self.clock = clock
+    }
+  }
+
+  let configuration: Configuration
+  let hosts: HostRegistry
+  private let isDrainingFlag = Atomic<Bool>(false)
+
+  public init(_ configuration: Configuration) throws(Problem) {
+    self.configuration = configuration
+    hosts = try HostRegistry(configuration)
+  }
+
+  /// Makes `/readyz` say that no more work should come.
+  public func beginDraining() { isDrainingFlag.store(true, ordering: .relaxed) }
+
+  var isDraining: Bool { isDrainingFlag.load(ordering: .relaxed) }
+
+  // MARK: Requests
+
+  public func refusal(of head: RequestHead) -> Response? {
+    do throws(Problem) {
+      _ = try route(head)
+      return nil
+    } catch {
+      return error.response()
+    }
+  }
+
+  public func respond(to request: Request) -> Response {
+    do throws(Problem) {
+      switch try route(request.head) {
+      case .options(let methods):
+        return Response(status: 204, headers: [(.allow, ControlPlane.allow(methods))])
+      case .endpoint(let found):
+        return try answer(request, found)
+      }
+    } catch {
+      var problem = error
+      if problem.instance == nil {
+        problem.instance = String(decoding: request.head.target.rawPath, as: UTF8.self)
+      }
+      return problem.response()
+    }
+  }
+
+  struct Found {
+    let endpoint: Endpoint
+    let host: String
+    /// The segments that fill the pattern's parameters.
+    let parameters: [Int]
+  }
+
+  enum Route {
+    case endpoint(Found)
+    case options([Method])
+  }
+
+  /// Finds what a request is for, and refuses what can be refused without its body.
+  func route(_ head: RequestHead) throws(Problem) -> Route {
+    let (host, start) = ControlPlane.host(of: head.target)
+    let router = start == 0 ? Routes.outside : Routes.ofHost
+    switch router.match(head.method, head.target, from: start) {
+    case .found(let endpoint, let parameters):
+      try requireMediaType(head, endpoint)
+      return .endpoint(Found(endpoint: endpoint, host: host, parameters: parameters))
+    case .wrongMethod(let allowed):
+      if head.method == .options { return .options(allowed) }
+      var problem = Problem(
+        .methodNotAllowed, "\(head.method.rawValue) is not allowed here")
+      problem.headers = [(.allow, ControlPlane.allow(allowed))]
+      throw problem
+    case .notFound:
+      throw Problem(.notFound, "there is nothing under this path")
+    }
+  }
+
+  private static func allow(_ methods: [Method]) -> String {
+    methods.map(\.rawValue).joined(separator: ", ")
+  }
+
+  /// The host that a path addresses and how many segments that took; 0 for paths that are about
+  /// no host.
+  private static func host(of target: Target) -> (String, Int) {
+    guard target.segmentCount >= 2, target.segment(0).elementsEqual("v1".utf8) else {
+      return (defaultHost, 0)
+    }
+    guard target.segment(1).elementsEqual("hosts".utf8) else { return (defaultHost, 1) }
+    return target.segmentCount >= 4 ? (target.text(2), 3) : (defaultHost, 0)
+  }
+
+  private func requireMediaType(_ head: RequestHead, _ endpoint: Endpoint) throws(Problem) {
+    guard endpoint.body == .json, let type = head.headers[.contentType] else { return }
+    let essence = type.prefix { $0 != ";" && $0 != " " }.lowercased()
+    if essence != MediaType.json {
+      throw Problem(.unsupportedMediaType, "the body must be \(MediaType.json), not \(essence)")
+    }
+  }
+
+  private func answer(_ request: Request, _ found: Found) throws(Problem) -> Response {
+    let target = request.head.target
+    guard let host = hosts.host(found.host) else {
+      throw Problem(.notFound, "there is no host \(found.host)")
+    }
+    if found.endpoint.body == .none, !request.body.isEmpty {
+      throw Problem(.malformedRequest, "this request takes no body")
+    }
+    let call = Call(
+      api: self, endpoint: found.endpoint, request: request, host: host,
+      parameters: found.parameters.map { target.text($0) },
+      query: try QueryReader(target.query, known: found.endpoint.query))
+    switch found.endpoint.action {
+    case .answer(let answer):
+      return try answer(call)
+    case .change(let decode):
+      try Accept.require([MediaType.json], request)
+      let conditions = try Conditions(request, isDryRun: try call.query.bool("dry_run"))
+      return host.change(try decode(call), conditions)
+    }
+  }
+}

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: Apache-2.0
+import DequeModule
+import HTTPCore
+import IOMMUFD
+import Locking
+
+/// The ordered log of all that happened on a host.
+///
+/// An event is written as its line of NDJSON once, when it happens, and readers copy lines. A
+/// reader is no more than a number: it costs the log nothing, and it holds nobody up.
+final class EventLog: Sendable {
+  /// How much of the past is kept: whichever of the two is reached first.
+  struct Retention: Sendable, Equatable {
+    var events = 100_000
+    var bytes = 64 << 20
+  }
+
+  /// What is known of an event besides its line.
+  struct Entry: Sendable {
+    let type: EventType
+    let object: ObjectKey?
+    /// Where its line begins in its segment.
+    let start: Int
+    /// Where the digits of `prev` are in its line; they differ for a reader with a filter.
+    let prev: Range<Int>
+  }
+
+  /// An event that is not in the log yet.
+  struct Draft: Sendable {
+    var type: EventType
+    var object: ObjectKey?
+    /// A JSON object.
+    var data: [UInt8]
+  }
+
+  /// A run of lines; only the last one grows, and only whole ones are dropped.
+  fileprivate struct Segment {
+    let first: UInt64
+    var bytes: [UInt8] = []
+    var entries: [Entry] = []
+
+    func line(_ index: Int) -> Range<Int> {
+      entries[index].start..<(index + 1 < entries.count ? entries[index + 1].start : bytes.count)
+    }
+  }
+
+  private static let segmentEvents = 1024
+  private static let segmentBytes = 1 << 20
+
+  private struct State {
+    var segments: Deque<Segment> = []
+    var latest: UInt64 = 0
+    var epoch = 1
+    /// The first event of the epoch.
+    var epochStart: UInt64 = 1
+    /// Whether the log's host has been deleted.
+    var isClosed = false
+    var keptEvents = 0
+    var keptBytes = 0
+  }
+
+  /// The ends of the log.
+  struct Extent: Sendable, Equatable {
+    var epoch: Int
+    /// The first event that is kept; one more than `latest` when none is.
+    var oldest: UInt64
+    var latest: UInt64
+  }
+
+  let retention: Retention
+  /// What readers that have caught up wait for.
+  let topic = Topic()
+  private let state = Locked(State())
+
+  init(retention: Retention) { self.retention = retention }
+
+  var extent: Extent { state.withLock { EventLog.extent(of: $0) } }
+
+  private static func extent(of state: State) -> Extent {
+    Extent(
+      epoch: state.epoch, oldest: state.segments.first?.first ?? state.latest + 1,
+      latest: state.latest)
+  }
+
+  // MARK: Writing
+
+  /// Adds events, all of one transaction or of none.
+  ///
+  /// - Returns: the number of the last event in the log.
+  @discardableResult
+  func append(_ drafts: [Draft], transaction: UInt64?, time: Timestamp) -> UInt64 {
+    guard !drafts.isEmpty else { return extent.latest }
+    let latest = state.withLock { state in
+      for draft in drafts { EventLog.add(draft, transaction, time, to: &state) }
+      trim(&state)
+      return state.latest
+    }
+    topic.publish()
+    return latest
+  }
+
+  /// Starts a new epoch with one event; what was before is gone, and its numbers stay used.
+  func restart(_ draft: Draft, time: Timestamp) {
+    state.withLock { state in
+      state.segments.removeAll()
+      state.keptEvents = 0
+      state.keptBytes = 0
+      state.epoch += 1
+      state.epochStart = state.latest + 1
+      EventLog.add(draft, nil, time, to: &state)
+    }
+    topic.publish()
+  }
+
+  /// Ends the log with its host: readers are told so.
+  func close() {
+    state.withLock { $0.isClosed = true }
+    topic.publish()
+  }
+
+  private static func add(
+    _ draft: Draft, _ transaction: UInt64?, _ time: Timestamp, to state: inout State
+  ) {
+    let last = state.segments.last
+    let isFull =
+      last.map { $0.entries.count >= segmentEvents || $0.bytes.count >= segmentBytes } ?? true
+    if isFull { state.segments.append(Segment(first: state.latest + 1)) }
+    state.latest += 1
+    let seq = state.latest
+    let index = state.segments.count - 1
+    let before = state.segments[index].bytes.count
+    state.segments[index].write(draft, seq: seq, transaction, time)
+    state.keptEvents += 1
+    state.keptBytes += state.segments[index].bytes.count - before
+  }
+
+  private func trim(_ state: inout State) {
+    while state.segments.count > 1, let first = state.segments.first,
+      state.keptEvents - first.entries.count >= retention.events
+        || state.keptBytes - first.bytes.count >= retention.bytes
+    {
+      state.keptEvents -= first.entries.count
+      state.keptBytes -= first.bytes.count
+      state.segments.removeFirst()
+    }
+  }
+
+  // MARK: Reading
+
+  /// Where a reader is and what it wants.
+  struct Cursor: Sendable {
+    let epoch: Int
+    /// The last event that was looked at.
+    var position: UInt64
+    /// The last one that matched; 0 when none did.
+    var previous: UInt64
+    var filter: EventFilter
+    /// Where a reader of a page stops; nil for one who follows.
+    var end: UInt64?
+    /// How many more events a page may have.
+    var remaining = Int.max
+  }
+
+  /// A cursor behind an event, or nil when what follows it is no longer kept or never was.
+  func cursor(after: UInt64?, filter: EventFilter) -> (cursor: Cursor?, extent: Extent) {
+    state.withLock { state in
+      let extent = EventLog.extent(of: state)
+      // What an explicit number of an earlier epoch would go on from is gone with that epoch.
+      if let after, state.epoch > 1, after < state.epochStart { return (nil, extent) }
+      let after = after ?? extent.oldest - 1
+      guard after <= extent.latest, after + 1 >= extent.oldest else { return (nil, extent) }
+      let previous = EventLog.lastMatch(atOrBefore: after, filter, in: state)
+      let cursor = Cursor(
+        epoch: state.epoch, position: after, previous: previous, filter: filter)
+      return (cursor, extent)
+    }
+  }
+
+  /// A cursor behind all there is.
+  func cursorAtEnd(filter: EventFilter) -> (cursor: Cursor?, extent: Extent) {
+    let latest = extent.latest
+    return cursor(after: latest, filter: filter)
+  }
+
+  private static func lastMatch(
+    atOrBefore seq: UInt64, _ filter: EventFilter, in state: State
+  ) -> UInt64 {
+    if filter.isEverything { return seq }
+    for segment in state.segments.reversed() where segment.first <= seq {
+      var index = min(Int(seq - segment.first), segment.entries.count - 1)
+      while index >= 0 {
+        if filter.matches(segment.entries[index]) { return segment.first + UInt64(index) }
+        index -= 1
+      }
+    }
+    return 0
+  }
+
+  /// Whether `read` would do more for a cursor than find that it has caught up.
+  func hasNews(for cursor: Cursor) -> Bool {
+    state.withLock { state in
+      state.isClosed || state.epoch != cursor.epoch || state.latest > cursor.position
+    }
+  }
+
+  enum ReadResult: Equatable {
+    case more
+    case caughtUp
+    case end
+    /// The host was reset or deleted.
+    case over(StreamEnd)
+    /// What came next has been trimmed.
+    case lagged
+  }
+
+  /// How a line goes on the wire.
+  enum Format: Sendable { case ndjson, eventStream }
+
+  /// Appends the lines behind a cursor, about `limit` bytes of them.
+  func read(
+    _ cursor: inout Cursor, as format: Format, into bytes: inout [UInt8], limit: Int
+  ) -> ReadResult {
+    state.withLock { state in
+      if state.isClosed { return .over(.deleted) }
+      if state.epoch != cursor.epoch { return .over(.reset) }
+      let end = min(cursor.end ?? .max, state.latest)
+      let start = bytes.count
+      if cursor.position + 1 < (state.segments.first?.first ?? state.latest + 1) { return .lagged }
+      var run = state.segments.firstIndex { segment in
+        segment.first + UInt64(segment.entries.count) > cursor.position + 1
+      }
+      while let current = run, cursor.position < end, bytes.count - start < limit,
+        cursor.remaining > 0
+      {
+        state.segments[current].copy(&cursor, through: end, format, &bytes, start + limit)
+        run = current + 1 < state.segments.count ? current + 1 : nil
+      }
+      if cursor.position >= (cursor.end ?? .max) || cursor.remaining == 0 { return .end }
+      return cursor.position < end ? .more : .caughtUp
+    }
+  }
+}
+
+fileprivate extension EventLog.Segment {
+  mutating func write(
+    _ draft: EventLog.Draft, seq: UInt64, _ transaction: UInt64?, _ time: Timestamp
+  ) {
+    let start = bytes.count
+    bytes.append(contentsOf: "{\"type\":\"".utf8)
+    bytes.append(contentsOf: draft.type.name.utf8)
+    bytes.append(contentsOf: "\",\"seq\":".utf8)
+    Decimal.append(UInt(seq), to: &bytes)
+    bytes.append(contentsOf: ",\"prev\":".utf8)
+    let prev = bytes.count
+    Decimal.append(UInt(seq - 1), to: &bytes)
+    let prevEnd = bytes.count
+    if let transaction {
+      bytes.append(contentsOf: ",\"txn\":".utf8)
+      Decimal.append(UInt(transaction), to: &bytes)
+    }
+    bytes.append(contentsOf: ",\"time\":\"".utf8)
+    time.append(to: &bytes)
+    bytes.append(UInt8(ascii: "\""))
+    if let object = draft.object {
+      bytes.append(contentsOf: ",\"object\":{\"kind\":\"".utf8)
+      bytes.append(contentsOf: object.kind.rawValue.utf8)
+      bytes.append(contentsOf: "\",\"id\":\"".utf8)
+      bytes.append(contentsOf: object.id.utf8)
+      bytes.append(contentsOf: "\"}".utf8)
+    }
+    bytes.append(contentsOf: ",\"data\":".utf8)
+    bytes.append(contentsOf: draft.data)
+    bytes.append(contentsOf: "}\n".utf8)
+    entries.append(
+      EventLog.Entry(
+        type: draft.type, object: draft.object, start: start, prev: prev..<prevEnd))
+  }
+
+  /// Copies lines from behind the cursor until the end of the segment, of the page or of the room.
+  func copy(
+    _ cursor: inout EventLog.Cursor, through end: UInt64, _ format: EventLog.Format,
+    _ output: inout [UInt8], _ room: Int
+  ) {
+    var index = Int(cursor.position + 1 - first)
+    while index < entries.count, cursor.position < end, output.count < room, cursor.remaining > 0 {
+      cursor.position += 1
+      if cursor.filter.matches(entries[index]) {
+        append(index, previous: cursor.previous, format, to: &output)
+        cursor.previous = cursor.position
+        cursor.remaining -= 1
+      }
+      index += 1
+    }
+  }
+
+  private func append(
+    _ index: Int, previous: UInt64, _ format: EventLog.Format, to output: inout [UInt8]
+  ) {
+    let line = line(index)
+    let prev = entries[index].prev
+    if format == .eventStream {
+      EventFraming.begin(entries[index].type.name, id: first + UInt64(index), in: &output)
+    }
+    if previous + 1 == first + UInt64(index) {
+      output.append(contentsOf: bytes[line])
+    } else {
+      output.append(contentsOf: bytes[line.lowerBound..<prev.lowerBound])
+      Decimal.append(UInt(previous), to: &output)
+      output.append(contentsOf: bytes[prev.upperBound..<line.upperBound])
+    }
+    if format == .eventStream { EventFraming.end(in: &output) }
+  }
+}
+
+/// The frame of a line in Server-Sent Events (HTML Living Standard, section 9.2).
+enum EventFraming {
+  static func begin(_ type: String, id: UInt64?, in bytes: inout [UInt8]) {
+    if let id {
+      bytes.append(contentsOf: "id: ".utf8)
+      Decimal.append(UInt(id), to: &bytes)
+      bytes.append(UInt8(ascii: "\n"))
+    }
+    bytes.append(contentsOf: "event: ".utf8)
+    bytes.append(contentsOf: type.utf8)
+    bytes.append(contentsOf: "\ndata: ".utf8)
+  }
+
+  /// The line's own end has been written; an empty line ends the frame.
+  static func end(in bytes: inout [UInt8]) { bytes.append(UInt8(ascii: "\n")) }
+}

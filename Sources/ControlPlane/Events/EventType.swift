@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+import IOMMUFD
+
+/// The types of a host's events.
+///
+/// Objects come, change and go under their kind's name (`vdev.created`); what else happens has
+/// a name of its own.
+enum EventType: Sendable, Hashable {
+  case created(ObjectKind)
+  case updated(ObjectKind)
+  case deleted(ObjectKind)
+  case deviceAttached
+  case deviceReplaced
+  case deviceDetached
+  case deviceUnplugged
+  case vdevTombstoned
+  case ioasMapped
+  case ioasUnmapped
+  /// The hardware reported something that no VM was told of.
+  case smmuEvent
+  case hostReset
+
+  /// The name on the wire.
+  var name: String {
+    switch self {
+    case .created(let kind): kind.rawValue + ".created"
+    case .updated(let kind): kind.rawValue + ".updated"
+    case .deleted(let kind): kind.rawValue + ".deleted"
+    case .deviceAttached: "device.attached"
+    case .deviceReplaced: "device.replaced"
+    case .deviceDetached: "device.detached"
+    case .deviceUnplugged: "device.unplugged"
+    case .vdevTombstoned: "vdev.tombstoned"
+    case .ioasMapped: "ioas.mapped"
+    case .ioasUnmapped: "ioas.unmapped"
+    case .smmuEvent: "smmu.event"
+    case .hostReset: "host.reset"
+    }
+  }
+
+  static let all: [EventType] =
+    ObjectKind.allCases.flatMap { [.created($0), .updated($0), .deleted($0)] } + [
+      .deviceAttached, .deviceReplaced, .deviceDetached, .deviceUnplugged, .vdevTombstoned,
+      .ioasMapped, .ioasUnmapped, .smmuEvent, .hostReset,
+    ]
+
+  /// All types by name.
+  static let byName: [String: EventType] = Dictionary(
+    uniqueKeysWithValues: all.map { ($0.name, $0) })
+}

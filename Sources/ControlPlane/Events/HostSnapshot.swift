@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+import HTTPCore
+import IOMMUFD
+
+/// Writes a host's objects as they are, some at a time, so that a snapshot of a large host
+/// neither holds the lock long nor takes memory for a slow reader.
+///
+/// An object that changes while the snapshot is under way may be shown as it is after the
+/// change; the event that says so follows, and its `txn` is not above the object's `revision`.
+struct HostSnapshot: SnapshotSource {
+  let host: Host
+  let filter: EventFilter
+
+  func write(after key: inout ObjectKey?, limit: Int, _ emit: ([UInt8]) -> Void) -> Bool {
+    var written = 0
+    var last = key
+    var isWhole = false
+    // Looking at a host cannot fail.
+    try? host.read { state in
+      isWhole = HostSnapshot.visit(state.core, after: key) { object in
+        last = object.key
+        guard matches(object) else { return true }
+        var writer = JSONWriter()
+        state.encoder.write(object, to: &writer)
+        written += writer.bytes.count
+        emit(writer.bytes)
+        return written < limit
+      }
+    }
+    key = last
+    return isWhole
+  }
+
+  private func matches(_ object: Object) -> Bool {
+    if let kind = filter.kind, object.kind != kind { return false }
+    if let id = filter.id, object.name != id { return false }
+    return true
+  }
+
+  /// - Returns: whether all objects behind the key were visited.
+  private static func visit(
+    _ core: ObjectCore, after key: ObjectKey?, _ body: (Object) -> Bool
+  ) -> Bool {
+    for kind in ObjectKind.allCases where key.map({ kind >= $0.kind }) ?? true {
+      var isStopped = false
+      let start = key.flatMap { $0.kind == kind ? $0.id : nil }
+      core.visit(kind, after: start) { object in
+        isStopped = !body(object)
+        return !isStopped
+      }
+      if isStopped { return false }
+    }
+    return true
+  }
+}

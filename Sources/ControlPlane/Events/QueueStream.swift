@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+import HTTPCore
+import IOMMUFD
+import Locking
+
+/// The body of `GET …?follow=true` of a veventq or a fault queue: an open file, read as news
+/// comes, that pins the queue.
+final class QueueStream: StreamSource {
+  private enum Queue: Sendable {
+    case vevents(VEventFIFO)
+    case faults(FaultFIFO)
+  }
+
+  private struct State {
+    var saysHello = true
+    var isOver = false
+    var lastMark: UInt64 = 0
+    var finish: StreamEnd?
+    /// The file, which the host's lock guards.
+    var file: FileHandle?
+  }
+
+  /// Carries a file to the closing of its stream; used under the host's lock only.
+  private struct FileHandle: @unchecked Sendable {
+    let file: EventFile
+  }
+
+  /// Entries that are taken from the queue at once.
+  private static let batchBytes = 64 * 40
+
+  let topic: Topic
+  private let host: Host
+  private let key: ObjectKey
+  private let queue: Queue
+  private let format: EventLog.Format
+  private let state: Locked<State>
+
+  private init(
+    _ host: Host, _ key: ObjectKey, _ queue: Queue, _ topic: Topic, _ format: EventLog.Format,
+    _ file: FileHandle
+  ) {
+    self.host = host
+    self.key = key
+    self.queue = queue
+    self.topic = topic
+    self.format = format
+    var state = State()
+    state.file = file
+    self.state = Locked(state)
+  }
+
+  /// Opens a queue's file and answers with its stream.
+  static func open(_ call: Call, _ key: ObjectKey) throws(Problem) -> Response {
+    let type = try Accept.require([MediaType.ndjson, MediaType.eventStream], call.request)
+    if call.request.head.method == .head {
+      try call.host.read { state throws(Problem) in _ = try Routes.find(key, in: state) }
+      return Response(status: 200, headers: [(.contentType, type)])
+    }
+    var stream: QueueStream?
+    try call.host.perform { state throws(Problem) in
+      let file: EventFile
+      do throws(Refusal) {
+        file = try state.core.follow(key)
+      } catch {
+        throw Problem(error)
+      }
+      let topic = state.topic(of: key)
+      guard let queue = queue(state.core.object(key), waking: topic) else { return }
+      stream = QueueStream(
+        call.host, key, queue, topic, type == MediaType.ndjson ? .ndjson : .eventStream,
+        FileHandle(file: file))
+    }
+    guard let stream else { throw Problem(.notFound, "there is no \(key.kind) \(key.id)") }
+    return Response(
+      status: 200, headers: [(.contentType, type), (.cacheControl, "no-store")],
+      body: .stream(stream))
+  }
+
+  private static func queue(_ object: Object?, waking topic: Topic) -> Queue? {
+    switch object {
+    case let queue as VEventQueue:
+      queue.fifo.setReader { topic.publish() }
+      return .vevents(queue.fifo)
+    case let queue as FaultQueue:
+      queue.fifo.setReader { topic.publish() }
+      return .faults(queue.fifo)
+    default: return nil
+    }
+  }
+
+  // MARK: Stream
+
+  func isReady(now: UInt64) -> Bool {
+    state.withLock { state in
+      state.saysHello || state.finish != nil || isMarkDue(state, now) || hasNews
+    }
+  }
+
+  private var hasNews: Bool {
+    switch queue {
+    case .vevents(let fifo): fifo.isReadable || fifo.status.isClosed
+    case .faults(let fifo): fifo.isReadable || fifo.status.isClosed
+    }
+  }
+
+  private func isMarkDue(_ state: State, _ now: UInt64) -> Bool {
+    now >= state.lastMark &+ EventLogStream.markInterval
+  }
+
+  func finish(reason: StreamEnd) {
+    state.withLock { state in state.finish = state.finish ?? reason }
+    topic.publish()
+  }
+
+  func produce(into chunk: inout [UInt8], limit: Int, now: UInt64) -> StreamState {
+    state.withLock { state in
+      if state.isOver { return .ended }
+      if state.saysHello {
+        state.saysHello = false
+        state.lastMark = now
+        StreamLine.append("hello", as: format, to: &chunk) { writer in
+          writer.key("object")
+          writer.object { writer in
+            writer.field("kind", text: key.kind.rawValue)
+            writer.field("id", text: key.id)
+          }
+        }
+      }
+      if let reason = ending(state) {
+        state.isOver = true
+        StreamLine.append("bye", as: format, to: &chunk) {
+          $0.field("reason", text: reason.rawValue)
+        }
+        return .ended
+      }
+      if take(into: &chunk) { return .ready }
+      if isMarkDue(state, now) {
+        state.lastMark = now
+        StreamLine.append("mark", as: format, to: &chunk) { _ in }
+      }
+      return .caughtUp
+    }
+  }
+
+  private func ending(_ state: State) -> StreamEnd? {
+    if let reason = state.finish { return reason }
+    let isClosed =
+      switch queue {
+      case .vevents(let fifo): fifo.status.isClosed
+      case .faults(let fifo): fifo.status.isClosed
+      }
+    return isClosed ? .deleted : nil
+  }
+
+  /// - Returns: whether there was anything.
+  private func take(into chunk: inout [UInt8]) -> Bool {
+    switch queue {
+    case .vevents(let fifo):
+      let records = (try? fifo.read(count: QueueStream.batchBytes)) ?? []
+      for record in records {
+        StreamLine.append("vevent", as: format, to: &chunk) {
+          EventCoding.writeMembers(of: record, to: &$0)
+        }
+      }
+      return !records.isEmpty
+    case .faults(let fifo):
+      // A group is at most 512 pages, so this much always has room for one.
+      let groups = (try? fifo.read(count: 512 * FaultGroup.recordBytes)) ?? []
+      for group in groups {
+        StreamLine.append("faults", as: format, to: &chunk) {
+          EventCoding.writeMembers(of: group, to: &$0)
+        }
+      }
+      return !groups.isEmpty
+    }
+  }
+
+  func closed() {
+    guard let handle = state.withLock({ $0.file }) else { return }
+    // The end of a reader can fail for no reason that anybody could act on.
+    try? host.perform { state throws(Problem) in state.core.stopFollowing(handle.file) }
+  }
+}
+
+extension HostState {
+  /// What those who follow a queue wait for.
+  func topic(of key: ObjectKey) -> Topic {
+    if let topic = queueTopics[key] { return topic }
+    let topic = Topic()
+    queueTopics[key] = topic
+    return topic
+  }
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A moment, in microseconds since 1970-01-01T00:00:00Z.
+public struct Timestamp: Sendable, Equatable, Codable {
+  public var microseconds: Int64
+
+  public init(microseconds: Int64) { self.microseconds = microseconds }
+
+  /// Appends it as RFC 3339 has it, `2026-11-22T12:00:00.000000Z`.
+  func append(to bytes: inout [UInt8]) {
+    let (days, ofDay) = microseconds.dividedWithFloor(by: 86_400_000_000)
+    let (seconds, fraction) = ofDay.quotientAndRemainder(dividingBy: 1_000_000)
+    let date = Timestamp.civil(fromDays: days)
+    Timestamp.append(date.year, 4, to: &bytes)
+    bytes.append(UInt8(ascii: "-"))
+    Timestamp.append(date.month, 2, to: &bytes)
+    bytes.append(UInt8(ascii: "-"))
+    Timestamp.append(date.day, 2, to: &bytes)
+    bytes.append(UInt8(ascii: "T"))
+    Timestamp.append(seconds / 3600, 2, to: &bytes)
+    bytes.append(UInt8(ascii: ":"))
+    Timestamp.append(seconds / 60 % 60, 2, to: &bytes)
+    bytes.append(UInt8(ascii: ":"))
+    Timestamp.append(seconds % 60, 2, to: &bytes)
+    bytes.append(UInt8(ascii: "."))
+    Timestamp.append(fraction, 6, to: &bytes)
+    bytes.append(UInt8(ascii: "Z"))
+  }
+
+  private static func append(_ value: Int64, _ width: Int, to bytes: inout [UInt8]) {
+    var divisor: Int64 = 1
+    for _ in 1..<width { divisor *= 10 }
+    while divisor > 0 {
+      bytes.append(UInt8(ascii: "0") + UInt8(value / divisor % 10))
+      divisor /= 10
+    }
+  }
+
+  /// The date of a day number in the proleptic Gregorian calendar. Years begin in March here, so
+  /// that the leap day is the last of its year.
+  private static func civil(fromDays days: Int64) -> (year: Int64, month: Int64, day: Int64) {
+    let (era, ofEra) = (days + 719_468).dividedWithFloor(by: 146_097)
+    let yearOfEra = (ofEra - ofEra / 1460 + ofEra / 36_524 - ofEra / 146_096) / 365
+    let dayOfYear = ofEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+    let march = (5 * dayOfYear + 2) / 153
+    let month = march < 10 ? march + 3 : march - 9
+    let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
+    return (year, month, dayOfYear - (153 * march + 2) / 5 + 1)
+  }
+}
+
+extension Int64 {
+  fileprivate func dividedWithFloor(by divisor: Int64) -> (quotient: Int64, remainder: Int64) {
+    let (quotient, remainder) = quotientAndRemainder(dividingBy: divisor)
+    return remainder < 0 ? (quotient - 1, remainder + divisor) : (quotient, remainder)
+  }
+}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+import HTTPCore
+import IOMMUFD
+import Locking
+
+/// One emulated machine: its objects under one lock, its log, its memory. Hosts share nothing.
+public final class Host: Sendable {
+  let name: String
+  let settings: HostSettings
+  let log: EventLog
+  private let models: [any SMMUModel]
+  private let clock: @Sendable () -> Timestamp
+  private let state: Locked<HostState>
+
+  /// - Throws: the problem with what the host is to start with.
+  init(
+    name: String, settings: HostSettings, models: [any SMMUModel],
+    retention: EventLog.Retention, clock: @escaping @Sendable () -> Timestamp
+  ) throws(Problem) {
+    self.name = name
+    self.settings = settings
+    self.models = models
+    self.clock = clock
+    log = EventLog(retention: retention)
+    state = Locked(
+      try Host.furnish(name, settings, models, log, clock, lastTransaction: 0))
+  }
+
+  private static func furnish(
+    _ name: String, _ settings: HostSettings, _ models: [any SMMUModel], _ log: EventLog,
+    _ clock: @escaping @Sendable () -> Timestamp, lastTransaction: UInt64
+  ) throws(Problem) -> sending HostState {
+    let machine = HostMachine(log: log, clock: clock, memoryBytes: 1 << 40)
+    let state = HostState(
+      settings: settings, name: name, machine: machine, models: models,
+      lastTransaction: lastTransaction)
+    guard !settings.fixtures.isEmpty else { return state }
+    let drafts = try state.run { () throws(Problem) in
+      for creation in settings.fixtures { _ = try state.execute(.create(creation)) }
+    }
+    log.append(drafts, transaction: state.core.committed, time: clock())
+    return state
+  }
+
+  var encoder: ObjectEncoder { ObjectEncoder(host: name) }
+
+  // MARK: Reading
+
+  /// Looks at the objects; nothing may be changed.
+  func read<Result>(_ body: (HostState) throws(Problem) -> Result) throws(Problem) -> Result {
+    try state.withLock { state throws(Problem) in try body(state) }
+  }
+
+  /// How many objects of each kind there are.
+  var counts: [(kind: ObjectKind, count: Int)] {
+    state.withLock { state in ObjectKind.allCases.map { ($0, state.core.count($0)) } }
+  }
+
+  // MARK: Changing
+
+  /// Carries out a change and answers for it, under one hold of the lock.
+  func change(_ change: Change, _ conditions: Conditions) -> Response {
+    state.withLock { state in
+      do throws(Problem) {
+        if let reply = try conditions.storedReply(in: state.replies) { return reply }
+      } catch {
+        return error.response()
+      }
+      let response: Response
+      do throws(Problem) {
+        response = try carryOut(change, conditions, state)
+      } catch {
+        response = error.response()
+      }
+      if let key = conditions.idempotencyKey, !conditions.isDryRun {
+        state.replies.keep(response, key, conditions.fingerprint)
+      }
+      return response
+    }
+  }
+
+  private func carryOut(
+    _ change: Change, _ conditions: Conditions, _ state: HostState
+  ) throws(Problem) -> Response {
+    try conditions.check(change.subject, in: state, epoch: log.extent.epoch)
+    var outcome = Outcome.missing
+    let body = { () throws(Problem) in outcome = try state.execute(change.operation) }
+    if conditions.isDryRun {
+      let drafts = try state.tryOut(body) { reply(to: outcome, seq: log.extent.latest + $0, state) }
+      return drafts
+    }
+    let seq = commit(try state.run(body), state)
+    return reply(to: outcome, seq: seq, state)
+  }
+
+  /// Carries out operations that are no client's change but the server's own.
+  func perform(_ body: (HostState) throws(Problem) -> Void) throws(Problem) {
+    try state.withLock { state throws(Problem) in
+      _ = commit(try state.run { () throws(Problem) in try body(state) }, state)
+    }
+  }
+
+  /// Carries out a batch: `body` makes the results, and `finish` the answer.
+  func batch(
+    _ conditions: Conditions, _ body: (HostState) throws(Problem) -> [UInt8]
+  ) -> Response {
+    state.withLock { state in
+      do throws(Problem) {
+        if let reply = try conditions.storedReply(in: state.replies) { return reply }
+        let response = try runBatch(conditions, state, body)
+        if let key = conditions.idempotencyKey, !conditions.isDryRun {
+          state.replies.keep(response, key, conditions.fingerprint)
+        }
+        return response
+      } catch {
+        return error.response()
+      }
+    }
+  }
+
+  private func runBatch(
+    _ conditions: Conditions, _ state: HostState,
+    _ body: (HostState) throws(Problem) -> [UInt8]
+  ) throws(Problem) -> Response {
+    try conditions.check(nil, in: state, epoch: log.extent.epoch)
+    var results: [UInt8] = []
+    let carryOut = { () throws(Problem) in results = try body(state) }
+    let answer = { (seq: UInt64) -> Response in
+      var writer = JSONWriter(capacity: results.count + 64)
+      writer.object { writer in
+        writer.key("results")
+        writer.raw(results)
+        writer.field("seq", int: Int(seq))
+      }
+      return Response(status: 200, json: writer.bytes)
+    }
+    if conditions.isDryRun {
+      return try state.tryOut(carryOut) { answer(log.extent.latest + $0) }
+    }
+    return answer(commit(try state.run(carryOut), state))
+  }
+
+  private func commit(_ drafts: [EventLog.Draft], _ state: HostState) -> UInt64 {
+    log.append(drafts, transaction: state.core.committed, time: clock())
+  }
+
+  private func reply(to outcome: Outcome, seq: UInt64, _ state: HostState) -> Response {
+    Reply(state: state, epoch: log.extent.epoch).response(to: outcome, seq: seq)
+  }
+
+  // MARK: Beginning and end
+
+  /// Makes the host as new. Its log goes on with a new epoch.
+  func reset() throws(Problem) {
+    try state.withLock { state throws(Problem) in
+      var writer = JSONWriter()
+      writer.object { $0.field("pin_policy", text: settings.pinPolicy.rawValue) }
+      let last = state.core.committed
+      state.core.closeQueues()
+      log.restart(
+        .init(type: .hostReset, object: nil, data: writer.bytes), time: clock())
+      state = try Host.furnish(name, settings, models, log, clock, lastTransaction: last)
+    }
+  }
+
+  /// Ends all that clients follow; the host is gone.
+  func close() {
+    state.withLock { $0.core.closeQueues() }
+    log.close()
+  }
+
+  /// A digest of all that clients can see of the objects.
+  public func digest() -> String {
+    state.withLock { state in
+      var hash = SHA256()
+      for kind in ObjectKind.allCases {
+        state.core.visit(kind, after: nil) { object in
+          var writer = JSONWriter()
+          state.encoder.write(object, to: &writer)
+          hash.update(writer.bytes)
+          return true
+        }
+      }
+      return hash.finish()
+    }
+  }
+}

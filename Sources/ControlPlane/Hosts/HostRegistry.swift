@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+import HTTPCore
+import IOMMUFD
+import Locking
+
+/// The hosts by name. `default` is always among them.
+final class HostRegistry: Sendable {
+  /// Hosts that there may be at once; each costs some hundred kilobytes at least.
+  static let limit = 10_000
+
+  struct State {
+    var hosts: [String: Host] = [:]
+    /// The number in the last name that the server made up.
+    var counter = 0
+    var replies = IdempotencyStore()
+  }
+
+  private let configuration: ControlPlane.Configuration
+  private let state: Locked<State>
+  /// The host of most requests, found without the lock.
+  private let usual: Host
+
+  init(_ configuration: ControlPlane.Configuration) throws(Problem) {
+    self.configuration = configuration
+    let settings =
+      configuration.topology.first { $0.id == defaultHost }
+      ?? HostSettings(id: defaultHost, models: configuration.models)
+    usual = try HostRegistry.make(defaultHost, settings, configuration)
+    var state = State()
+    state.hosts[defaultHost] = usual
+    for settings in configuration.topology {
+      guard let name = settings.id, name != defaultHost else { continue }
+      state.hosts[name] = try HostRegistry.make(name, settings, configuration)
+    }
+    self.state = Locked(state)
+  }
+
+  private static func make(
+    _ name: String, _ settings: HostSettings, _ configuration: ControlPlane.Configuration
+  ) throws(Problem) -> Host {
+    try Host(
+      name: name, settings: settings, models: configuration.models,
+      retention: .init(
+        events: configuration.retainedEvents, bytes: configuration.retainedBytes),
+      clock: configuration.clock)
+  }
+
+  func host(_ name: String) -> Host? {
+    name == defaultHost ? usual : state.withLock { $0.hosts[name] }
+  }
+
+  /// All hosts, in the order of their names.
+  var all: [Host] {
+    state.withLock { Array($0.hosts.values) }.sorted { $0.name < $1.name }
+  }
+
+  /// Does something with the answers that were given to requests with a key.
+  func withReplies<Result>(_ body: (inout IdempotencyStore) -> Result) -> Result {
+    state.withLock { body(&$0.replies) }
+  }
+
+  /// What became of the wish for a host.
+  enum Made {
+    case made(Host)
+    case existed(Host)
+  }
+
+  /// Makes a host, unless the very same is there.
+  ///
+  /// - Parameter isEnsured: whether a host that is there already will do.
+  /// - Throws: `exists`, `exhausted`, or the problem with what the host is to start with.
+  func make(
+    _ settings: HostSettings, isEnsured: Bool, isDryRun: Bool
+  ) throws(Problem) -> Made {
+    try state.withLock { state throws(Problem) in
+      if let name = settings.id, let existing = state.hosts[name] {
+        if isEnsured, existing.settings == settings { return .existed(existing) }
+        throw Problem(.exists, "host \(name) exists already")
+      }
+      guard state.hosts.count < HostRegistry.limit else {
+        throw Problem(.exhausted, "there are \(HostRegistry.limit) hosts already")
+      }
+      var number = state.counter
+      let name = settings.id ?? HostRegistry.nextName(in: state, &number)
+      let host = try HostRegistry.make(name, settings, configuration)
+      if !isDryRun {
+        state.hosts[name] = host
+        state.counter = number
+      }
+      return .made(host)
+    }
+  }
+
+  private static func nextName(in state: State, _ number: inout Int) -> String {
+    repeat { number += 1 } while state.hosts["host-\(number)"] != nil
+    return "host-\(number)"
+  }
+
+  /// - Throws: `not_found`, or `busy` for the host that always exists.
+  func remove(_ name: String, isDryRun: Bool) throws(Problem) {
+    if name == defaultHost {
+      throw Problem(.busy, "host \(defaultHost) always exists; POST /v1/reset makes it as new")
+    }
+    let host = try state.withLock { state throws(Problem) in
+      guard let host = state.hosts[name] else {
+        throw Problem(.notFound, "there is no host \(name)")
+      }
+      if !isDryRun { state.hosts[name] = nil }
+      return host
+    }
+    if !isDryRun { host.close() }
+  }
+}

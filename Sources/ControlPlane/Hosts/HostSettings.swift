@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+import HTTPCore
+import IOMMUFD
+
+/// How a host is made: what `POST /v1/hosts` and a topology file say of it.
+struct HostSettings: Sendable, Equatable {
+  var id: String?
+  var pinPolicy = ObjectCore.PinPolicy.design
+  /// What is on the host from the start, in an order in which it can be made.
+  var fixtures: [Creation] = []
+
+  /// The collections that a host can start with; a later one refers to earlier ones.
+  static let startingKinds: [ObjectKind] = [.smmu, .context, .device, .ioas]
+
+  /// Reads a host's description.
+  ///
+  /// Where a collection is left out, a host has what a fresh one has: one SMMU, one context.
+  init(_ reader: ObjectReader, pathID: String?, models: [any SMMUModel]) {
+    id = DecodingScope(pathID: pathID, models: models).id(reader)
+    pinPolicy = reader.choice("pin_policy", of: ObjectCore.PinPolicy.self) ?? .design
+    for kind in HostSettings.startingKinds {
+      let resource = Resource.of(kind)
+      guard let elements = reader.array(resource.collection, count: 0...100_000) else {
+        fixtures += HostSettings.usualFixtures(kind, models)
+        continue
+      }
+      for (position, element) in elements.enumerated() {
+        let inner = ObjectReader(element, at: reader.pointer(resource.collection, position))
+        if let creation = resource.decode(inner, DecodingScope(models: models)) {
+          fixtures.append(creation)
+        }
+        reader.adopt(inner)
+      }
+    }
+  }
+
+  /// A fresh host.
+  init(id: String, models: [any SMMUModel]) {
+    self.id = id
+    fixtures = HostSettings.startingKinds.flatMap { HostSettings.usualFixtures($0, models) }
+  }
+
+  private static func usualFixtures(
+    _ kind: ObjectKind, _ models: [any SMMUModel]
+  ) -> [Creation] {
+    switch kind {
+    case .smmu:
+      models.prefix(1).map { model in
+        var settings = model.usualSettings
+        for feature in model.features { settings.features[feature.name] = feature.usual }
+        return .smmu(SMMURequest(id: "smmu0", settings: settings))
+      }
+    case .context: [.context(ContextRequest(id: defaultContext))]
+    default: []
+    }
+  }
+}

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+import HTTPCore
+import IOMMUFD
+
+extension HostState {
+  /// Carries out one operation inside the transaction under way.
+  ///
+  /// - Throws: the problem; what was changed by then is for the transaction to take back.
+  func execute(_ operation: Operation) throws(Problem) -> Outcome {
+    do {
+      return try perform(operation)
+    } catch let refusal as Refusal {
+      throw problem(of: refusal)
+    } catch let problem as Problem {
+      throw problem
+    } catch {
+      throw Problem(.internal, "\(error)")
+    }
+  }
+
+  /// A refusal to delete comes with its whole explanation.
+  private func problem(of refusal: Refusal) -> Problem {
+    var problem = Problem(refusal)
+    guard let key = refusal.object, let object = core.object(key),
+      refusal.errno == .EBUSY, object.heldBy.count > 0 || object is Device
+    else { return problem }
+    problem.instance = encoder.path(key)
+    let explanation = Explanation(object, policy: core.pinPolicy, encoder)
+    var writer = JSONWriter()
+    writer.object { explanation.writeMembers(to: &$0) }
+    let members = writer.bytes
+    problem.members = { writer in writer.merge(object: members) }
+    return problem
+  }
+
+  private func perform(_ operation: Operation) throws -> Outcome {
+    switch operation {
+    case .create(let creation):
+      return .created(try make(creation).key)
+    case .ensure(let creation):
+      return try ensure(creation)
+    case .destroy(let key, let allowMissing):
+      return try deleting(key, allowMissing) { try core.destroy(key) }
+    case .cascade(let key, let plan, let allowMissing):
+      return try deleting(key, allowMissing) { try cascade(key, plan) }
+    case .attach(let device, let pasid, let target, let mode):
+      try core.attach(device, pasid: pasid, to: target, mode: mode)
+      return .changed(ObjectKey(.device, device))
+    case .detach(let device, let pasid):
+      return try deleting { try core.detach(device, pasid: pasid) }
+    case .unplug(let device):
+      return try deleting { try core.unplug(device) }
+    case .closeFiles(let key):
+      return try deleting { try core.closeFiles(of: key) }
+    case .map, .unmap:
+      return try performMapping(operation)
+    case .raiseHardwareEvent, .requestPages, .readVEvents, .readFaults, .respondToFaults:
+      return try performEvents(operation)
+    }
+  }
+
+  // MARK: Making
+
+  private func make(_ creation: Creation) throws(Refusal) -> Object {
+    switch creation {
+    case .smmu(let request): try makeSMMU(request)
+    case .context(let request): try core.openContext(request.id)
+    case .device(let request):
+      try core.bindDevice(
+        request.id, smmu: request.smmu, context: request.context, properties: request.properties)
+    case .ioas(let request): try core.allocateIOAS(request.id, context: request.context)
+    case .pagingDomain(let request):
+      try core.allocatePagingDomain(
+        request.id, device: request.device, ioas: request.ioas, flags: request.flags,
+        faultQueue: request.faultQueue)
+    case .nestedDomain(let request):
+      try core.allocateNestedDomain(
+        request.id, device: request.device, viommu: request.viommu, ste: request.ste,
+        pasid: request.pasid, faultQueue: request.faultQueue)
+    case .viommu(let request):
+      try core.allocateVIOMMU(
+        request.id, type: request.type, device: request.device, domain: request.domain)
+    case .vdev(let request):
+      try core.allocateVDevice(
+        request.id, viommu: request.viommu, device: request.device,
+        virtualID: request.virtualID)
+    case .hwQueue(let request):
+      try core.allocateHWQueue(
+        request.id, viommu: request.viommu, type: request.type, index: request.index,
+        iova: request.iova, length: request.length)
+    case .veventq(let request):
+      try core.allocateVEventQueue(
+        request.id, viommu: request.viommu, type: request.type, depth: request.depth,
+        keepsFileOpen: request.keepsFileOpen)
+    case .faultQueue(let request):
+      try core.allocateFaultQueue(
+        request.id, context: request.context, keepsFileOpen: request.keepsFileOpen)
+    }
+  }
+
+  private func makeSMMU(_ request: SMMURequest) throws(Refusal) -> Object {
+    guard let model = models.first(where: { $0.name == request.settings.driver }) else {
+      throw Refusal(.EINVAL, field: "driver", "there is no driver \(request.settings.driver)")
+    }
+    return try core.addSMMU(request.id, model, request.settings, on: machine)
+  }
+
+  /// The same again is no error and no change; something else under the name is both an error
+  /// and no change.
+  private func ensure(_ creation: Creation) throws(Refusal) -> Outcome {
+    guard let id = creation.id, let existing = core.object(creation.kind, id) else {
+      return .created(try make(creation).key)
+    }
+    guard Resource.of(creation.kind).creation(existing) == creation else {
+      throw Refusal(
+        .EEXIST, "\(creation.kind.rawValue) \(id) exists and is a different one")
+    }
+    return .unchanged(existing.key)
+  }
+
+  // MARK: Deleting
+
+  /// - Returns: all that went while `body` ran.
+  private func deleting(
+    _ key: ObjectKey? = nil, _ allowMissing: Bool = false, _ body: () throws -> Void
+  ) throws -> Outcome {
+    if let key, allowMissing, core.object(key) == nil { return .missing }
+    let before = core.transaction.deleted.count
+    try body()
+    return .deleted(Array(core.transaction.deleted[before...]))
+  }
+
+  private func cascade(_ key: ObjectKey, _ wanted: String?) throws {
+    guard let object = core.object(key) else {
+      throw Refusal(.ENOENT, .notFound, "there is no \(key.kind.rawValue) \(key.id)")
+    }
+    let plan = Plan(toDestroy: object, policy: core.pinPolicy, encoder)
+    if let wanted, wanted != plan.digest {
+      var problem = Problem(.planChanged, "the plan is \(plan.digest) now, not \(wanted)")
+      var writer = JSONWriter()
+      plan.write(to: &writer)
+      let bytes = writer.bytes
+      problem.members = { writer in
+        writer.key("plan")
+        writer.raw(bytes)
+      }
+      throw problem
+    }
+    for step in plan.steps { try core.take(step) }
+    // Where Linux is followed, the plan for a device is to unplug it.
+    if object.isLive { try core.destroy(key) }
+  }
+
+  // MARK: Mappings
+
+  private func performMapping(_ operation: Operation) throws(Refusal) -> Outcome {
+    switch operation {
+    case .map(let ioas, let request):
+      let transaction = core.transaction
+      let machine = machine
+      let area = try core.map(ioas, request) { length in
+        let alignment = max(ObjectCore.pageSize, 1)
+        guard let address = machine.allocateMemory(length, alignment: alignment) else { return nil }
+        transaction.onRollback { machine.freeMemory(address, length) }
+        return address
+      }
+      return .mapped(area)
+    case .unmap(let ioas, let iova, let length):
+      return .unmapped(bytes: try core.unmap(ioas, iova: iova, length: length))
+    default:
+      preconditionFailure("not about mappings")
+    }
+  }
+
+  // MARK: Events and faults
+
+  private func performEvents(_ operation: Operation) throws(Refusal) -> Outcome {
+    switch operation {
+    case .raiseHardwareEvent(let name, let record):
+      return try raise(record, for: name)
+    case .requestPages(let name, let request):
+      let device: Device = try core.find(.device, name)
+      let queue = try core.requestPages(device, request.faults(of: device))
+      return .pagesRequested(queue: queue?.name)
+    case .readVEvents(let name, let count):
+      let queue: VEventQueue = try core.find(.veventq, name)
+      return .vevents(try queue.fifo.read(count: count))
+    case .readFaults(let name, let count):
+      let queue: FaultQueue = try core.find(.faultQueue, name)
+      return .faults(try queue.fifo.read(count: count))
+    case .respondToFaults(let queue, let responses):
+      for response in responses {
+        try core.respond(queue, cookie: response.cookie, code: response.code)
+      }
+      return .responded(responses.count)
+    default:
+      preconditionFailure("not about events")
+    }
+  }
+
+  private func raise(_ record: [UInt64], for name: String) throws(Refusal) -> Outcome {
+    let device: Device = try core.find(.device, name)
+    let handler = device.smmu.driver.eventHandler
+    guard record.count == handler.wordCount else {
+      throw Refusal(
+        .EINVAL, field: "record", "a record of \(device.smmu.name) has \(handler.wordCount) words")
+    }
+    let record = handler.record(record, from: device.properties.streamIDs[0])
+    let raised = RaisedEvent()
+    core.transaction.onCommit { raised.disposition = handler.handle(record) }
+    return .raised(raised)
+  }
+}

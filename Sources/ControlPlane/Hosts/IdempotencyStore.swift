@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+import DequeModule
+import HTTPCore
+
+/// The answers to requests that came with an `Idempotency-Key`, so that the same request again
+/// gets the same answer and is not carried out again.
+struct IdempotencyStore {
+  /// What is kept at most; the oldest goes first.
+  static let entryLimit = 10_000
+  static let byteLimit = 16 << 20
+
+  private struct Entry {
+    let fingerprint: String
+    let response: Response
+    let bytes: Int
+  }
+
+  private var entries: [String: Entry] = [:]
+  private var order: Deque<String> = []
+  private var bytes = 0
+
+  /// The answer that was given under a key.
+  ///
+  /// - Throws: a problem when the key was used for a different request.
+  func reply(_ key: String, _ fingerprint: String) throws(Problem) -> Response? {
+    guard let entry = entries[key] else { return nil }
+    guard entry.fingerprint == fingerprint else {
+      let detail = "the key was used for a different request"
+      throw Problem(faults: [.init(.invalidField, at: "Idempotency-Key", detail)])
+    }
+    var response = entry.response
+    response.headers.append((.idempotentReplayed, "true"))
+    return response
+  }
+
+  mutating func keep(_ response: Response, _ key: String, _ fingerprint: String) {
+    guard case .bytes(let body) = response.body, response.status < 500 else { return }
+    let size = body.count + key.utf8.count + fingerprint.utf8.count
+    entries[key] = Entry(fingerprint: fingerprint, response: response, bytes: size)
+    order.append(key)
+    bytes += size
+    while entries.count > Self.entryLimit || bytes > Self.byteLimit && order.count > 1 {
+      guard let oldest = order.popFirst(), let entry = entries.removeValue(forKey: oldest) else {
+        return
+      }
+      bytes -= entry.bytes
+    }
+  }
+
+  /// The longest key that is taken, in bytes.
+  static let keyLimit = 255
+
+  /// What makes two requests the same.
+  static func fingerprint(of request: Request) -> String {
+    var hash = SHA256()
+    hash.update("\(request.head.method.rawValue) ".utf8)
+    hash.update(request.head.target.rawPath)
+    hash.update("?".utf8)
+    hash.update(request.head.target.query ?? [])
+    hash.update("\n".utf8)
+    hash.update(request.body)
+    return hash.finish()
+  }
+}

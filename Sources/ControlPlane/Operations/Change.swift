@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+import HTTPCore
+import IOMMUFD
+
+/// A request that changes a host, decoded.
+struct Change: Sendable {
+  var operation: Operation
+  /// The object that the request's path names, whether it exists or not; preconditions are
+  /// about it.
+  var subject: Subject?
+
+  enum Subject: Sendable, Equatable {
+    case object(ObjectKey)
+    case collection(ObjectKind)
+  }
+}
+
+/// What a request says besides what it does: on which conditions, and whether for real.
+struct Conditions: Sendable {
+  var isDryRun = false
+  var ifMatch: String?
+  var ifNoneMatch: String?
+  var idempotencyKey: String?
+  /// What makes a repetition of the request recognisable.
+  var fingerprint = ""
+
+  init() {}
+
+  /// - Throws: a problem with the key.
+  init(_ request: Request, isDryRun: Bool) throws(Problem) {
+    self.isDryRun = isDryRun
+    ifMatch = request.head.headers[.ifMatch]
+    ifNoneMatch = request.head.headers[.ifNoneMatch]
+    guard let key = request.head.headers[.idempotencyKey] else { return }
+    guard !key.isEmpty, key.utf8.count <= IdempotencyStore.keyLimit else {
+      throw Problem(faults: [
+        .init(
+          .invalidField, at: "Idempotency-Key",
+          "must have 1 to \(IdempotencyStore.keyLimit) bytes")
+      ])
+    }
+    idempotencyKey = key
+    fingerprint = IdempotencyStore.fingerprint(of: request)
+  }
+
+  /// The answer that the same request got before.
+  func storedReply(in store: IdempotencyStore) throws(Problem) -> Response? {
+    guard let idempotencyKey else { return nil }
+    return try store.reply(idempotencyKey, fingerprint)
+  }
+
+  /// - Throws: `precondition_failed`
+  func check(_ subject: Change.Subject?, in state: HostState, epoch: Int) throws(Problem) {
+    guard ifMatch != nil || ifNoneMatch != nil else { return }
+    try check(subject.flatMap { EntityTag(of: $0, in: state, epoch: epoch) })
+  }
+
+  /// - Parameter tag: of the resource that the request is about; nil when it is not there.
+  /// - Throws: `precondition_failed`
+  func check(_ tag: EntityTag?) throws(Problem) {
+    if let ifMatch, !EntityTag.list(ifMatch, contains: tag) {
+      throw Problem(
+        .preconditionFailed, "If-Match: the resource is \(tag?.text ?? "not there")")
+    }
+    if let ifNoneMatch, EntityTag.list(ifNoneMatch, contains: tag) {
+      throw Problem(.preconditionFailed, "If-None-Match: the resource is \(tag?.text ?? "")")
+    }
+  }
+}
+
+/// An entity tag (RFC 9110, section 8.8.3): the epoch of the log and the transaction that last
+/// changed what is shown.
+struct EntityTag: Equatable {
+  let text: String
+
+  init(text: String) { self.text = text }
+
+  init(_ object: Object, epoch: Int) {
+    var text = "\"e\(epoch)-\(object.revision)"
+    // Queues change without a transaction as well.
+    switch object {
+    case let queue as VEventQueue:
+      let status = queue.fifo.status
+      text += "-\(status.nextSequence)-\(status.pending)-\(status.hasLost ? 1 : 0)"
+    case let queue as FaultQueue:
+      let status = queue.fifo.status
+      text += "-\(status.pending)-\(status.unanswered)"
+    default: break
+    }
+    self.text = text + "\""
+  }
+
+  init(_ kind: ObjectKind, in state: HostState, epoch: Int) {
+    text = "\"e\(epoch)-\(kind.rawValue)-\(state.core.revision(of: kind))\""
+  }
+
+  init?(of subject: Change.Subject, in state: HostState, epoch: Int) {
+    switch subject {
+    case .object(let key):
+      guard let object = state.core.object(key) else { return nil }
+      self.init(object, epoch: epoch)
+    case .collection(let kind):
+      self.init(kind, in: state, epoch: epoch)
+    }
+  }
+
+  /// Whether a list of tags in a header field has this one; `*` is any that exists.
+  static func list(_ list: String, contains tag: EntityTag?) -> Bool {
+    guard let tag else { return false }
+    return list.split(separator: ",").contains { part in
+      let part = part.drop { $0 == " " }.prefix { $0 != " " }
+      return part == "*" || part == tag.text || part == "W/" + tag.text
+    }
+  }
+}

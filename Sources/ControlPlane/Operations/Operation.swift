@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+public import IOMMUFD
+
+/// Everything that can be done to a host: the one boundary between HTTP and the objects.
+///
+/// An operation is a value. The same operations in the same order on a fresh host give the same
+/// objects, the same answers and the same log.
+public enum Operation: Equatable, Sendable, Codable {
+  /// Makes an object; refused when the name is taken.
+  case create(Creation)
+  /// Makes an object, or finds that the very same is there; refused when a different one is.
+  case ensure(Creation)
+  /// Destroys an object that nothing holds.
+  case destroy(ObjectKey, allowMissing: Bool)
+  /// Carries out the plan that frees an object, then destroys it; refused when the plan's
+  /// digest is no longer `plan`, if one is given.
+  case cascade(ObjectKey, plan: String?, allowMissing: Bool)
+  /// Attaches a device at a PASID (0: the RID), or moves it.
+  case attach(device: String, pasid: UInt32, target: AttachTarget, mode: AttachMode)
+  /// Detaches a device at a PASID; does nothing where nothing is attached.
+  case detach(device: String, pasid: UInt32)
+  /// Removes a device by surprise; legal in any state.
+  case unplug(device: String)
+  case map(ioas: String, MapRequest)
+  /// Unmaps whole mappings.
+  case unmap(ioas: String, iova: UInt64, length: UInt64)
+  /// Puts a record on the hardware event queue, for a stream of the device.
+  case raiseHardwareEvent(device: String, record: [UInt64])
+  /// A device asks for pages, or a transaction of its stalls.
+  case requestPages(device: String, PageRequest)
+  /// Reads, and so consumes, up to `count` bytes of a veventq.
+  case readVEvents(queue: String, count: Int)
+  /// Reads up to `count` bytes of a fault queue; what is read waits for an answer.
+  case readFaults(queue: String, count: Int)
+  case respondToFaults(queue: String, [FaultResponse])
+  /// Closes the open files of a veventq or a fault queue.
+  case closeFiles(ObjectKey)
+}
+
+/// The answer to a page fault group (`struct iommu_hwpt_page_response`).
+public struct FaultResponse: Equatable, Sendable, Codable {
+  public var cookie: UInt32
+  public var code: PageResponseCode
+}
+
+/// What becomes of an operation that is carried out.
+public enum Outcome: Sendable {
+  case created(ObjectKey)
+  /// It was there already, the very same.
+  case unchanged(ObjectKey)
+  case changed(ObjectKey)
+  /// What went, in that order.
+  case deleted([ObjectKey])
+  /// There was nothing to delete, and that was allowed.
+  case missing
+  case mapped(Area)
+  case unmapped(bytes: UInt64)
+  /// Where a record went is known once the transaction has committed.
+  case raised(RaisedEvent)
+  /// The fault queue that got the request, if any handles it.
+  case pagesRequested(queue: String?)
+  case vevents([VEventRecord])
+  case faults([FaultGroup])
+  case responded(Int)
+}
+
+/// The fate of a record, filled in at commit.
+public final class RaisedEvent: @unchecked Sendable {
+  // Written and read under the host's lock only.
+  var disposition: EventDisposition?
+}

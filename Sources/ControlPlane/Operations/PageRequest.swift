@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+import HTTPCore
+import IOMMUFD
+
+/// `POST /devices/{id}/page-requests`: the pages that a device asks for in one page request
+/// group.
+public struct PageRequest: Equatable, Sendable, Codable {
+  /// One page of the group.
+  public struct Page: Equatable, Sendable, Codable {
+    public var address: UInt64
+    public var isRead: Bool
+    public var isWrite: Bool
+    public var isExecute: Bool
+    public var isPrivileged: Bool
+  }
+
+  public var pasid: UInt32?
+  /// The group's index, 9 bits.
+  public var group: UInt32
+  public var pages: [Page]
+
+  init?(_ reader: ObjectReader) {
+    let pasid = reader.int("pasid", in: 0...(1 << 20) - 1)
+    let group = reader.int("group", in: 0...511)
+    guard let elements = reader.array("pages", required: true, count: 1...512) else { return nil }
+    var pages: [Page] = []
+    for (position, element) in elements.enumerated() {
+      let inner = ObjectReader(element, at: reader.pointer("pages", position))
+      if let page = PageRequest.page(inner) { pages.append(page) }
+      reader.adopt(inner)
+    }
+    self.pasid = pasid.map { UInt32($0) }
+    self.group = UInt32(group ?? 0)
+    self.pages = pages
+  }
+
+  private static func page(_ reader: ObjectReader) -> Page? {
+    let address = reader.hex("address", required: true)
+    let isRead = reader.bool("read")
+    let isWrite = reader.bool("write")
+    let isExecute = reader.bool("execute")
+    let isPrivileged = reader.bool("privileged")
+    return address.map { address in
+      Page(
+        address: address & ~0xfff, isRead: isRead ?? true, isWrite: isWrite ?? false,
+        isExecute: isExecute ?? false, isPrivileged: isPrivileged ?? false)
+    }
+  }
+
+  /// The faults that the kernel makes of the request, the last one marked.
+  func faults(of device: Device) -> [PageFault] {
+    pages.enumerated().map { position, page in
+      PageFault(
+        device: device.name, deviceID: device.objectID ?? 0, pasid: pasid, group: group,
+        address: page.address, isRead: page.isRead, isWrite: page.isWrite,
+        isExecute: page.isExecute, isPrivileged: page.isPrivileged,
+        isLast: position == pages.count - 1)
+    }
+  }
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+import HTTPCore
+import IOMMUFD
+
+/// The requests that free an object, in order, and a digest by which a client can say that it
+/// means these and no others.
+struct Plan {
+  let steps: [ReleaseStep]
+  let digest: String
+  private let encoder: ObjectEncoder
+
+  init(toDestroy object: Object, policy: ObjectCore.PinPolicy, _ encoder: ObjectEncoder) {
+    let steps = PinGraph(policy: policy).plan(toDestroy: object)
+    self.steps = steps
+    self.encoder = encoder
+    var hash = SHA256()
+    hash.update("DELETE \(encoder.path(object.key))\n".utf8)
+    for step in steps {
+      let (method, path) = Plan.request(of: step, encoder)
+      hash.update("\(method.rawValue) \(path)\n".utf8)
+    }
+    digest = "sha256:" + hash.finish()
+  }
+
+  func write(to writer: inout JSONWriter) {
+    writer.object { writer in
+      writer.field("digest", text: digest)
+      writer.key("steps")
+      writer.array(of: steps) { writer, step in
+        let (method, path) = Plan.request(of: step, encoder)
+        writer.object { writer in
+          writer.field("method", text: method.rawValue)
+          writer.field("path", text: path)
+        }
+      }
+    }
+  }
+
+  /// The request that takes a step.
+  private static func request(
+    of step: ReleaseStep, _ encoder: ObjectEncoder
+  ) -> (Method, String) {
+    switch step {
+    case .detach(let device, pasid: 0):
+      (.delete, encoder.path(ObjectKey(.device, device)) + "/attachment")
+    case .detach(let device, let pasid):
+      (.delete, encoder.path(ObjectKey(.device, device)) + "/attachments/\(pasid)")
+    case .unplug(let device):
+      (.post, encoder.path(ObjectKey(.device, device)) + "/unplug")
+    case .destroy(let key):
+      (.delete, encoder.path(key))
+    case .closeFiles(let key):
+      (.delete, encoder.path(key) + "/file")
+    }
+  }
+}
+
+/// Why an object cannot be deleted, whole: who holds it, through whom, and the way out.
+struct Explanation {
+  private let object: Object
+  private let chains: PinGraph.Chains
+  private let encoder: ObjectEncoder
+  let plan: Plan
+
+  init(_ object: Object, policy: ObjectCore.PinPolicy, _ encoder: ObjectEncoder) {
+    self.object = object
+    self.encoder = encoder
+    chains = PinGraph(policy: policy).chains(to: object)
+    plan = Plan(toDestroy: object, policy: policy, encoder)
+  }
+
+  /// Writes the members that a refusal and an explanation share.
+  func writeMembers(to writer: inout JSONWriter) {
+    writer.key("pinned_by")
+    writer.array(of: PinGraph.sorted(object.heldBy).prefix(PinGraph.chainLimit)) { writer, pin in
+      writer.object { writer in
+        encoder.writeHolder(of: pin, to: &writer)
+        writer.field("why", text: pin.why)
+        writer.field("self", text: encoder.path((pin.holder ?? pin.target).key))
+      }
+    }
+    writer.key("chains")
+    writer.array(of: chains.listed) { writer, chain in
+      writer.array(of: chain) { writer, object in
+        writer.object { writer in
+          writer.field("kind", text: object.kind.rawValue)
+          writer.field("id", text: object.name)
+        }
+      }
+    }
+    writer.field("chains_omitted", int: chains.omitted)
+    writer.key("plan")
+    plan.write(to: &writer)
+  }
+}

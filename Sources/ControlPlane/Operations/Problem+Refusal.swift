@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+import HTTPCore
+import IOMMUFD
+
+extension Problem {
+  /// What a client is told of a refusal: the errno stays, the code says what to do about it.
+  init(_ refusal: Refusal) {
+    let code: Code =
+      switch refusal.reason {
+      case .notFound: .notFound
+      case .referenceNotFound: .referenceNotFound
+      case .pinned: .pinned
+      case .busy: .busy
+      case .exists: .exists
+      case .exhausted: .exhausted
+      case .unsupported: .unsupported
+      case .hardware: .hardwareRejected
+      case .invalid: .rejected
+      }
+    let faults = refusal.field.map { [Fault(code, at: "/\($0)", refusal.detail)] } ?? []
+    self.init(code, errno: refusal.errno.rawValue, refusal.detail, faults: faults)
+  }
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+import HTTPCore
+import IOMMUFD
+
+/// Makes the answer to an operation that was carried out.
+struct Reply {
+  let state: HostState
+  let epoch: Int
+
+  /// - Parameter seq: the last event of the operation's transaction; nil inside a batch, whose
+  ///   events have no number yet.
+  func response(to outcome: Outcome, seq: UInt64?) -> Response {
+    switch outcome {
+    case .created(let key): object(key, status: 201)
+    case .unchanged(let key), .changed(let key): object(key, status: 200)
+    case .missing: Response(status: 204)
+    default: json { write(outcome, seq, &$0) }
+    }
+  }
+
+  private func object(_ key: ObjectKey, status: Int) -> Response {
+    guard let object = state.core.object(key) else {
+      return Problem(.internal, "\(key.kind.rawValue) \(key.id) is not there").response()
+    }
+    var writer = JSONWriter(capacity: 768)
+    state.encoder.write(object, to: &writer)
+    var response = Response(status: status, json: writer.bytes)
+    response.headers.append((.etag, EntityTag(object, epoch: epoch).text))
+    if status == 201 { response.headers.append((.location, state.encoder.path(key))) }
+    return response
+  }
+
+  private func json(_ members: (inout JSONWriter) -> Void) -> Response {
+    var writer = JSONWriter()
+    writer.object(members)
+    return Response(status: 200, json: writer.bytes)
+  }
+
+  private func write(_ outcome: Outcome, _ seq: UInt64?, _ writer: inout JSONWriter) {
+    switch outcome {
+    case .created, .unchanged, .changed, .missing: break
+    case .deleted(let keys): writeDeleted(keys, &writer)
+    case .mapped(let area): AreaCoding.writeMembers(of: area, to: &writer)
+    case .unmapped(let bytes): writer.field("unmapped", hex: bytes)
+    case .raised(let raised): EventCoding.write(raised.disposition, to: &writer)
+    case .pagesRequested(let queue): writer.field("fault_queue", text: queue)
+    case .vevents(let records):
+      writer.key("items")
+      writer.array(of: records) { EventCoding.write($1, to: &$0) }
+      return
+    case .faults(let groups):
+      writer.key("items")
+      writer.array(of: groups) { EventCoding.write($1, to: &$0) }
+      return
+    case .responded(let count): writer.field("answered", int: count)
+    }
+    if let seq { writer.field("seq", int: Int(seq)) }
+  }
+
+  private func writeDeleted(_ keys: [ObjectKey], _ writer: inout JSONWriter) {
+    writer.key("deleted")
+    writer.array(of: keys) { writer, key in
+      writer.object { writer in
+        writer.field("kind", text: key.kind.rawValue)
+        writer.field("id", text: key.id)
+      }
+    }
+  }
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+import HTTPCore
+import IOMMUFD
+
+/// `POST /contexts`
+public struct ContextRequest: Equatable, Sendable, Codable {
+  public var id: String?
+
+  public init(id: String?) { self.id = id }
+}
+
+extension Resource {
+  static let contexts = Resource(
+    kind: .context, collection: "contexts",
+    decode: { reader, scope in .context(ContextRequest(id: scope.id(reader))) },
+    creation: { .context(ContextRequest(id: $0.name)) },
+    write: { object, writer in
+      guard let context = object as? Context else { return }
+      writer.key("tombstones")
+      writer.array(of: context.tombstones.sorted()) { $0.int(Int($1)) }
+    },
+    filters: [])
+}

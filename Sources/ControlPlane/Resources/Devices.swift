@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+import HTTPCore
+import IOMMUFD
+
+/// `POST /devices`
+public struct DeviceRequest: Equatable, Sendable, Codable {
+  public var id: String?
+  public var smmu: String
+  public var context: String
+  public var streamID: UInt32
+  /// Further streams of the device, as a bridge's aliases are.
+  public var aliasStreamIDs: [UInt32]
+  public var group: String?
+  public var ats: Bool
+  public var pri: Bool
+  public var pasidBits: Int
+
+  init?(_ reader: ObjectReader, _ scope: DecodingScope) {
+    let id = scope.id(reader)
+    let smmu = reader.reference("smmu", required: true)
+    let streamID = reader.int("stream_id", required: true, in: 0...Int(UInt32.max))
+    let aliases = DeviceRequest.readAliases(reader)
+    let context = reader.reference("context")
+    let group = reader.identifier("group")
+    let ats = reader.bool("ats")
+    let pri = reader.bool("pri")
+    let pasidBits = reader.int("pasid_bits", in: 0...20)
+    guard let smmu, let streamID else { return nil }
+    self.id = id
+    self.smmu = smmu
+    self.context = context ?? defaultContext
+    self.streamID = UInt32(streamID)
+    self.aliasStreamIDs = aliases
+    self.group = group
+    self.ats = ats ?? false
+    self.pri = pri ?? false
+    self.pasidBits = pasidBits ?? 0
+  }
+
+  init(_ device: Device) {
+    let properties = device.properties
+    id = device.name
+    smmu = device.smmu.name
+    context = device.owner.name
+    streamID = properties.streamIDs[0]
+    aliasStreamIDs = Array(properties.streamIDs.dropFirst())
+    group = properties.group
+    ats = properties.ats
+    pri = properties.pri
+    pasidBits = properties.pasidBits
+  }
+
+  var properties: Device.Properties {
+    Device.Properties(
+      streamIDs: [streamID] + aliasStreamIDs, group: group, ats: ats, pri: pri,
+      pasidBits: pasidBits)
+  }
+
+  private static func readAliases(_ reader: ObjectReader) -> [UInt32] {
+    let name = "alias_stream_ids"
+    guard let elements = reader.array(name, count: 0...15) else { return [] }
+    var result: [UInt32] = []
+    for (position, element) in elements.enumerated() {
+      guard let number = element.quantity.flatMap({ UInt32(exactly: $0) }) else {
+        reader.fault(.invalidField, "\(name)/\(position)", "expected a stream ID of 32 bits")
+        continue
+      }
+      result.append(number)
+    }
+    return result
+  }
+}
+
+extension Resource {
+  static let devices = Resource(
+    kind: .device, collection: "devices",
+    decode: { reader, scope in DeviceRequest(reader, scope).map(Creation.device) },
+    creation: { object in (object as? Device).map { .device(DeviceRequest($0)) } },
+    write: { object, writer in
+      guard let device = object as? Device else { return }
+      let properties = device.properties
+      writer.field("smmu", text: device.smmu.name)
+      writer.field("stream_id", int: Int(properties.streamIDs[0]))
+      writer.key("alias_stream_ids")
+      writer.array(of: properties.streamIDs.dropFirst()) { $0.int(Int($1)) }
+      writer.field("group", text: properties.group)
+      writer.field("ats", bool: properties.ats)
+      writer.field("pri", bool: properties.pri)
+      writer.field("pasid_bits", int: properties.pasidBits)
+      writer.field("vdev", text: device.vdev?.name)
+      writer.key("attachment")
+      if let domain = device.domain(at: 0) {
+        writer.object { $0.field("domain", text: domain.name) }
+      } else {
+        writer.null()
+      }
+      writer.key("attachments")
+      writer.array(of: device.attachedPASIDs) { writer, pasid in
+        writer.object { writer in
+          writer.field("pasid", int: Int(pasid))
+          writer.field("domain", text: device.domain(at: pasid)?.name)
+        }
+      }
+    },
+    filters: [
+      .value("smmu", Device.self) { $0.smmu.name },
+      .value("context", Device.self) { $0.owner.name },
+      .value("group", Device.self) { $0.properties.group },
+      .value("stream_id", Device.self) { String($0.properties.streamIDs[0]) },
+      .value("domain", Device.self) { $0.domain(at: 0)?.name },
+    ])
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+import HTTPCore
+import IOMMUFD
+
+/// Who pins whom on a host: an arrow from each holder to what it holds.
+struct Graph {
+  enum Format: String, CaseIterable {
+    case json, dot, mermaid
+
+    var mediaType: String {
+      switch self {
+      case .json: MediaType.json
+      case .dot: MediaType.dot
+      case .mermaid: MediaType.text
+      }
+    }
+  }
+
+  private struct Edge {
+    let from: ObjectKey
+    let target: ObjectKey
+    let why: String
+    /// Whether an open event file holds, and not an object.
+    let isFile: Bool
+  }
+
+  private var nodes: [ObjectKey] = []
+  private var edges: [Edge] = []
+
+  init(_ core: ObjectCore) {
+    for kind in ObjectKind.allCases {
+      core.visit(kind, after: nil) { object in
+        nodes.append(object.key)
+        edges += PinGraph.sorted(object.heldBy).map { pin in
+          Edge(
+            from: (pin.holder ?? pin.target).key, target: pin.target.key, why: pin.why,
+            isFile: pin.holder == nil)
+        }
+        return true
+      }
+    }
+  }
+
+  func text(_ format: Format) -> [UInt8] {
+    switch format {
+    case .json: json
+    case .dot: Array(dot.utf8)
+    case .mermaid: Array(mermaid.utf8)
+    }
+  }
+
+  private var json: [UInt8] {
+    var writer = JSONWriter(capacity: 1024)
+    writer.object { writer in
+      writer.key("nodes")
+      writer.array(of: nodes) { writer, key in
+        writer.object { Graph.write(key, to: &$0) }
+      }
+      writer.key("edges")
+      writer.array(of: edges) { writer, edge in
+        writer.object { writer in
+          writer.key("from")
+          writer.object { writer in
+            writer.field("kind", text: edge.isFile ? "file" : edge.from.kind.rawValue)
+            writer.field("id", text: edge.from.id)
+          }
+          writer.key("to")
+          writer.object { Graph.write(edge.target, to: &$0) }
+          writer.field("why", text: edge.why)
+        }
+      }
+    }
+    return writer.bytes
+  }
+
+  private static func write(_ key: ObjectKey, to writer: inout JSONWriter) {
+    writer.field("kind", text: key.kind.rawValue)
+    writer.field("id", text: key.id)
+  }
+
+  /// Graphviz.
+  private var dot: String {
+    var text = "digraph pins {\n  rankdir=RL;\n  node [shape=box];\n"
+    for key in nodes {
+      text += "  \"\(key.kind.rawValue)/\(key.id)\" [label=\"\(key.kind.rawValue)\\n\(key.id)\"];\n"
+    }
+    for edge in edges {
+      let file = edge.isFile ? "file/" : "\(edge.from.kind.rawValue)/"
+      text += "  \"\(file)\(edge.from.id)\" -> "
+      text += "\"\(edge.target.kind.rawValue)/\(edge.target.id)\" [label=\"\(edge.why)\"];\n"
+    }
+    return text + "}\n"
+  }
+
+  /// Mermaid; its node names have no slashes or dots, so nodes are numbered.
+  private var mermaid: String {
+    var text = "flowchart RL\n"
+    var numbers: [ObjectKey: Int] = [:]
+    for (number, key) in nodes.enumerated() {
+      numbers[key] = number
+      text += "  n\(number)[\"\(key.kind.rawValue) \(key.id)\"]\n"
+    }
+    for (number, edge) in edges.enumerated() {
+      guard let target = numbers[edge.target], let from = numbers[edge.from] else { continue }
+      let holder = edge.isFile ? "f\(number)([\"open file\"])" : "n\(from)"
+      text += "  \(holder) -->|\"\(edge.why)\"| n\(target)\n"
+    }
+    return text
+  }
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+import HTTPCore
+public import IOMMUFD
+
+/// `POST /hw-queues`
+public struct HWQueueRequest: Equatable, Sendable, Codable {
+  public var id: String?
+  public var viommu: String
+  public var type: HWQueueType
+  public var index: UInt32
+  public var iova: UInt64
+  public var length: UInt64
+
+  init?(_ reader: ObjectReader, _ scope: DecodingScope) {
+    let id = scope.id(reader)
+    let viommu = reader.reference("viommu", required: true)
+    let type = reader.choice("type", required: true, of: HWQueueType.self)
+    let index = reader.int("index", required: true, in: 0...Int(UInt32.max))
+    let iova = reader.hex("iova", required: true)
+    let length = reader.hex("length", required: true)
+    guard let viommu, let type, let index, let iova, let length else { return nil }
+    self.id = id
+    self.viommu = viommu
+    self.type = type
+    self.index = UInt32(index)
+    self.iova = iova
+    self.length = length
+  }
+
+  init(_ queue: HWQueue) {
+    id = queue.name
+    viommu = queue.viommu.name
+    type = queue.type
+    index = queue.index
+    iova = queue.iova
+    length = queue.length
+  }
+}
+
+extension Resource {
+  static let hwQueues = Resource(
+    kind: .hwQueue, collection: "hw-queues",
+    decode: { reader, scope in HWQueueRequest(reader, scope).map(Creation.hwQueue) },
+    creation: { object in (object as? HWQueue).map { .hwQueue(HWQueueRequest($0)) } },
+    write: { object, writer in
+      guard let queue = object as? HWQueue else { return }
+      writer.field("viommu", text: queue.viommu.name)
+      writer.field("type", text: queue.type.rawValue)
+      writer.field("index", int: Int(queue.index))
+      writer.field("iova", hex: queue.iova)
+      writer.field("length", hex: queue.length)
+    },
+    filters: [
+      .value("context", HWQueue.self) { $0.owner.name },
+      .value("viommu", HWQueue.self) { $0.viommu.name },
+      .value("index", HWQueue.self) { String($0.index) },
+    ])
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+import HTTPCore
+import IOMMUFD
+
+/// Writes objects as the API shows them.
+struct ObjectEncoder: Sendable {
+  /// What stands before a collection's name in the host's paths: `/v1/` or `/v1/hosts/t1/`.
+  let prefix: String
+
+  init(host: String) {
+    prefix = host == defaultHost ? "/v1/" : "/v1/hosts/\(host)/"
+  }
+
+  func path(_ key: ObjectKey) -> String {
+    prefix + Resource.of(key.kind).collection + "/" + key.id
+  }
+
+  /// The object as GET shows it.
+  func write(_ object: Object, to writer: inout JSONWriter) {
+    writer.object { writer in
+      writeMembers(of: object, to: &writer)
+      writer.key("pins")
+      writer.object { writer in
+        writer.key("holds")
+        writeHolds(of: object, to: &writer)
+        writer.key("held_by")
+        writer.array(of: PinGraph.sorted(object.heldBy)) { writer, pin in
+          writer.object { writer in
+            writeHolder(of: pin, to: &writer)
+            writer.field("why", text: pin.why)
+          }
+        }
+      }
+    }
+  }
+
+  /// The object as events show it: without its pins, which are other objects' doing.
+  func writeBare(_ object: Object, to writer: inout JSONWriter) {
+    writer.object { writeMembers(of: object, to: &$0) }
+  }
+
+  private func writeMembers(of object: Object, to writer: inout JSONWriter) {
+    let resource = Resource.of(object.kind)
+    writer.field("kind", text: object.kind.rawValue)
+    writer.field("id", text: object.name)
+    writer.field("self", text: path(object.key))
+    writer.field("revision", int: Int(object.revision))
+    if let context = object.context { writer.field("context", text: context.name) }
+    if let id = object.objectID { writer.field("object_id", int: Int(id)) }
+    resource.write(object, &writer)
+    writeFacts(about: object, to: &writer)
+  }
+
+  private func writeFacts(about object: Object, to writer: inout JSONWriter) {
+    guard let facts = object.hardwareDriver?.facts(about: object), !facts.isEmpty else { return }
+    writer.key("hardware")
+    writer.object { writer in
+      for fact in facts {
+        writer.key(fact.name)
+        switch fact.value {
+        case .none: writer.null()
+        case .bool(let value): writer.bool(value)
+        case .int(let value): writer.int(value)
+        case .text(let value): writer.text(value)
+        case .hex(let value): writer.hex(value)
+        case .hexes(let values): writer.array(of: values) { $0.hex($1) }
+        }
+      }
+    }
+  }
+
+  private func writeHolds(of object: Object, to writer: inout JSONWriter) {
+    let pins =
+      object.holds.count < 2
+      ? object.holds
+      : object.holds.sorted { ($0.target.kind, $0.target.name) < ($1.target.kind, $1.target.name) }
+    writer.array(of: pins) { writer, pin in
+      writer.object { writer in
+        writer.field("kind", text: pin.target.kind.rawValue)
+        writer.field("id", text: pin.target.name)
+        writer.field("why", text: pin.why)
+      }
+    }
+  }
+
+  /// The members that name a pin's holder; an event file bears its queue's name.
+  func writeHolder(of pin: Pin, to writer: inout JSONWriter) {
+    writer.field("kind", text: pin.holder?.kind.rawValue ?? "file")
+    writer.field("id", text: pin.holder?.name ?? pin.target.name)
+  }
+}
+
+extension Object {
+  /// The driver of the hardware that the object is about; nil for those that are about none.
+  var hardwareDriver: (any IOMMUDriver)? {
+    switch self {
+    case let smmu as SMMU: smmu.driver
+    case let device as Device: device.smmu.driver
+    case let domain as Domain: domain.smmu.driver
+    case let viommu as VIOMMU: viommu.smmu.driver
+    case let vdev as VDevice: vdev.viommu.smmu.driver
+    case let queue as HWQueue: queue.viommu.smmu.driver
+    default: nil
+    }
+  }
+}
+
+/// The host that always exists.
+let defaultHost = "default"

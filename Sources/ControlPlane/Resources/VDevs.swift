@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+import HTTPCore
+import IOMMUFD
+
+/// `POST /vdevs`
+public struct VDevRequest: Equatable, Sendable, Codable {
+  public var id: String?
+  public var viommu: String
+  public var device: String
+  public var virtualID: UInt64
+
+  init?(_ reader: ObjectReader, _ scope: DecodingScope) {
+    let id = scope.id(reader)
+    let viommu = reader.reference("viommu", required: true)
+    let device = reader.reference("device", required: true)
+    let virtualID = reader.hex("virt_id", required: true)
+    guard let viommu, let device, let virtualID else { return nil }
+    self.id = id
+    self.viommu = viommu
+    self.device = device
+    self.virtualID = virtualID
+  }
+
+  init(_ vdev: VDevice) {
+    id = vdev.name
+    viommu = vdev.viommu.name
+    device = vdev.device.name
+    virtualID = vdev.virtualID
+  }
+}
+
+extension Resource {
+  static let vdevs = Resource(
+    kind: .vdev, collection: "vdevs",
+    decode: { reader, scope in VDevRequest(reader, scope).map(Creation.vdev) },
+    creation: { object in (object as? VDevice).map { .vdev(VDevRequest($0)) } },
+    write: { object, writer in
+      guard let vdev = object as? VDevice else { return }
+      writer.field("viommu", text: vdev.viommu.name)
+      writer.field("device", text: vdev.device.name)
+      writer.field("virt_id", hex: vdev.virtualID)
+    },
+    filters: [
+      .value("context", VDevice.self) { $0.owner.name },
+      .value("viommu", VDevice.self) { $0.viommu.name },
+      .value("device", VDevice.self) { $0.device.name },
+      .value("virt_id", VDevice.self) { "0x" + String($0.virtualID, radix: 16) },
+    ])
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+import HTTPCore
+public import IOMMUFD
+
+/// Whether a queue's event file stays open between reads.
+enum EventFileMode: String, CaseIterable, Sendable {
+  case open, closed
+}
+
+/// `POST /veventqs`
+public struct VEventQueueRequest: Equatable, Sendable, Codable {
+  public var id: String?
+  public var viommu: String
+  public var type: VEventQueueType
+  public var depth: Int
+  public var keepsFileOpen: Bool
+
+  init?(_ reader: ObjectReader, _ scope: DecodingScope) {
+    let id = scope.id(reader)
+    let viommu = reader.reference("viommu", required: true)
+    let type = reader.choice("type", required: true, of: VEventQueueType.self)
+    let depth = reader.int("depth", required: true, in: 1...VEventQueue.depthLimit)
+    let file = reader.choice("file", of: EventFileMode.self)
+    guard let viommu, let type, let depth else { return nil }
+    self.id = id
+    self.viommu = viommu
+    self.type = type
+    self.depth = depth
+    keepsFileOpen = file == .open
+  }
+
+  init(_ queue: VEventQueue) {
+    id = queue.name
+    viommu = queue.viommu.name
+    type = queue.type
+    depth = queue.fifo.depth
+    keepsFileOpen = queue.isFileOpen
+  }
+}
+
+extension Resource {
+  static let veventqs = Resource(
+    kind: .veventq, collection: "veventqs",
+    decode: { reader, scope in VEventQueueRequest(reader, scope).map(Creation.veventq) },
+    creation: { object in
+      (object as? VEventQueue).map { .veventq(VEventQueueRequest($0)) }
+    },
+    write: { object, writer in
+      guard let queue = object as? VEventQueue else { return }
+      let status = queue.fifo.status
+      writer.field("viommu", text: queue.viommu.name)
+      writer.field("type", text: queue.type.rawValue)
+      writer.field("depth", int: queue.fifo.depth)
+      writer.field(
+        "file", text: (queue.isFileOpen ? EventFileMode.open : .closed).rawValue)
+      writer.field("pending", int: status.pending)
+      writer.field("lost_events", bool: status.hasLost)
+      writer.field("next_sequence", int: Int(status.nextSequence))
+    },
+    filters: [
+      .value("context", VEventQueue.self) { $0.owner.name },
+      .value("viommu", VEventQueue.self) { $0.viommu.name },
+      .value("type", VEventQueue.self) { $0.type.rawValue },
+    ])
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+import IOMMUFD
+
+/// A number that `/metrics` shows, in the text format of Prometheus.
+public struct Metric: Sendable {
+  public enum Kind: String, Sendable { case counter, gauge }
+
+  public let name: String
+  public let kind: Kind
+  public let help: String
+  /// Values by their labels, written out: `kind="vdev"`; one without labels has an empty key.
+  public let samples: [(labels: String, value: Int)]
+
+  public init(_ name: String, _ kind: Kind, _ help: String, _ value: Int) {
+    self.init(name, kind, help, [("", value)])
+  }
+
+  public init(
+    _ name: String, _ kind: Kind, _ help: String, _ samples: [(labels: String, value: Int)]
+  ) {
+    self.name = name
+    self.kind = kind
+    self.help = help
+    self.samples = samples
+  }
+
+  static func exposition(_ metrics: [Metric]) -> String {
+    var text = ""
+    for metric in metrics {
+      text += "# HELP \(metric.name) \(metric.help)\n"
+      text += "# TYPE \(metric.name) \(metric.kind.rawValue)\n"
+      for sample in metric.samples {
+        let labels = sample.labels.isEmpty ? "" : "{\(sample.labels)}"
+        text += "\(metric.name)\(labels) \(sample.value)\n"
+      }
+    }
+    return text
+  }
+
+  static func ofHosts(_ hosts: [Host]) -> [Metric] {
+    var objects: [(String, Int)] = []
+    var events: [(String, Int)] = []
+    for host in hosts {
+      events.append(("host=\"\(host.name)\"", Int(host.log.extent.latest)))
+      for (kind, count) in host.counts {
+        objects.append(("host=\"\(host.name)\",kind=\"\(kind.rawValue)\"", count))
+      }
+    }
+    return [
+      Metric("viommud_hosts", .gauge, "Hosts there are.", hosts.count),
+      Metric("viommud_objects", .gauge, "Objects of a host by kind.", objects),
+      Metric("viommud_events_total", .counter, "Events in a host's log so far.", events),
+    ]
+  }
+}

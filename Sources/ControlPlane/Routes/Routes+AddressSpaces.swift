@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+import HTTPCore
+import IOMMUFD
+
+/// The mappings of address spaces.
+extension Routes {
+  static let addressSpaces: [Table.Route] = [
+    .init(.post, "/ioas/{id}/map", map),
+    .init(.post, "/ioas/{id}/unmap", unmap),
+    .init(
+      .get, "/ioas/{id}/mappings",
+      Endpoint("listMappings", query: ["limit", "cursor"], .answer(listMappings))),
+  ]
+
+  private static let map = Endpoint(
+    "mapIOAS", body: .json,
+    .change { call throws(Problem) in
+      let reader = try call.reader()
+      let request = AreaCoding.decodeMap(reader)
+      try reader.finish()
+      guard let request else { throw Problem(.internal, "a mapping was neither read nor refused") }
+      return Change(
+        operation: .map(ioas: call.parameters[0], request), subject: .object(call.key(.ioas)))
+    })
+
+  private static let unmap = Endpoint(
+    "unmapIOAS", body: .json,
+    .change { call throws(Problem) in
+      let reader = try call.reader()
+      let iova = reader.hex("iova", required: true)
+      let length = reader.hex("length", required: true)
+      try reader.finish()
+      return Change(
+        operation: .unmap(ioas: call.parameters[0], iova: iova ?? 0, length: length ?? 0),
+        subject: .object(call.key(.ioas)))
+    })
+
+  /// A cursor is the address behind the last mapping of a page, in hex.
+  private static func listMappings(_ call: Call) throws(Problem) -> Response {
+    try Accept.require([MediaType.json], call.request)
+    let limit = try call.query.int("limit", in: 1...largestPage) ?? usualPage
+    var start: UInt64 = 0
+    if let cursor = call.query.text("cursor") {
+      guard let address = HexText.parse(cursor) else {
+        throw QueryReader.invalid("cursor", "is not one that a listing gave out")
+      }
+      start = address
+    }
+    return try call.host.read { state throws(Problem) in
+      guard let ioas = try find(call.key(.ioas), in: state) as? IOAS else {
+        throw Problem(.notFound, "there is no ioas \(call.parameters[0])")
+      }
+      let (areas, next) = ioas.page(from: start, limit: limit)
+      var writer = JSONWriter(capacity: 1024)
+      writer.object { writer in
+        writer.key("items")
+        writer.array(of: areas) { writer, area in
+          writer.object { AreaCoding.writeMembers(of: area, to: &$0) }
+        }
+        writer.field("next", text: next.map(HexText.of))
+      }
+      return Response(status: 200, json: writer.bytes)
+    }
+  }
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+import HTTPCore
+import IOMMUFD
+
+/// The routes that every collection has.
+extension Routes {
+  static func routes(of resource: Resource) -> [Table.Route] {
+    let collection = "/" + resource.collection
+    let item = collection + "/{id}"
+    let kind = resource.kind
+    let noun = resource.operationNoun
+    return [
+      .init(.get, collection, list(resource, noun)),
+      .init(.post, collection, create(resource, noun)),
+.init(.get, item, Endpoint("get\(noun)", .answer { call throws(Problem) in try get(kind, call) })),
+      .init(.put, item, put(resource, noun)),
+      .init(.delete, item, delete(kind, noun)),
+      .init(
+        .get, item + "/explain",
+        Endpoint(
+          "explain\(noun)", query: ["verb"],
+          .answer { call throws(Problem) in try explain(kind, call) })),
+    ]
+  }
+
+  // MARK: Making
+
+  private static func create(_ resource: Resource, _ noun: String) -> Endpoint {
+    Endpoint(
+      "create\(noun)", body: .json,
+      .change { call throws(Problem) in
+        let creation = try decode(resource, call, pathID: nil)
+        return Change(operation: .create(creation), subject: .collection(resource.kind))
+      })
+  }
+
+  private static func put(_ resource: Resource, _ noun: String) -> Endpoint {
+    Endpoint(
+      "put\(noun)", body: .json,
+      .change { call throws(Problem) in
+        let id = call.parameters[0]
+        guard Identifier.isValid(id.utf8) else {
+          throw Problem(faults: [.init(.invalidField, at: "{id}", Identifier.rule)])
+        }
+        let creation = try decode(resource, call, pathID: id)
+        return Change(
+          operation: .ensure(creation), subject: .object(ObjectKey(resource.kind, id)))
+      })
+  }
+
+  private static func decode(
+    _ resource: Resource, _ call: Call, pathID: String?
+  ) throws(Problem) -> Creation {
+    let reader = try call.reader()
+    let scope = DecodingScope(pathID: pathID, models: call.api.configuration.models)
+    let creation = resource.decode(reader, scope)
+    try reader.finish()
+    guard let creation else { throw Problem(.internal, "a creation was neither read nor refused") }
+    return creation
+  }
+
+  // MARK: Deleting
+
+  private static func delete(_ kind: ObjectKind, _ noun: String) -> Endpoint {
+    Endpoint(
+      "delete\(noun)", query: ["allow_missing", "cascade", "plan"],
+      .change { call throws(Problem) in
+        let key = call.key(kind)
+        let allowMissing = try call.query.bool("allow_missing")
+        let isCascade = try call.query.bool("cascade")
+        let plan = call.query.text("plan")
+        if plan != nil, !isCascade {
+          throw QueryReader.invalid("plan", "goes with cascade=true")
+        }
+        let operation: Operation =
+          isCascade
+          ? .cascade(key, plan: plan, allowMissing: allowMissing)
+          : .destroy(key, allowMissing: allowMissing)
+        return Change(operation: operation, subject: .object(key))
+      })
+  }
+
+  // MARK: Reading
+
+  static func get(_ kind: ObjectKind, _ call: Call) throws(Problem) -> Response {
+    try Accept.require([MediaType.json], call.request)
+    let host = call.host
+    let epoch = host.log.extent.epoch
+    return try host.read { state throws(Problem) in
+      let object = try find(call.key(kind), in: state)
+      let tag = EntityTag(object, epoch: epoch)
+      if let known = call.request.head.headers[.ifNoneMatch],
+        EntityTag.list(known, contains: tag)
+      {
+        return Response(status: 304, headers: [(.etag, tag.text)])
+      }
+      var writer = JSONWriter(capacity: 768)
+      state.encoder.write(object, to: &writer)
+      var response = Response(status: 200, json: writer.bytes)
+      response.headers.append((.etag, tag.text))
+      return response
+    }
+  }
+
+  static func find(_ key: ObjectKey, in state: HostState) throws(Problem) -> Object {
+    guard let object = state.core.object(key) else {
+      throw Problem(.notFound, "there is no \(key.kind.rawValue) \(key.id)")
+    }
+    return object
+  }
+
+  /// The verbs that can be explained.
+  private enum Verb: String, CaseIterable { case delete }
+
+  private static func explain(_ kind: ObjectKind, _ call: Call) throws(Problem) -> Response {
+    try Accept.require([MediaType.json], call.request)
+    let verb = try call.query.choice("verb", of: Verb.self) ?? .delete
+    return try call.host.read { state throws(Problem) in
+      let object = try find(call.key(kind), in: state)
+      let explanation = Explanation(object, policy: state.core.pinPolicy, state.encoder)
+      var writer = JSONWriter(capacity: 1024)
+      writer.object { writer in
+        writer.field("verb", text: verb.rawValue)
+        writer.field("allowed", bool: explanation.plan.steps.isEmpty)
+        explanation.writeMembers(to: &writer)
+      }
+      return Response(status: 200, json: writer.bytes)
+    }
+  }
+}
+
+extension Resource {
+  /// The kind's name in operation IDs: `HWQueue`.
+  var operationNoun: String {
+    switch kind {
+    case .smmu: "SMMU"
+    case .context: "Context"
+    case .device: "Device"
+    case .ioas: "IOAS"
+    case .domain: "Domain"
+    case .viommu: "VIOMMU"
+    case .vdev: "VDev"
+    case .hwQueue: "HWQueue"
+    case .veventq: "VEventQueue"
+    case .faultQueue: "FaultQueue"
+    }
+  }
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+import HTTPCore
+import IOMMUFD
+
+/// The hosts themselves.
+extension Routes {
+  static let hosts: [Table.Route] = [
+    .init(
+      .get, "/v1/hosts", Endpoint("listHosts", query: ["limit", "cursor"], .answer(listHosts))),
+    .init(
+      .post, "/v1/hosts",
+      Endpoint(
+        "createHost", query: ["dry_run"], body: .json,
+        .answer { call throws(Problem) in try makeHost(call, pathID: nil) })),
+    .init(.get, "/v1/hosts/{host}", Endpoint("getHost", .answer(getHost))),
+    .init(
+      .put, "/v1/hosts/{host}",
+      Endpoint(
+        "putHost", query: ["dry_run"], body: .json,
+        .answer { call throws(Problem) in try makeHost(call, pathID: call.parameters[0]) })),
+    .init(
+      .delete, "/v1/hosts/{host}",
+      Endpoint("deleteHost", query: ["allow_missing", "dry_run"], .answer(deleteHost))),
+  ]
+
+  private static func listHosts(_ call: Call) throws(Problem) -> Response {
+    try Accept.require([MediaType.json], call.request)
+    let limit = try call.query.int("limit", in: 1...largestPage) ?? usualPage
+    let cursor = call.query.text("cursor")
+    if let cursor, !Identifier.isValid(cursor.utf8) {
+      throw QueryReader.invalid("cursor", "is not one that a listing gave out")
+    }
+    let behind = call.api.hosts.all.filter { $0.name > cursor ?? "" }
+    var writer = JSONWriter(capacity: 1024)
+    writer.object { writer in
+      writer.key("items")
+      writer.array(of: behind.prefix(limit)) { HostCoding.write($1, to: &$0) }
+      writer.field("next", text: behind.count > limit ? behind[limit - 1].name : nil)
+    }
+    return Response(status: 200, json: writer.bytes)
+  }
+
+  private static func getHost(_ call: Call) throws(Problem) -> Response {
+    try Accept.require([MediaType.json], call.request)
+    let host = try named(call)
+    let tag = HostCoding.tag(of: host)
+    if let known = call.request.head.headers[.ifNoneMatch], EntityTag.list(known, contains: tag) {
+      return Response(status: 304, headers: [(.etag, tag.text)])
+    }
+    return HostCoding.response(host, status: 200)
+  }
+
+  private static func named(_ call: Call) throws(Problem) -> Host {
+    guard let host = call.api.hosts.host(call.parameters[0]) else {
+      throw Problem(.notFound, "there is no host \(call.parameters[0])")
+    }
+    return host
+  }
+
+  // MARK: Changing
+
+  private static func makeHost(_ call: Call, pathID: String?) throws(Problem) -> Response {
+    try answeringOnce(call, pathID) { conditions throws(Problem) in
+      if let pathID, !Identifier.isValid(pathID.utf8) {
+        throw Problem(faults: [.init(.invalidField, at: "{host}", Identifier.rule)])
+      }
+      let reader = try call.reader()
+      let settings = HostSettings(
+        reader, pathID: pathID, models: call.api.configuration.models)
+      try reader.finish()
+      let made = try call.api.hosts.make(
+        settings, isEnsured: pathID != nil, isDryRun: conditions.isDryRun)
+      switch made {
+      case .made(let host):
+        var response = HostCoding.response(host, status: 201)
+        response.headers.append((.location, HostCoding.path(host)))
+        return response
+      case .existed(let host):
+        return HostCoding.response(host, status: 200)
+      }
+    }
+  }
+
+  private static func deleteHost(_ call: Call) throws(Problem) -> Response {
+    let name = call.parameters[0]
+    return try answeringOnce(call, name) { conditions throws(Problem) in
+      let allowMissing = try call.query.bool("allow_missing")
+      if allowMissing, call.api.hosts.host(name) == nil { return Response(status: 204) }
+      try call.api.hosts.remove(name, isDryRun: conditions.isDryRun)
+      var writer = JSONWriter(capacity: 64)
+      writer.object { writer in
+        writer.key("deleted")
+        writer.array(of: [name]) { writer, name in
+          writer.object { writer in
+            writer.field("kind", text: "host")
+            writer.field("id", text: name)
+          }
+        }
+      }
+      return Response(status: 200, json: writer.bytes)
+    }
+  }
+
+  /// Checks the preconditions, and answers a repetition as the first time.
+  private static func answeringOnce(
+    _ call: Call, _ name: String?, _ body: (Conditions) throws(Problem) -> Response
+  ) throws(Problem) -> Response {
+    try Accept.require([MediaType.json], call.request)
+    let conditions = try Conditions(call.request, isDryRun: try call.query.bool("dry_run"))
+    let kept = call.api.hosts.withReplies { $0 }
+    if let reply = try conditions.storedReply(in: kept) { return reply }
+    let tag = name.flatMap { call.api.hosts.host($0) }.map { HostCoding.tag(of: $0) }
+    try conditions.check(tag)
+    let response: Response
+    do throws(Problem) {
+      response = try body(conditions)
+    } catch {
+      response = error.response()
+    }
+    if let key = conditions.idempotencyKey, !conditions.isDryRun {
+      call.api.hosts.withReplies { $0.keep(response, key, conditions.fingerprint) }
+    }
+    return response
+  }
+}
+
+/// How hosts are shown.
+enum HostCoding {
+  static func path(_ host: Host) -> String { "/v1/hosts/\(host.name)" }
+
+  static func tag(of host: Host) -> EntityTag {
+    let extent = host.log.extent
+    return EntityTag(text: "\"\(host.name)-e\(extent.epoch)-\(extent.latest)\"")
+  }
+
+  static func response(_ host: Host, status: Int) -> Response {
+    var writer = JSONWriter()
+    write(host, to: &writer)
+    var response = Response(status: status, json: writer.bytes)
+    response.headers.append((.etag, tag(of: host).text))
+    return response
+  }
+
+  static func write(_ host: Host, to writer: inout JSONWriter) {
+    let extent = host.log.extent
+    writer.object { writer in
+      writer.field("kind", text: "host")
+      writer.field("id", text: host.name)
+      writer.field("self", text: path(host))
+      writer.field("pin_policy", text: host.settings.pinPolicy.rawValue)
+      writer.field("epoch", text: "e\(extent.epoch)")
+      writer.field("seq", int: Int(extent.latest))
+      writer.key("objects")
+      writer.object { writer in
+        for (kind, count) in host.counts {
+          writer.field(Resource.of(kind).collection, int: count)
+        }
+      }
+    }
+  }
+}

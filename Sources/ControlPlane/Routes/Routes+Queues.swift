@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+import HTTPCore
+import IOMMUFD
+
+/// Reading veventqs and fault queues, and answering faults.
+extension Routes {
+  static let queues: [Table.Route] = [
+    .init(
+      .get, "/veventqs/{id}/events",
+      Endpoint("readVEvents", query: ["limit", "count", "follow"], .answer(readVEvents))),
+    .init(.delete, "/veventqs/{id}/file", closeFile("closeVEventFile", .veventq)),
+    .init(
+      .get, "/fault-queues/{id}/faults",
+      Endpoint("readFaults", query: ["limit", "count", "follow"], .answer(readFaults))),
+    .init(.post, "/fault-queues/{id}/responses", respond),
+    .init(.delete, "/fault-queues/{id}/file", closeFile("closeFaultFile", .faultQueue)),
+  ]
+
+  private static let readLimit = 4096
+  /// Bytes of the largest buffer that a reader may name.
+  private static let bufferLimit = 1 << 26
+
+  private static func closeFile(_ operationID: String, _ kind: ObjectKind) -> Endpoint {
+    Endpoint(
+      operationID,
+      .change { call throws(Problem) in
+        Change(operation: .closeFiles(call.key(kind)), subject: .object(call.key(kind)))
+      })
+  }
+
+  private static let respond = Endpoint(
+    "respondToFaults", body: .json,
+    .change { call throws(Problem) in
+      let reader = try call.reader()
+      let responses = EventCoding.decodeResponses(reader)
+      try reader.finish()
+      return Change(
+        operation: .respondToFaults(queue: call.parameters[0], responses ?? []),
+        subject: .object(call.key(.faultQueue)))
+    })
+
+  private static func readVEvents(_ call: Call) throws(Problem) -> Response {
+    try read(call, .veventq, recordBytes: 40) { name, count in
+      .readVEvents(queue: name, count: count)
+    }
+  }
+
+  private static func readFaults(_ call: Call) throws(Problem) -> Response {
+    try read(call, .faultQueue, recordBytes: FaultGroup.recordBytes) { name, count in
+      .readFaults(queue: name, count: count)
+    }
+  }
+
+  /// Reads a queue once or follows it.
+  ///
+  /// - Parameter recordBytes: the size of a whole record in the event file.
+  private static func read(
+    _ call: Call, _ kind: ObjectKind, recordBytes: Int,
+    _ operation: (String, Int) -> Operation
+  ) throws(Problem) -> Response {
+    let isFollowing = try call.query.bool("follow")
+    let limit = try call.query.int("limit", in: 1...readLimit)
+    let count = try call.query.int("count", in: 0...bufferLimit)
+    if limit != nil, count != nil {
+      throw QueryReader.invalid("count", "does not go with limit")
+    }
+    if isFollowing {
+      if limit != nil || count != nil {
+        throw QueryReader.invalid("follow", "reads all there is, without limit and count")
+      }
+      return try QueueStream.open(call, call.key(kind))
+    }
+    try Accept.require([MediaType.json], call.request)
+    // Reading consumes, and a HEAD must change nothing.
+    if call.request.head.method == .head {
+      try call.host.read { state throws(Problem) in _ = try find(call.key(kind), in: state) }
+      return Response(status: 200, json: [])
+    }
+    let bytes = count ?? (limit ?? readLimit) * recordBytes
+    return call.host.change(
+      Change(operation: operation(call.parameters[0], bytes)), Conditions())
+  }
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+import HTTPCore
+import IOMMUFD
+
+/// The table of routes.
+///
+/// Patterns of a host's routes are relative to `/v1` or to `/v1/hosts/{host}`.
+enum Routes {
+  typealias Table = Router<Endpoint>
+
+  /// Routes that are about no single host.
+  static let outside = Table(meta + hosts)
+
+  /// Routes of a host.
+  static let ofHost = Table(
+    Resource.all.flatMap(routes) + devices + addressSpaces + queues + whole)
+
+  /// Every operation of the API, with the path that the OpenAPI document has for it.
+  static var all: [(method: Method, path: String, endpoint: Endpoint)] {
+    outside.routes.map { ($0.method, $0.pattern.text, $0.entry) }
+      + ofHost.routes.map { ($0.method, "/v1" + $0.pattern.text, $0.entry) }
+  }
+}
+
+extension ControlPlane {
+  /// An operation of the API as the OpenAPI document names it.
+  public struct OperationName: Hashable, Sendable {
+    public let method: String
+    public let path: String
+    public let operationID: String
+    /// The names of its query parameters.
+    public let query: [String]
+    public let hasBody: Bool
+  }
+
+  /// All operations of the API; the OpenAPI document has the same.
+  public static var operations: [OperationName] {
+    Routes.all.map { route in
+      OperationName(
+        method: route.method.rawValue, path: route.path,
+        operationID: route.endpoint.operationID, query: route.endpoint.query,
+        hasBody: route.endpoint.body == .json)
+    }
+  }
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+import ControlPlane
+import FoundationEssentials
+import Locking
+import OpenAPIDocument
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// The signals that stop the program. They are blocked in every thread, and one waits for them.
+enum Signals {
+  private static let stopping = [SIGTERM, SIGINT]
+
+  /// To be called before the first thread is started: threads inherit what is blocked.
+  static func block() {
+    // A client that goes away while it is written to is no reason to end.
+    signal(SIGPIPE, SIG_IGN)
+    var set = stoppingSet
+    unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
+  }
+
+  /// Waits for one of them and returns its name.
+  static func wait() -> String {
+    var set = stoppingSet
+    var number: Int32 = 0
+    // sigwait fails only for sets that are none.
+    unsafe sigwait(&set, &number)
+    return number == SIGINT ? "SIGINT" : "SIGTERM"
+  }
+
+  /// Lets the next one end the program at once: whoever sends two means it.
+  static func endOnNext() {
+    for number in stopping { signal(number, SIG_DFL) }
+    var set = stoppingSet
+    unsafe pthread_sigmask(SIG_UNBLOCK, &set, nil)
+  }
+
+  private static var stoppingSet: sigset_t {
+    var set = sigset_t()
+    unsafe sigemptyset(&set)
+    for number in stopping { unsafe sigaddset(&set, number) }
+    return set
+  }
+}
+
+/// `write(2)`, under a name that no method has.
+private let systemWrite = unsafe write
+
+/// The time of day.
+enum SystemClock {
+  static var now: Timestamp {
+    var time = timespec()
+    // The clock exists wherever this runs, so the call cannot fail.
+    unsafe clock_gettime(CLOCK_REALTIME, &time)
+    return Timestamp(microseconds: Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000)
+  }
+}
+
+/// What the program reads and writes besides its sockets.
+enum Files {
+  static func read(_ path: String) throws(Exit.Failure) -> [UInt8] {
+    do {
+      return Array(try Data(contentsOf: URL(filePath: path)))
+    } catch {
+      throw Exit.failure(.noInput, "\(path) cannot be read")
+    }
+  }
+
+  /// Writes a file beside its place and renames it there, so that whoever sees it sees it whole.
+  static func publish(_ text: String, as path: String) throws(Exit.Failure) {
+    do {
+      try Data(text.utf8).write(to: URL(filePath: path), options: .atomic)
+    } catch {
+      throw Exit.failure(.cantCreate, "\(path) cannot be written")
+    }
+  }
+}
+
+/// Standard error as an output of `print`.
+struct StandardError: TextOutputStream {
+  mutating func write(_ text: String) {
+    // An error that cannot be told has nobody to be told to.
+    var text = text
+    _ = text.withUTF8 { bytes in unsafe systemWrite(STDERR_FILENO, bytes.baseAddress, bytes.count) }
+  }
+}
+
+/// The API's description, as it was compiled in.
+enum OpenAPI {
+  static var yaml: [UInt8] { unsafe bytes(viommud_openapi_yaml) }
+  static var json: [UInt8] { unsafe bytes(viommud_openapi_json) }
+
+  /// The bytes are constants of the program and outlive everything.
+  private static func bytes(
+    _ document: (UnsafeMutablePointer<Int>?) -> UnsafePointer<UInt8>?
+  ) -> [UInt8] {
+    var count = 0
+    let start = unsafe document(&count)
+    return unsafe Array(UnsafeBufferPointer(start: start, count: count))
+  }
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import ControlPlane
+import HTTPCore
+import Locking
+import Logging
+import MicroHTTPD
+import SMMUDriver
+
+/// The program: reads its arguments, starts the server, waits for a signal, stops.
+@main
+struct Viommud: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "viommud",
+    abstract: "An HTTP/JSON control plane for emulated IOMMU-virtualisation hardware.",
+    discussion: """
+      Serves iommufd's objects (devices, IOAS, domains, vIOMMUs, vdevs, guest-owned command \
+      queues, event queues) on an emulated ARM SMMUv3 with NVIDIA's Tegra241 CMDQV.
+
+      Every option is an environment variable too: --port-file is VIOMMUD_PORT_FILE. What is \
+      given on the command line wins.
+
+      It listens on loopback addresses and Unix sockets only, unless it is told --insecure: \
+      the API has no authentication.
+
+      Exit codes: 0 stopped by a signal, 64 wrong usage, 65 bad topology, 66 a file cannot be \
+      read, 69 an address is in use, 71 the system refuses, 73 a file cannot be written.
+      """,
+    version: Version.current)
+
+  @Option(help: "Listen on HOST:PORT; port 0 takes a free one. May be given more than once.")
+  var listen: [String] = []
+
+  @Option(help: "Listen on a Unix socket too. May be given more than once.")
+  var unix: [String] = []
+
+  @Option(help: "Write the port to this file, once the server answers.")
+  var portFile: String?
+
+  @Option(help: "Start with the hosts, SMMUs and devices in this JSON file.")
+  var topology: String?
+
+  @Option(help: "trace, debug, info, notice, warning, error or critical.")
+  var logLevel = "info"
+
+  @Flag(help: "Listen on addresses that other machines can reach.")
+  var insecure = false
+
+  @Option(help: "Seconds that a stop waits for requests and streams to end.")
+  var gracePeriod = 10
+
+  @OptionGroup(title: "Limits")
+  var limits: LimitOptions
+
+  /// Where the server listens when nothing is said.
+  static let usualAddress = "127.0.0.1:8137"
+
+  func validate() throws {
+    if Logger.Level(rawValue: logLevel) == nil {
+      throw ValidationError("--log-level: \(logLevel) is no level")
+    }
+    if gracePeriod < 0 { throw ValidationError("--grace-period: must not be negative") }
+    try limits.check()
+    for address in try addresses() where !insecure && !address.isLoopback {
+      throw ValidationError(
+        "--listen: \(address) can be reached by other machines, and the API has no "
+          + "authentication; say --insecure if that is meant")
+    }
+  }
+
+  private func addresses() throws -> [ListenAddress] {
+    let texts = listen.isEmpty && unix.isEmpty ? [Viommud.usualAddress] : listen
+    do {
+      return try texts.map { try ListenAddress(parsing: $0) } + unix.map { .unix(path: $0) }
+    } catch {
+      throw ValidationError("--listen: \(error)")
+    }
+  }
+
+  mutating func run() throws {
+    let addresses = try addresses()
+    let logger = makeLogger()
+    Signals.block()
+    let api = try makeControlPlane()
+    var serverLimits = limits.values
+    serverLimits.connections = limits.maxConnections
+    let server = HTTPServer(
+      configuration: .init(listeners: addresses, limits: serverLimits), handler: api,
+      logger: logger)
+    Metrics.source.withLock { $0 = { [server] in Metrics.of(server.counters) } }
+    try Exit.onServerError { () throws(ServerError) in try server.start() }
+    for address in server.boundAddresses { logger.info("listening", metadata: ["address": "\(address)"]) }
+    try writePort(of: server.boundAddresses)
+    let signal = Signals.wait()
+    logger.info("stopping", metadata: ["signal": "\(signal)"])
+    Signals.endOnNext()
+    api.beginDraining()
+    server.stop(gracePeriod: .seconds(gracePeriod))
+    logger.info("stopped")
+  }
+
+  private func makeLogger() -> Logger {
+    LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
+    var logger = Logger(label: "viommud")
+    logger.logLevel = Logger.Level(rawValue: logLevel) ?? .info
+    return logger
+  }
+
+  private func makeControlPlane() throws -> ControlPlane {
+    var configuration = ControlPlane.Configuration(
+      models: [SMMUv3Model()], clock: { SystemClock.now })
+    configuration.limits = limits.values
+    configuration.retainedEvents = limits.retainedEvents
+    configuration.version = Version.current
+    configuration.openAPI = (OpenAPI.yaml, OpenAPI.json)
+    configuration.serverMetrics = { Metrics.source.withLock { $0 }() }
+    do {
+      if let topology {
+        try configuration.readTopology(try Files.read(topology))
+      }
+      return try ControlPlane(configuration)
+    } catch let problem as Problem {
+      throw Exit.failure(.dataError, Exit.text(of: problem, in: topology ?? ""))
+    }
+  }
+
+  private func writePort(of addresses: [ListenAddress]) throws {
+    guard let portFile else { return }
+    for address in addresses {
+      if case .tcp(_, let port) = address { return try Files.publish("\(port)\n", as: portFile) }
+    }
+    throw Exit.failure(.usage, "--port-file: the server listens on no port")
+  }
+
+  static func main() {
+    do {
+      var command = try parseAsRoot(Environment.arguments())
+      try command.run()
+    } catch {
+      Exit.end(with: error)
+    }
+  }
+}
