@@ -88,9 +88,10 @@ public final class ControlPlane: RequestHandler {
   /// Finds what a request is for, and refuses what can be refused without its body.
   func route(_ head: RequestHead) throws(Problem) -> Route {
     let (host, start) = ControlPlane.host(of: head.target)
-    let router = start == 0 ? Routes.outside : Routes.ofHost
-    switch router.match(head.method, head.target, from: start) {
-    case .found(let endpoint, let parameters):
+    let table = start == 0 ? Routes.outside : Routes.ofHost
+    switch table.router.match(head.method, head.target, from: start) {
+    case .found(let route, let parameters):
+      let endpoint = table.routes[route].endpoint
       try requireMediaType(head, endpoint)
       return .endpoint(Found(endpoint: endpoint, host: host, parameters: parameters))
     case .wrongMethod(let allowed):
@@ -108,13 +109,14 @@ public final class ControlPlane: RequestHandler {
     methods.map(\.rawValue).joined(separator: ", ")
   }
 
+  private static let v1 = Array("v1".utf8)
+  private static let hostsSegment = Array("hosts".utf8)
+
   /// The host that a path addresses and how many segments that took; 0 for paths that are about
   /// no host.
   private static func host(of target: Target) -> (String, Int) {
-    guard target.segmentCount >= 2, target.segment(0).elementsEqual("v1".utf8) else {
-      return (defaultHost, 0)
-    }
-    guard target.segment(1).elementsEqual("hosts".utf8) else { return (defaultHost, 1) }
+    guard target.segmentCount >= 2, target.segment(0, equals: v1) else { return (defaultHost, 0) }
+    guard target.segment(1, equals: hostsSegment) else { return (defaultHost, 1) }
     return target.segmentCount >= 4 ? (target.text(2), 3) : (defaultHost, 0)
   }
 

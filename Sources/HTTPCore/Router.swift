@@ -22,25 +22,23 @@ public struct PathPattern: Sendable, Hashable {
   }
 }
 
-/// Finds the entry of a path and a method in a table of routes.
-///
-/// `Entry` is whatever the table's owner attaches to a route. Literals win over parameters.
-public struct Router<Entry: Sendable>: Sendable {
+/// Finds the route of a path and a method. Routes are told by their positions in the table that
+/// the router was made of. Literals win over parameters.
+public struct Router: Sendable {
   public struct Route: Sendable {
     public let method: Method
     public let pattern: PathPattern
-    public let entry: Entry
 
-    public init(_ method: Method, _ pattern: String, _ entry: Entry) {
+    public init(_ method: Method, _ pattern: String) {
       self.method = method
       self.pattern = PathPattern(pattern)
-      self.entry = entry
     }
   }
 
-  public enum Match {
-    /// The route, and for each parameter of its pattern the index of the segment that fills it.
-    case found(Entry, parameters: [Int])
+  public enum Match: Sendable {
+    /// The route's position, and for each parameter of its pattern the index of the segment that
+    /// fills it.
+    case found(Int, parameters: [Int])
     case wrongMethod(allowed: [Method])
     case notFound
   }
@@ -48,23 +46,21 @@ public struct Router<Entry: Sendable>: Sendable {
   private struct Node {
     var literals: [(name: [UInt8], node: Int)] = []
     var parameter: Int?
-    var entries: [(method: Method, entry: Entry)] = []
+    var routes: [(method: Method, route: Int)] = []
   }
 
-  public let routes: [Route]
   private var nodes: [Node] = [Node()]
 
   public init(_ routes: [Route]) {
-    self.routes = routes
-    for route in routes { insert(route) }
+    for (position, route) in routes.enumerated() { insert(route, position) }
   }
 
-  private mutating func insert(_ route: Route) {
+  private mutating func insert(_ route: Route, _ position: Int) {
     var current = 0
     for segment in route.pattern.segments {
       current = child(of: current, for: segment)
     }
-    nodes[current].entries.append((route.method, route.entry))
+    nodes[current].routes.append((route.method, position))
   }
 
   private mutating func child(of node: Int, for segment: PathPattern.Segment) -> Int {
@@ -85,26 +81,28 @@ public struct Router<Entry: Sendable>: Sendable {
   ///   dealt with them.
   public func match(_ method: Method, _ target: Target, from start: Int = 0) -> Match {
     var parameters: [Int] = []
-    guard let node = walk(0, target, start, &parameters), !nodes[node].entries.isEmpty else {
+    guard let node = walk(0, target, start, &parameters), !nodes[node].routes.isEmpty else {
       return .notFound
     }
-    let entries = nodes[node].entries
+    if let route = route(method, at: node) { return .found(route, parameters: parameters) }
     // HEAD is GET without the body wherever nothing else is said (RFC 9110, section 9.3.2).
-    for wanted in method == .head ? [.head, .get] : [method] {
-      if let found = entries.first(where: { $0.method == wanted }) {
-        return .found(found.entry, parameters: parameters)
-      }
+    if method == .head, let route = route(.get, at: node) {
+      return .found(route, parameters: parameters)
     }
-    return .wrongMethod(allowed: allowed(entries.map(\.method)))
+    return .wrongMethod(allowed: allowed(nodes[node].routes.map(\.method)))
+  }
+
+  private func route(_ method: Method, at node: Int) -> Int? {
+    for entry in nodes[node].routes where entry.method == method { return entry.route }
+    return nil
   }
 
   private func walk(_ node: Int, _ target: Target, _ index: Int, _ parameters: inout [Int]) -> Int? {
     if index == target.segmentCount { return node }
-    let segment = target.segment(index)
-    for literal in nodes[node].literals where segment.elementsEqual(literal.name) {
+    for literal in nodes[node].literals where target.segment(index, equals: literal.name) {
       if let found = walk(literal.node, target, index + 1, &parameters) { return found }
     }
-    guard let next = nodes[node].parameter, !segment.isEmpty else { return nil }
+    guard let next = nodes[node].parameter, !target.segment(index).isEmpty else { return nil }
     parameters.append(index)
     if let found = walk(next, target, index + 1, &parameters) { return found }
     parameters.removeLast()

@@ -12,30 +12,35 @@ public struct Target: Sendable, Equatable {
     case notUTF8
   }
 
-  /// The decoded bytes of all segments, one after the other, without slashes.
-  private let bytes: [UInt8]
-  /// Where each segment ends in `bytes`.
-  private let ends: [Int]
-  /// The query without its `?`, still escaped; nil where there is none.
-  public let query: [UInt8]?
-  /// The path as it was sent, for `instance` and for logs.
-  public let rawPath: [UInt8]
+  /// A segment's place in `bytes`.
+  private struct Place: Sendable, Equatable {
+    var start: Int32
+    var end: Int32
+  }
 
-  public var segmentCount: Int { ends.count }
+  /// The target as it was sent.
+  private let raw: [UInt8]
+  private let pathStart: Int
+  private let pathEnd: Int
+  /// The bytes of the segments: those of `raw`, unless the path has escapes.
+  private let bytes: [UInt8]
+  private let places: [Place]
+
+  public var segmentCount: Int { places.count }
 
   /// The decoded bytes of a segment.
   public func segment(_ index: Int) -> ArraySlice<UInt8> {
-    bytes[(index == 0 ? 0 : ends[index - 1])..<ends[index]]
+    bytes[Int(places[index].start)..<Int(places[index].end)]
   }
 
-  /// `/`.
-  public static let root = Target()
-
-  private init() {
-    bytes = []
-    ends = []
-    query = nil
-    rawPath = [UInt8(ascii: "/")]
+  /// Whether a segment is exactly that text.
+  public func segment(_ index: Int, equals name: [UInt8]) -> Bool {
+    let place = places[index]
+    guard Int(place.end - place.start) == name.count else { return false }
+    for offset in 0..<name.count where bytes[Int(place.start) + offset] != name[offset] {
+      return false
+    }
+    return true
   }
 
   /// A segment as text; the initialiser has made sure that it is UTF-8.
@@ -43,53 +48,88 @@ public struct Target: Sendable, Equatable {
     String(decoding: segment(index), as: UTF8.self)
   }
 
+  /// The query without its `?`, still escaped; nil where there is none.
+  public var query: [UInt8]? { pathEnd < raw.count ? Array(raw[(pathEnd + 1)...]) : nil }
+
+  /// The path as it was sent, for `instance` and for logs.
+  public var rawPath: [UInt8] {
+    pathEnd > pathStart ? Array(raw[pathStart..<pathEnd]) : [UInt8(ascii: "/")]
+  }
+
+  /// `/`.
+  public static let root = Target()
+
+  private init() {
+    raw = [UInt8(ascii: "/")]
+    pathStart = 0
+    pathEnd = 1
+    bytes = []
+    places = []
+  }
+
   /// Takes an undecoded target apart. An absolute-form target loses its scheme and authority.
   ///
   /// - Throws: `Malformed` for bytes that no URI has, a bad escape, an escaped NUL, or text that
   ///   is not UTF-8 once decoded.
   public init(_ raw: [UInt8]) throws(Malformed) {
-    let start = try Target.pathStart(raw)
+    self.raw = raw
+    pathStart = try Target.pathStart(raw)
     var end = raw.count
-    var queryStart: Int?
     var hasEscape = false
-    for index in start..<raw.count {
+    for index in pathStart..<raw.count {
       let byte = raw[index]
-      if byte <= 0x20 || byte >= 0x7f { throw .forbiddenByte }
-      if byte == UInt8(ascii: "#") { throw .forbiddenByte }
-      if byte == UInt8(ascii: "?"), queryStart == nil {
-        queryStart = index + 1
-        end = index
-      }
-      if byte == UInt8(ascii: "%"), queryStart == nil { hasEscape = true }
+      if byte <= 0x20 || byte >= 0x7f || byte == UInt8(ascii: "#") { throw .forbiddenByte }
+      if byte == UInt8(ascii: "?"), end == raw.count { end = index }
+      if byte == UInt8(ascii: "%"), end == raw.count { hasEscape = true }
     }
-    query = queryStart.map { Array(raw[$0...]) }
-    rawPath = end > start ? Array(raw[start..<end]) : [UInt8(ascii: "/")]
-    var decoded: [UInt8] = []
-    decoded.reserveCapacity(end - start)
-    var ends: [Int] = []
-    ends.reserveCapacity(6)
-    var index = start + 1
-    while index < end {
-      let byte = raw[index]
-      if byte == UInt8(ascii: "/") {
-        ends.append(decoded.count)
-        index += 1
-      } else if byte == UInt8(ascii: "%") {
-        decoded.append(try PercentDecoding.byte(raw, at: index, before: end))
-        index += 3
-      } else {
-        decoded.append(byte)
-        index += 1
-      }
+    pathEnd = end
+    if hasEscape {
+      (bytes, places) = try Target.decode(raw, pathStart + 1, end)
+    } else {
+      bytes = raw
+      places = Target.split(raw, pathStart + 1, end)
     }
-    // `/` alone has no segments; `/a/` has an empty last one and so is another path than `/a`.
-    if end > start + 1 { ends.append(decoded.count) }
-    if hasEscape { try PercentDecoding.requireText(decoded, ends) }
-    self.bytes = decoded
-    self.ends = ends
   }
 
-  /// Where the path starts; at the query, or the end, where an absolute form has no path.
+  /// `/` alone has no segments; `/a/` has an empty last one and so is another path than `/a`.
+  private static func split(_ raw: [UInt8], _ start: Int, _ end: Int) -> [Place] {
+    guard start < end else { return [] }
+    var places: [Place] = []
+    places.reserveCapacity(6)
+    var begin = start
+    for index in start..<end where raw[index] == UInt8(ascii: "/") {
+      places.append(Place(start: Int32(begin), end: Int32(index)))
+      begin = index + 1
+    }
+    places.append(Place(start: Int32(begin), end: Int32(end)))
+    return places
+  }
+
+  private static func decode(
+    _ raw: [UInt8], _ start: Int, _ end: Int
+  ) throws(Malformed) -> ([UInt8], [Place]) {
+    var decoded: [UInt8] = []
+    decoded.reserveCapacity(end - start)
+    var places: [Place] = []
+    for escaped in split(raw, start, end) {
+      let begin = decoded.count
+      var index = Int(escaped.start)
+      while index < Int(escaped.end) {
+        if raw[index] == UInt8(ascii: "%") {
+          decoded.append(try PercentDecoding.byte(raw, at: index, before: Int(escaped.end)))
+          index += 3
+        } else {
+          decoded.append(raw[index])
+          index += 1
+        }
+      }
+      // Each segment must be text by itself: an escape may not borrow bytes from its neighbour.
+      if String(validating: decoded[begin...], as: UTF8.self) == nil { throw .notUTF8 }
+      places.append(Place(start: Int32(begin), end: Int32(decoded.count)))
+    }
+    return (decoded, places)
+  }
+
   private static func pathStart(_ raw: [UInt8]) throws(Malformed) -> Int {
     if raw.first == UInt8(ascii: "/") { return 0 }
     for scheme in ["http://", "https://"] {
@@ -113,15 +153,6 @@ enum PercentDecoding {
     let byte = UInt8(high << 4 | low)
     if byte == 0 { throw .forbiddenByte }
     return byte
-  }
-
-  /// Each segment must be text by itself: an escape may not borrow bytes from its neighbour.
-  static func requireText(_ bytes: [UInt8], _ ends: [Int]) throws(Target.Malformed) {
-    var start = 0
-    for end in ends {
-      if String(validating: bytes[start..<end], as: UTF8.self) == nil { throw .notUTF8 }
-      start = end
-    }
   }
 
   /// Decodes a name or value of a query; `+` stands for itself, as in RFC 3986.

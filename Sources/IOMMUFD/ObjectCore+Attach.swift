@@ -137,6 +137,7 @@ extension ObjectCore {
     try step()
     setDomain(domain, of: group, pasid)
     for (device, outcome) in outcomes {
+      touch(device)
       if pasid == 0 { releaseVDevicePin(of: device) }
       try pinVDevice(of: outcome, by: device, pasid: pasid)
     }
@@ -209,6 +210,7 @@ extension ObjectCore {
       setDomain(nil, of: group, pasid)
       for member in group.devices {
         member.smmu.driver.detach(member, pasid: pasid, from: domain, in: transaction)
+        touch(member)
         if pasid == 0 { releaseVDevicePin(of: member) }
       }
     }

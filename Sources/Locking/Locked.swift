@@ -16,7 +16,7 @@
 @safe public final class Locked<Value>: @unchecked Sendable {
   // The mutex must keep its address for life, hence a heap cell of its own.
   private let mutex: UnsafeMutablePointer<pthread_mutex_t>
-  private var value: Value
+  @usableFromInline var value: Value
 
   public init(_ value: sending Value) {
     unsafe mutex = .allocate(capacity: 1)
@@ -30,13 +30,16 @@
     unsafe mutex.deallocate()
   }
 
+  @usableFromInline func lock() { unsafe pthread_mutex_lock(mutex) }
+  @usableFromInline func unlock() { unsafe pthread_mutex_unlock(mutex) }
+
   /// Runs `body` with exclusive access to the value and returns or throws what it does.
-  @inline(__always)
+  @inlinable @inline(__always)
   public func withLock<Result, Failure: Error>(
     _ body: (inout Value) throws(Failure) -> Result
   ) throws(Failure) -> Result {
-    unsafe pthread_mutex_lock(mutex)
-    defer { unsafe pthread_mutex_unlock(mutex) }
+    lock()
+    defer { unlock() }
     return try body(&value)
   }
 }

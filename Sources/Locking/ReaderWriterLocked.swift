@@ -11,7 +11,7 @@
 /// Not recursive on either side: a reader that asks again while a writer waits is a deadlock.
 @safe public final class ReaderWriterLocked<Value>: @unchecked Sendable {
   private let lock: UnsafeMutablePointer<pthread_rwlock_t>
-  private var value: Value
+  @usableFromInline var value: Value
 
   public init(_ value: sending Value) {
     unsafe lock = .allocate(capacity: 1)
@@ -25,21 +25,27 @@
     unsafe lock.deallocate()
   }
 
+  @usableFromInline func lockShared() { unsafe pthread_rwlock_rdlock(lock) }
+  @usableFromInline func lockAlone() { unsafe pthread_rwlock_wrlock(lock) }
+  @usableFromInline func unlock() { unsafe pthread_rwlock_unlock(lock) }
+
   /// Runs `body` beside other readers; no writer changes the value until it returns.
+  @inlinable @inline(__always)
   public func withReadLock<Result, Failure: Error>(
     _ body: (borrowing Value) throws(Failure) -> Result
   ) throws(Failure) -> Result {
-    unsafe pthread_rwlock_rdlock(lock)
-    defer { unsafe pthread_rwlock_unlock(lock) }
+    lockShared()
+    defer { unlock() }
     return try body(value)
   }
 
   /// Runs `body` alone: no reader and no other writer has the value until it returns.
+  @inlinable @inline(__always)
   public func withWriteLock<Result, Failure: Error>(
     _ body: (inout Value) throws(Failure) -> Result
   ) throws(Failure) -> Result {
-    unsafe pthread_rwlock_wrlock(lock)
-    defer { unsafe pthread_rwlock_unlock(lock) }
+    lockAlone()
+    defer { unlock() }
     return try body(&value)
   }
 }

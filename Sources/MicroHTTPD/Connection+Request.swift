@@ -88,7 +88,8 @@ extension Connection {
     self.head = head
     if head.method == .options, rawTarget == [UInt8(ascii: "*")] {
       enter(.answered(Response(status: 204, headers: [(.allow, Connection.allMethods)])))
-    } else if let refusal = loop.handler.refusal(of: head) {
+    } else if head.hasBody, let refusal = loop.handler.refusal(of: head) {
+      // Without a body there is nothing to forestall: the refusal is the answer.
       return refuseEarly(refusal, head, expectsContinue: expectsContinue)
     } else {
       if head.hasBody {
@@ -107,7 +108,7 @@ extension Connection {
     _ refusal: Response, _ head: RequestHead, expectsContinue: Bool
   ) -> Bool {
     let isSmall = (head.contentLength ?? .max) <= Connection.largestDiscardedBody
-    if !head.hasBody || (isSmall && !expectsContinue) {
+    if isSmall && !expectsContinue {
       enter(.answered(refusal))
       return true
     }

@@ -26,7 +26,6 @@ extension SMMUv3Driver {
       DriverFact("idr1", .hex(UInt64(features.idr1))),
       DriverFact("idr3", .hex(UInt64(features.idr3))),
       DriverFact("idr5", .hex(UInt64(features.idr5))),
-      DriverFact("free_vintfs", vintfs.map { .int($0.range.count - $0.count) } ?? .none),
     ]
   }
 

@@ -11,6 +11,7 @@ final class HostState: ObjectEventRecorder {
   /// The events of the transaction under way.
   private(set) var drafts: [EventLog.Draft] = []
   var replies = IdempotencyStore()
+  var shown = ReplyCache()
   /// What those who follow a queue wait for.
   var queueTopics: [ObjectKey: Topic] = [:]
 
@@ -85,6 +86,14 @@ final class HostState: ObjectEventRecorder {
         writer.field("length", hex: length)
       }
     }
+  }
+
+  /// What the last event says of an object, when that event is its creation.
+  func justCreated(_ object: Object) -> [UInt8]? {
+    guard let last = drafts.last, last.type == .created(object.kind),
+      last.object?.id == object.name
+    else { return nil }
+    return last.data
   }
 
   private func add(_ type: EventType, _ object: Object) {

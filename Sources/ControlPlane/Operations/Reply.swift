@@ -22,12 +22,23 @@ struct Reply {
     guard let object = state.core.object(key) else {
       return Problem(.internal, "\(key.kind.rawValue) \(key.id) is not there").response()
     }
-    var writer = JSONWriter(capacity: 768)
-    state.encoder.write(object, to: &writer)
-    var response = Response(status: status, json: writer.bytes)
-    response.headers.append((.etag, EntityTag(object, epoch: epoch).text))
-    if status == 201 { response.headers.append((.location, state.encoder.path(key))) }
-    return response
+    return show(object, status: status)
+  }
+
+  /// The object as it is, with its tag and, when it is new, its place.
+  func show(_ object: Object, status: Int) -> Response {
+    var writer = JSONWriter(capacity: 1024)
+    if status == 201, let bare = state.justCreated(object) {
+      // The event of its creation has all of it but the pins.
+      state.encoder.write(object, bare: bare, to: &writer)
+    } else {
+      state.encoder.write(object, to: &writer)
+    }
+    var headers: [(name: Response.HeaderName, value: String)] = [
+      (.contentType, MediaType.json), (.etag, EntityTag(object, epoch: epoch).text),
+    ]
+    if status == 201 { headers.append((.location, state.encoder.path(object.key))) }
+    return Response(status: status, headers: headers, body: .bytes(writer.bytes))
   }
 
   private func json(_ members: (inout JSONWriter) -> Void) -> Response {

@@ -19,18 +19,32 @@ struct ObjectEncoder: Sendable {
   func write(_ object: Object, to writer: inout JSONWriter) {
     writer.object { writer in
       writeMembers(of: object, to: &writer)
-      writer.key("pins")
-      writer.object { writer in
-        writer.key("holds")
-        writeHolds(of: object, to: &writer)
-        writer.key("held_by")
-        writer.array(of: PinGraph.sorted(object.heldBy)) { writer, pin in
-          writer.object { writer in
-            writeHolder(of: pin, to: &writer)
-            writer.field("why", text: pin.why)
-          }
+      writePins(of: object, to: &writer)
+    }
+  }
+
+  /// The object as GET shows it, when the part without the pins has been written before.
+  func write(_ object: Object, bare: [UInt8], to writer: inout JSONWriter) {
+    writer.object { writer in
+      writer.merge(object: bare)
+      writePins(of: object, to: &writer)
+    }
+  }
+
+  private func writePins(of object: Object, to writer: inout JSONWriter) {
+    writer.key("pins")
+    writer.object { writer in
+      writer.key("holds")
+      writeHolds(of: object, to: &writer)
+      writer.key("held_by")
+      writer.beginArray()
+      for pin in PinGraph.sorted(object.heldBy) {
+        writer.object { writer in
+          writeHolder(of: pin, to: &writer)
+          writer.field("why", text: pin.why)
         }
       }
+      writer.endArray()
     }
   }
 

@@ -88,16 +88,15 @@ extension Routes {
     let epoch = host.log.extent.epoch
     return try host.read { state throws(Problem) in
       let object = try find(call.key(kind), in: state)
-      let tag = EntityTag(object, epoch: epoch)
-      if let known = call.request.head.headers[.ifNoneMatch],
-        EntityTag.list(known, contains: tag)
-      {
-        return Response(status: 304, headers: [(.etag, tag.text)])
+      if let known = call.request.head.headers[.ifNoneMatch] {
+        let tag = EntityTag(object, epoch: epoch)
+        if EntityTag.list(known, contains: tag) {
+          return Response(status: 304, headers: [(.etag, tag.text)])
+        }
       }
-      var writer = JSONWriter(capacity: 768)
-      state.encoder.write(object, to: &writer)
-      var response = Response(status: 200, json: writer.bytes)
-      response.headers.append((.etag, tag.text))
+      if let shown = state.shown.response(for: object) { return shown }
+      let response = Reply(state: state, epoch: epoch).show(object, status: 200)
+      if !Resource.of(kind).changesSilently { state.shown.keep(response, for: object) }
       return response
     }
   }

@@ -6,7 +6,28 @@ import IOMMUFD
 ///
 /// Patterns of a host's routes are relative to `/v1` or to `/v1/hosts/{host}`.
 enum Routes {
-  typealias Table = Router<Endpoint>
+  /// Routes and what is behind them.
+  struct Table: Sendable {
+    struct Route: Sendable {
+      let method: HTTPCore.Method
+      let pattern: String
+      let endpoint: Endpoint
+
+      init(_ method: HTTPCore.Method, _ pattern: String, _ endpoint: Endpoint) {
+        self.method = method
+        self.pattern = pattern
+        self.endpoint = endpoint
+      }
+    }
+
+    let routes: [Route]
+    let router: Router
+
+    init(_ routes: [Route]) {
+      self.routes = routes
+      router = Router(routes.map { Router.Route($0.method, $0.pattern) })
+    }
+  }
 
   /// Routes that are about no single host.
   static let outside = Table(meta + hosts)
@@ -16,9 +37,9 @@ enum Routes {
     Resource.all.flatMap(routes) + devices + addressSpaces + queues + whole)
 
   /// Every operation of the API, with the path that the OpenAPI document has for it.
-  static var all: [(method: Method, path: String, endpoint: Endpoint)] {
-    outside.routes.map { ($0.method, $0.pattern.text, $0.entry) }
-      + ofHost.routes.map { ($0.method, "/v1" + $0.pattern.text, $0.entry) }
+  static var all: [Table.Route] {
+    outside.routes
+      + ofHost.routes.map { Table.Route($0.method, "/v1" + $0.pattern, $0.endpoint) }
   }
 }
 
@@ -37,7 +58,7 @@ extension ControlPlane {
   public static var operations: [OperationName] {
     Routes.all.map { route in
       OperationName(
-        method: route.method.rawValue, path: route.path,
+        method: route.method.rawValue, path: route.pattern,
         operationID: route.endpoint.operationID, query: route.endpoint.query,
         hasBody: route.endpoint.body == .json)
     }

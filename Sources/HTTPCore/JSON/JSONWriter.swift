@@ -19,6 +19,7 @@ public struct JSONWriter: Sendable {
 
   // MARK: Containers
 
+  @inlinable
   public mutating func object(_ members: (inout JSONWriter) -> Void) {
     beginObject()
     members(&self)
@@ -30,6 +31,7 @@ public struct JSONWriter: Sendable {
   public mutating func beginArray() { open(UInt8(ascii: "[")) }
   public mutating func endArray() { close(UInt8(ascii: "]")) }
 
+  @inlinable
   public mutating func array<Elements: Sequence>(
     of elements: Elements, _ element: (inout JSONWriter, Elements.Element) -> Void
   ) {
