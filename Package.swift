@@ -62,5 +62,10 @@ let package = Package(
       dependencies: [
         "HTTPCore", "Locking", "MicroHTTPD", .product(name: "Logging", package: "swift-log"),
       ]),
+    .executableTarget(
+      name: "viommu-fuzz",
+      dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")],
+      swiftSettings: strict),
+    .executableTarget(name: "viommu-ceiling", dependencies: ["CMicroHTTPD"]),
   ]
 )

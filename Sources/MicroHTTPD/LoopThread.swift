@@ -15,6 +15,12 @@ enum LoopThread {
   }
 
   static func start(_ body: @escaping @Sendable () -> Void) throws(ServerError) {
+    // The thread inherits the mask: signals are the main thread's business.
+    var all = sigset_t()
+    var previous = sigset_t()
+    unsafe sigfillset(&all)
+    unsafe pthread_sigmask(SIG_SETMASK, &all, &previous)
+    defer { unsafe pthread_sigmask(SIG_SETMASK, &previous, nil) }
     // Balanced by the thread, or below if there is none.
     let work = unsafe Unmanaged.passRetained(Work(body)).toOpaque()
     #if canImport(Glibc)
@@ -36,10 +42,6 @@ enum LoopThread {
 }
 
 private func run(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
-  var signals = sigset_t()
-  // Signals are the main thread's business.
-  unsafe sigfillset(&signals)
-  unsafe pthread_sigmask(SIG_BLOCK, &signals, nil)
   unsafe viommud_name_thread("http")
   guard let argument = unsafe argument else { return nil }
   let work = unsafe Unmanaged<LoopThread.Work>.fromOpaque(argument).takeRetainedValue()

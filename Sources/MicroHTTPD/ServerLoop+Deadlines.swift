@@ -18,9 +18,9 @@ extension ServerLoop {
       case .idle: noticeFirstByte(of: connection, headerTime)
       case .head where now - connection.phaseStart > headerTime:
         cutOff(connection, "the header section took more than \(limits.headerSeconds) s")
-      case .body where now - connection.phaseStart > bodyTime:
+      case .body where now - connection.phaseStart > bodyTime,
+        .answered where now - connection.phaseStart > bodyTime:
         cutOff(connection, "the body took more than \(limits.bodySeconds) s")
-      case .answered where now - connection.phaseStart > bodyTime: connection.shutDown()
       case .condemned: connection.shutDown()
       default: break
       }
@@ -37,13 +37,18 @@ extension ServerLoop {
     }
     let waited = now - connection.phaseStart
     guard waited > ServerLoop.settling else { return }
-    guard let sinceLastByte = SystemCall.sinceLastByte(on: connection.socket) else {
+    guard let peer = SystemCall.peer(of: connection.socket) else {
       if waited > headerTime + nanoseconds(limits.idleSeconds) {
         cutOff(connection, "the request line took too long")
       }
       return
     }
-    if sinceLastByte + ServerLoop.settling < waited { connection.firstByteSeen = now }
+    if peer.hasFinished {
+      // The library misses an end that arrives together with bytes.
+      connection.shutDown()
+    } else if peer.sinceLastByte + ServerLoop.settling < waited {
+      connection.firstByteSeen = now
+    }
   }
 
   private func cutOff(_ connection: Connection, _ detail: String) {

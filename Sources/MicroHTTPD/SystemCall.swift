@@ -30,14 +30,15 @@ enum SystemCall {
     setOption(socket, SOL_SOCKET, SO_SNDBUF, bytes)
   }
 
-  /// How long ago a TCP connection's last byte arrived, in nanoseconds; nil for other sockets.
-  static func sinceLastByte(on socket: Int32) -> UInt64? {
+  /// What the kernel knows of the other side of a TCP connection; nil for other sockets.
+  static func peer(of socket: Int32) -> (sinceLastByte: UInt64, hasFinished: Bool)? {
     var info = tcp_info()
     var length = socklen_t(MemoryLayout<tcp_info>.size)
     guard unsafe getsockopt(socket, Int32(IPPROTO_TCP), TCP_INFO, &info, &length) == 0 else {
       return nil
     }
-    return UInt64(info.tcpi_last_data_recv) * 1_000_000
+    let closeWait: UInt8 = 8
+    return (UInt64(info.tcpi_last_data_recv) * 1_000_000, info.tcpi_state == closeWait)
   }
 
   /// A clock that only goes forward, in nanoseconds.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import RawHTTPClient
 import Testing
 
 /// A request that is refused for its framing, with what hides behind it.

@@ -3,6 +3,7 @@ import Glibc
 import HTTPCore
 import Logging
 import MicroHTTPD
+import RawHTTPClient
 import Testing
 
 @Suite struct ListenerTests {

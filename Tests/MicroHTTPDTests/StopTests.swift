@@ -2,6 +2,7 @@
 import Dispatch
 import HTTPCore
 import Locking
+import RawHTTPClient
 import Testing
 
 @Suite struct StopTests {

@@ -4,6 +4,7 @@ import HTTPCore
 import Locking
 import Logging
 import MicroHTTPD
+import RawHTTPClient
 
 /// A server for one test, on a free port; stopped when the test is over.
 final class TestServer: Sendable {

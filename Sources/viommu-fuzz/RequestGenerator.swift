@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Random numbers from a seed (SplitMix64): the same on every machine.
+struct SeededRandom: RandomNumberGenerator {
+  private var state: UInt64
+
+  init(seed: UInt64) { state = seed }
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var value = state
+    value = (value ^ value >> 30) &* 0xbf58_476d_1ce4_e5b9
+    value = (value ^ value >> 27) &* 0x94d0_49bb_1331_11eb
+    return value ^ value >> 31
+  }
+
+  /// True once in `times`, on average.
+  mutating func once(in times: Int) -> Bool { Int.random(in: 0..<times, using: &self) == 0 }
+}
+
+/// What one connection sends.
+struct FuzzConnection {
+  var bytes: [UInt8] = []
+  /// How many requests were put into the bytes, before they were spoilt.
+  var requests = 0
+  var pieces = 1
+  var leavesAtOnce = false
+}
+
+/// Makes connections: some requests from the vocabulary, many of them spoilt.
+struct RequestGenerator {
+  private static let mostRequests = 8
+
+  private var random: SeededRandom
+
+  init(seed: UInt64) { random = SeededRandom(seed: seed) }
+
+  mutating func nextConnection() -> FuzzConnection {
+    var connection = FuzzConnection()
+    connection.requests = Int.random(in: 1...RequestGenerator.mostRequests, using: &random)
+    for _ in 0..<connection.requests {
+      var request = nextRequest()
+      if random.once(in: 4) { Mutation.spoil(&request, &random) }
+      connection.bytes += request
+    }
+    if random.once(in: 6) { Mutation.spoil(&connection.bytes, &random) }
+    // Where the framing has survived, the server closes by itself, and nobody needs to wait.
+    connection.bytes += "GET / HTTP/1.1\r\nHost: fuzz\r\nConnection: close\r\n\r\n".utf8
+    connection.pieces = random.once(in: 3) ? Int.random(in: 2...20, using: &random) : 1
+    connection.leavesAtOnce = random.once(in: 8)
+    return connection
+  }
+
+  private mutating func nextRequest() -> [UInt8] {
+    let method = pick(Vocabulary.methods)
+    let version = random.once(in: 20) ? pick(Vocabulary.versions) : "HTTP/1.1"
+    var request = Array("\(method) \(nextTarget()) \(version)\r\nHost: fuzz\r\n".utf8)
+    while random.once(in: 3) { request += Array((pick(Vocabulary.fields) + "\r\n").utf8) }
+    if method == "GET" || method == "DELETE" || method == "HEAD" {
+      return request + Array("\r\n".utf8)
+    }
+    let body = Array(pick(Vocabulary.bodies).utf8)
+    if random.once(in: 5) {
+      let size = String(body.count, radix: 16)
+      return request + Array("Transfer-Encoding: chunked\r\n\r\n\(size)\r\n".utf8) + body
+        + Array("\r\n0\r\n\r\n".utf8)
+    }
+    return request + Array("Content-Length: \(body.count)\r\n\r\n".utf8) + body
+  }
+
+  private mutating func nextTarget() -> String {
+    var target = random.once(in: 8) ? "" : "/v1"
+    target += "/" + pick(Vocabulary.collections)
+    if random.once(in: 2) { target += "/" + pick(Vocabulary.identifiers) }
+    if random.once(in: 3) { target += "/" + pick(Vocabulary.actions) }
+    if random.once(in: 3) { target += "?" + pick(Vocabulary.queries) }
+    return target
+  }
+
+  private mutating func pick(_ words: [String]) -> String {
+    words[Int.random(in: 0..<words.count, using: &random)]
+  }
+}
