@@ -60,8 +60,10 @@ let package = Package(
     .testTarget(
       name: "MicroHTTPDTests",
       dependencies: [
-        "HTTPCore", "Locking", "MicroHTTPD", .product(name: "Logging", package: "swift-log"),
+        "HTTPCore", "Locking", "MicroHTTPD", "RawHTTPClient",
+        .product(name: "Logging", package: "swift-log"),
       ]),
+    .target(name: "RawHTTPClient", path: "Tests/RawHTTPClient"),
     .executableTarget(
       name: "viommu-fuzz",
       dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")],

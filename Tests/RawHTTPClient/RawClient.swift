@@ -3,21 +3,21 @@ import Glibc
 
 /// A client that sends the bytes it is given and reads what comes, without any idea of its own of
 /// what a request is. Reads give up after a while, so that a test fails instead of hanging.
-final class RawClient {
-  enum Failure: Error {
+package final class RawClient {
+  package enum Failure: Error {
     case cannotConnect(Int32)
     case timedOut
     case closed
     case malformed(String)
   }
 
-  static let patienceSeconds = 20
+  package static let patienceSeconds = 20
 
-  let descriptor: Int32
+  package let descriptor: Int32
   private var received: [UInt8] = []
   private var position = 0
 
-  init(port: UInt16) throws {
+  package init(port: UInt16) throws {
     var name = sockaddr_in()
     name.sin_family = sa_family_t(AF_INET)
     name.sin_port = port.bigEndian
@@ -25,7 +25,7 @@ final class RawClient {
     descriptor = try RawClient.connect(AF_INET, name)
   }
 
-  init(port6: UInt16) throws {
+  package init(port6: UInt16) throws {
     var name = sockaddr_in6()
     name.sin6_family = sa_family_t(AF_INET6)
     name.sin6_port = port6.bigEndian
@@ -33,7 +33,7 @@ final class RawClient {
     descriptor = try RawClient.connect(AF_INET6, name)
   }
 
-  init(path: String) throws {
+  package init(path: String) throws {
     var name = sockaddr_un()
     name.sun_family = sa_family_t(AF_UNIX)
     withUnsafeMutableBytes(of: &name.sun_path) { $0.copyBytes(from: Array(path.utf8)) }
@@ -64,14 +64,14 @@ final class RawClient {
   }
 
   /// Makes the kernel keep little for this client, so that it stalls early.
-  func limitReceiveBuffer(to bytes: Int32) {
+  package func limitReceiveBuffer(to bytes: Int32) {
     var bytes = bytes
     setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &bytes, socklen_t(MemoryLayout<Int32>.size))
   }
 
   /// Sends everything, or as much as the server takes before it closes.
   @discardableResult
-  func send(_ bytes: [UInt8]) -> Bool {
+  package func send(_ bytes: [UInt8]) -> Bool {
     var sent = 0
     while sent < bytes.count {
       let count = bytes[sent...].withUnsafeBytes {
@@ -84,13 +84,13 @@ final class RawClient {
   }
 
   @discardableResult
-  func send(_ text: String) -> Bool { send(Array(text.utf8)) }
+  package func send(_ text: String) -> Bool { send(Array(text.utf8)) }
 
   /// Sends no more, but goes on reading.
-  func finishSending() { shutdown(descriptor, Int32(SHUT_WR)) }
+  package func finishSending() { shutdown(descriptor, Int32(SHUT_WR)) }
 
   /// Closes so that the server gets a reset instead of an end.
-  func reset() {
+  package func reset() {
     var linger = linger(l_onoff: 1, l_linger: 0)
     setsockopt(
       descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<Glibc.linger>.size))
@@ -98,20 +98,20 @@ final class RawClient {
   }
 
   /// Waits until there is something to read or the server has closed.
-  func waitReadable(milliseconds: Int32) -> Bool {
+  package func waitReadable(milliseconds: Int32) -> Bool {
     var event = pollfd(descriptor: descriptor)
     return position < received.count || poll(&event, 1, milliseconds) > 0
   }
 
   /// All that comes until the server closes, however it does.
-  func readToEnd() throws -> [UInt8] {
+  package func readToEnd() throws -> [UInt8] {
     while try fill() {}
     defer { position = received.count }
     return Array(received[position...])
   }
 
   /// The text up to and without the next `separator`.
-  func readUntil(_ separator: String) throws -> String {
+  package func readUntil(_ separator: String) throws -> String {
     let pattern = Array(separator.utf8)
     var start = position
     while true {
@@ -126,7 +126,7 @@ final class RawClient {
     }
   }
 
-  func read(count: Int) throws -> [UInt8] {
+  package func read(count: Int) throws -> [UInt8] {
     while received.count - position < count {
       guard try fill() else { throw Failure.closed }
     }
@@ -135,7 +135,7 @@ final class RawClient {
   }
 
   /// Whether the server has closed and everything was read.
-  func isAtEnd() throws -> Bool {
+  package func isAtEnd() throws -> Bool {
     if position < received.count { return false }
     return try !fill()
   }
@@ -154,7 +154,7 @@ final class RawClient {
 }
 
 extension pollfd {
-  init(descriptor: Int32) {
+  package init(descriptor: Int32) {
     self.init(fd: descriptor, events: Int16(POLLIN), revents: 0)
   }
 }

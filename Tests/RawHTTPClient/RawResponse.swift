@@ -1,31 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// A response, as it came.
-struct RawResponse {
-  var status: Int
-  var fields: [(name: String, value: String)]
-  var body: [UInt8]
+package struct RawResponse {
+  package var status: Int
+  package var fields: [(name: String, value: String)]
+  package var body: [UInt8]
 
-  subscript(name: String) -> String? {
+  package subscript(name: String) -> String? {
     fields.first { $0.name.lowercased() == name.lowercased() }?.value
   }
 
-  var text: String { String(decoding: body, as: UTF8.self) }
+  package var text: String { String(decoding: body, as: UTF8.self) }
 
   /// The `code` of a problem document.
-  var code: String? {
+  package var code: String? {
     guard let range = text.firstRange(of: "\"code\":\"") else { return nil }
     return String(text[range.upperBound...].prefix { $0 != "\"" })
   }
 
-  var closesConnection: Bool { self["Connection"]?.lowercased() == "close" }
+  package var closesConnection: Bool { self["Connection"]?.lowercased() == "close" }
 }
 
 extension RawClient {
   /// Reads the next response.
   ///
   /// - Parameter isToHead: whether the request was HEAD, so that no body follows.
-  func readResponse(isToHead: Bool = false) throws -> RawResponse {
+  package func readResponse(isToHead: Bool = false) throws -> RawResponse {
     var response = try readHead()
     let hasNone = isToHead || response.status == 204 || response.status == 304
     if hasNone || response.status < 200 { return response }
@@ -40,7 +40,7 @@ extension RawClient {
   }
 
   /// Reads a response's status line and fields.
-  func readHead() throws -> RawResponse {
+  package func readHead() throws -> RawResponse {
     let lines = try readUntil("\r\n\r\n").split(separator: "\r\n")
     let parts = lines[0].split(separator: " ", maxSplits: 2)
     guard parts.count >= 2, parts[0] == "HTTP/1.1", let status = Int(parts[1]) else {
@@ -54,7 +54,7 @@ extension RawClient {
   }
 
   /// Reads a chunk; nil for the last one.
-  func readChunk() throws -> [UInt8]? {
+  package func readChunk() throws -> [UInt8]? {
     let line = try readUntil("\r\n")
     guard let size = Int(line, radix: 16) else { throw Failure.malformed(line) }
     let chunk = try read(count: size)
@@ -63,14 +63,14 @@ extension RawClient {
   }
 
   /// Sends a request and reads its response.
-  func exchange(_ request: String) throws -> RawResponse {
+  package func exchange(_ request: String) throws -> RawResponse {
     send(request)
     return try readResponse(isToHead: request.hasPrefix("HEAD"))
   }
 }
 
 /// The statuses of all responses in a piece of what a server sent.
-func statuses(in bytes: [UInt8]) -> [Int] {
+package func statuses(in bytes: [UInt8]) -> [Int] {
   String(decoding: bytes, as: UTF8.self).split(separator: "\r\n").compactMap { line in
     // A response without a line break at its end is followed by the next one on its last line.
     guard let start = line.firstRange(of: "HTTP/1.1 ") else { return nil }
