@@ -64,6 +64,12 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ]),
     .target(name: "RawHTTPClient", path: "Tests/RawHTTPClient"),
+    .testTarget(
+      name: "APITests",
+      dependencies: [
+        "ControlPlane", "HTTPCore", "IOMMUFD", "Locking", "MicroHTTPD", "RawHTTPClient",
+        "SMMUDriver", .product(name: "Logging", package: "swift-log"),
+      ]),
     .executableTarget(
       name: "viommu-fuzz",
       dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")],
