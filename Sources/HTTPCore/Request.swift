@@ -38,7 +38,8 @@ public struct Request: Sendable {
 /// Both functions are called on the server's threads and must not block.
 public protocol RequestHandler: Sendable {
   /// Looks at a request before its body is read, so that one that will be refused is refused
-  /// early and never asked to send (RFC 9110, section 10.1.1, `100-continue`).
+  /// early and never asked to send (RFC 9110, section 10.1.1, `100-continue`). A request without
+  /// a body goes to `respond` at once.
   ///
   /// - Returns: nil to go on, or the refusal.
   func refusal(of head: RequestHead) -> Response?
