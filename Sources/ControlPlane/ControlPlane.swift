@@ -45,6 +45,9 @@ public final class ControlPlane: RequestHandler {
 
   var isDraining: Bool { isDrainingFlag.load(ordering: .relaxed) }
 
+  /// A digest of all that clients can see of a host's objects; nil without the host.
+  public func digest(ofHost name: String) -> String? { hosts.host(name)?.digest() }
+
   // MARK: Requests
 
   public func refusal(of head: RequestHead) -> Response? {

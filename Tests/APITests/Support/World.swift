@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import ControlPlane
 import Testing
 
 /// Words of guests' stream table entries.
@@ -68,4 +69,9 @@ extension API {
     let answer = try send(method, path, body)
     return answer.status < 400 ? nil : answer.json["errno"].string ?? "\(answer.status)"
   }
+}
+
+extension ControlPlane {
+  /// A digest of all that clients see of the host `default`.
+  var defaultDigest: String { digest(ofHost: "default") ?? "" }
 }
