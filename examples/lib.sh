@@ -109,9 +109,9 @@ use_server() {
   printf 'VIOMMUD_URL=%s\n' "$VIOMMUD_URL"
 }
 
-# new_host [JSON]: makes a host under a name that the server makes up; sets host and base.
+# new_host JSON: makes a host under a name that the server makes up; sets host and base.
 new_host() {
-  expect 201 -c '{id, pin_policy, objects}' POST /v1/hosts "${1:-{\}}"
+  expect 201 -c '{id, pin_policy, objects}' POST /v1/hosts "$1"
   host=$(field .id)
   hosts+=("$host")
   base=/v1/hosts/$host
