@@ -63,7 +63,8 @@ need() {
   for program in "$@"; do
     command -v "$program" >"$work/null" || die "$program is missing: sudo apt-get install $program"
   done
-  curl --help all | grep -q -e '--json' || die "curl is too old: --json came with 7.82"
+  curl --help all >"$work/help" 2>&1
+  grep -q -e '--json' "$work/help" || die "curl is too old: --json came with 7.82"
 }
 
 # find_program: prints the path of viommud.
@@ -101,7 +102,8 @@ use_server() {
   need curl jq
   if [[ -n ${VIOMMUD_URL:-} ]]; then
     curl -sf -o "$work/null" "$VIOMMUD_URL/livez" || die "nothing answers at $VIOMMUD_URL"
-  elif curl -sf http://127.0.0.1:8137/version 2>"$work/null" | grep -q '"name":"viommud"'; then
+  elif curl -sf -o "$work/version" http://127.0.0.1:8137/version &&
+    grep -q '"name":"viommud"' "$work/version"; then
     VIOMMUD_URL=http://127.0.0.1:8137
   else
     start_server --log-level warning
