@@ -63,6 +63,8 @@ let package = Package(
         "HTTPCore", "Locking", "MicroHTTPD", "RawHTTPClient",
         .product(name: "Logging", package: "swift-log"),
       ]),
+    .testTarget(
+      name: "ConcurrencyTests", dependencies: ["ControlPlane", "HTTPCore", "IOMMUFD", "SMMUDriver"]),
     .target(name: "RawHTTPClient", path: "Tests/RawHTTPClient"),
     .testTarget(
       name: "APITests",

@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Passes the tests: installs what is missing, builds, and runs every gate in the order in which
+# it fails cheapest. Prints what each step took. Stops at the first that fails.
+#
+#   Tests/run.sh            everything
+#   Tests/run.sh swift      one step, or several: swift sanitizer release contract examples fuzz
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+steps=("$@")
+[ ${#steps[@]} -gt 0 ] || steps=(swift release examples contract fuzz sanitizer)
+
+say() { printf '\n== %s\n' "$*"; }
+
+install_missing() {
+  local missing=()
+  for package in libmicrohttpd-dev pkg-config curl jq python3-venv; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
+      missing+=("$package")
+  done
+  [ ${#missing[@]} -eq 0 ] && return
+  say "installing ${missing[*]}"
+  local root=()
+  [ "$(id -u)" -eq 0 ] || root=(sudo)
+  "${root[@]}" apt-get update -qq
+  "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}"
+}
+
+# Claims in Swift: units, source rules, the OpenAPI parity, the API in process and over a socket.
+step_swift() {
+  swift build --build-tests
+  swift test --skip-build
+}
+
+step_release() {
+  swift build -c release --product viommud
+  swift build -c release --product viommu-fuzz
+}
+
+# Every example plays against the release build and checks what it claims.
+step_examples() { bash examples/run_all.sh .build/release/viommud; }
+
+# The document is valid, and schemathesis finds nothing between it and the server.
+step_contract() { bash Tests/contract/run.sh; }
+
+# Raw bytes on the socket: a hundred thousand requests, and the server lives.
+step_fuzz() { bash Tests/fuzz.sh .build/release/viommud .build/release/viommu-fuzz; }
+
+# The host's threads against the hardware's, under the thread sanitizer.
+step_sanitizer() {
+  swift build --build-tests --sanitize=thread --scratch-path .build/tsan
+  swift test --skip-build --sanitize=thread --scratch-path .build/tsan --filter ConcurrencyTests
+}
+
+install_missing
+for step in "${steps[@]}"; do
+  say "$step"
+  begin=$SECONDS
+  "step_$step"
+  say "$step: passed in $((SECONDS - begin)) s"
+done
