@@ -51,7 +51,17 @@ struct RequestGenerator {
     return connection
   }
 
+  /// A request that works, if those before it did.
+  private mutating func plausibleRequest() -> [UInt8] {
+    let words = pick(Vocabulary.plausible).split(separator: " ", maxSplits: 2)
+    let body = words.count > 2 ? String(words[2]) : ""
+    let fields =
+      "Host: fuzz\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n"
+    return Array("\(words[0]) \(words[1]) HTTP/1.1\r\n\(fields)\r\n\(body)".utf8)
+  }
+
   private mutating func nextRequest() -> [UInt8] {
+    if random.once(in: 2) { return plausibleRequest() }
     let method = pick(Vocabulary.methods)
     let version = random.once(in: 20) ? pick(Vocabulary.versions) : "HTTP/1.1"
     var request = Array("\(method) \(nextTarget()) \(version)\r\nHost: fuzz\r\n".utf8)
@@ -59,6 +69,7 @@ struct RequestGenerator {
     if method == "GET" || method == "DELETE" || method == "HEAD" {
       return request + Array("\r\n".utf8)
     }
+    if !random.once(in: 10) { request += "Content-Type: application/json\r\n".utf8 }
     let body = Array(pick(Vocabulary.bodies).utf8)
     if random.once(in: 5) {
       let size = String(body.count, radix: 16)

@@ -14,7 +14,7 @@ enum Vocabulary {
   static let collections = [
     "smmus", "contexts", "devices", "ioas", "domains", "viommus", "vdevs", "hw-queues",
     "veventqs", "fault-queues", "events", "graph", "batch", "hosts", "livez", "readyz", "version",
-    "metrics", "openapi.json", "", "nothing",
+    "metrics", "openapi.json", "reset", "", "nothing",
   ]
 
   static let identifiers = [
@@ -43,6 +43,30 @@ enum Vocabulary {
     "Transfer-Encoding: chunked", "Transfer-Encoding: gzip", "Host: other", "Upgrade: h2c",
     "Cookie: a=b; c=d", "X: y\r\n folded", ": no name", "no colon",
     "X-Long: " + String(repeating: "v", count: 5000),
+  ]
+
+  /// Method, target and body of requests that build something up and take it down again.
+  static let plausible = [
+    "POST /v1/reset", "GET /v1/graph", "GET /v1/events?after=0", "GET /v1/devices?limit=2",
+    "POST /v1/devices {\"id\":\"dev0\",\"smmu\":\"smmu0\",\"stream_id\":8}",
+    "POST /v1/devices {\"id\":\"dev1\",\"smmu\":\"smmu0\",\"stream_id\":9,\"ats\":true}",
+    "POST /v1/ioas {\"id\":\"i0\"}", "PUT /v1/ioas/i0 {}", "DELETE /v1/ioas/i0",
+    "POST /v1/domains "
+      + "{\"id\":\"d0\",\"type\":\"paging\",\"device\":\"dev0\",\"ioas\":\"i0\",\"nest_parent\":true}",
+    "POST /v1/viommus "
+      + "{\"id\":\"v0\",\"type\":\"tegra241-cmdqv\",\"device\":\"dev0\",\"domain\":\"d0\"}",
+    "POST /v1/vdevs {\"id\":\"vd0\",\"viommu\":\"v0\",\"device\":\"dev0\",\"virt_id\":\"0x10\"}",
+    "POST /v1/domains "
+      + "{\"id\":\"n0\",\"type\":\"nested\",\"device\":\"dev0\",\"viommu\":\"v0\",\"ste\":[\"0x9\",\"0x0\"]}",
+    "POST /v1/veventqs {\"id\":\"q0\",\"viommu\":\"v0\",\"type\":\"arm-smmuv3\",\"depth\":4}",
+    "PUT /v1/devices/dev0/attachment {\"domain\":\"n0\"}",
+    "PUT /v1/devices/dev0/attachment {\"ioas\":\"i0\"}", "DELETE /v1/devices/dev0/attachment",
+    "POST /v1/ioas/i0/map {\"iova\":\"0x10000\",\"length\":65536}",
+    "POST /v1/ioas/i0/unmap {\"iova\":\"0x10000\",\"length\":65536}",
+    "POST /v1/devices/dev0/dma {\"iova\":\"0x10000\",\"access\":\"read\",\"length\":8}",
+    "POST /v1/devices/dev0/unplug", "DELETE /v1/viommus/v0?cascade=true",
+    "DELETE /v1/devices/dev0", "GET /v1/viommus/v0/explain?verb=delete",
+    "GET /v1/veventqs/q0/events", "GET /v1/smmus/smmu0/mmio/0x20?width=32",
   ]
 
   static let bodies = [
