@@ -113,9 +113,10 @@ extension ObjectCore {
   /// The end of a device that nothing holds and that is not attached.
   func unbind(_ device: Device) {
     let group = device.group
+    let position = group.devices.firstIndex { $0 === device } ?? group.devices.count
     leave(group, device)
     transaction.onRollback { [unowned self] in
-      group.devices.append(device)
+      group.devices.insert(device, at: position)
       if let name = group.name { groups[name] = group }
     }
     device.smmu.driver.unbind(device, in: transaction)

@@ -23,12 +23,8 @@ public struct MapRequest: Sendable, Equatable, Codable {
 
 extension ObjectCore {
   /// Maps a range (`iommufd_ioas_map`, `iopt_map_common`); checks in the kernel's order.
-  ///
-  /// - Parameter allocate: takes fresh physical memory of a length and says where it is.
   @discardableResult
-  public func map(
-    _ name: String, _ request: MapRequest, allocate: (UInt64) -> UInt64?
-  ) throws(Refusal) -> Area {
+  public func map(_ name: String, _ request: MapRequest) throws(Refusal) -> Area {
     if request.iova == .max || request.length == .max {
       throw Refusal(.EOVERFLOW, field: "length", "an address or length of all ones")
     }
@@ -38,9 +34,7 @@ extension ObjectCore {
     let ioas: IOAS = try find(.ioas, name)
     let constraints = constraints(of: ioas)
     let iova = try place(request, in: ioas, constraints)
-    guard let physical = request.physical ?? allocate(request.length) else {
-      throw Refusal(.ENOMEM, field: "length", "the host has no memory left for it")
-    }
+    let physical = try request.physical ?? takeMemory(request.length)
     if physical % constraints.alignment != 0 {
       throw Refusal(
         .EINVAL, field: "physical", "not aligned to \(constraints.alignment) bytes")
@@ -49,9 +43,10 @@ extension ObjectCore {
       throw Refusal(.EOVERFLOW, field: "physical", "the range wraps around")
     }
     try step()
-    let area = Area(
+    var area = Area(
       iova: iova, length: request.length, physical: physical, isReadable: request.isReadable,
       isWritable: request.isWritable)
+    area.isMemoryOwned = request.physical == nil
     insert(area, into: ioas)
     touch(ioas)
     recorder?.record(.mapped(ioas, area))
@@ -160,6 +155,25 @@ extension ObjectCore {
     let areas = Array(ioas.areas[range])
     ioas.areas.removeSubrange(range)
     transaction.onRollback { ioas.areas.insert(contentsOf: areas, at: range.lowerBound) }
+    releaseMemory(of: areas)
+  }
+
+  // MARK: Memory
+
+  private func takeMemory(_ length: UInt64) throws(Refusal) -> UInt64 {
+    guard let address = machine.allocateMemory(length, alignment: ObjectCore.pageSize) else {
+      throw Refusal(.ENOMEM, field: "length", "the host has no memory left for it")
+    }
+    let machine = machine
+    transaction.onRollback { machine.freeMemory(address, length) }
+    return address
+  }
+
+  func releaseMemory(of areas: [Area]) {
+    let machine = machine
+    for area in areas where area.isMemoryOwned {
+      transaction.onCommit { machine.freeMemory(area.physical, area.length) }
+    }
   }
 
   /// The object that an operation is about.

@@ -11,6 +11,8 @@ public struct Area: Sendable, Equatable {
   public var isWritable: Bool
   /// How many hw-queues have their ring in it; a locked area cannot be unmapped.
   var locks = 0
+  /// Whether the memory was taken for the mapping and goes with it.
+  var isMemoryOwned = false
 
   public var last: UInt64 { iova &+ (length &- 1) }
 }
@@ -62,6 +64,9 @@ extension ObjectCore {
     try publish(ioas)
     return ioas
   }
+
+  /// The end of an address space: memory that its mappings took is free again.
+  func end(_ ioas: IOAS) { releaseMemory(of: ioas.areas) }
 
   /// What an address space's domains and queues together ask of a mapping.
   func constraints(of ioas: IOAS) -> IOVAConstraints {

@@ -48,6 +48,7 @@ extension ObjectCore {
   func destroyUnheld(_ object: Object) {
     switch object {
     case let device as Device: unbind(device)
+    case let ioas as IOAS: end(ioas)
     case let domain as Domain: domain.smmu.driver.free(domain, in: transaction)
     case let viommu as VIOMMU: viommu.smmu.driver.destroy(viommu, in: transaction)
     case let vdev as VDevice: leave(vdev)

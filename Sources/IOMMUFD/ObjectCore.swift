@@ -24,7 +24,9 @@ public final class ObjectCore {
   }
 
   public let pinPolicy: PinPolicy
-  public weak var recorder: (any ObjectEventRecorder)?
+  let machine: any Machine
+  /// What is told of events; it owns the core and so outlives it.
+  public unowned var recorder: (any ObjectEventRecorder)?
   public let transaction = Transaction()
   var tables: [KindTable]
   var groups: [String: DeviceGroup] = [:]
@@ -32,7 +34,11 @@ public final class ObjectCore {
   /// Counts domains, so that they can be told by age.
   var serial: UInt64 = 0
 
-  public init(pinPolicy: PinPolicy = .design, lastTransaction: UInt64 = 0) {
+  /// - Parameter machine: what the host's memory is taken from.
+  public init(
+    on machine: any Machine, pinPolicy: PinPolicy = .design, lastTransaction: UInt64 = 0
+  ) {
+    self.machine = machine
     self.pinPolicy = pinPolicy
     self.lastTransaction = lastTransaction
     tables = Array(repeating: KindTable(), count: ObjectKind.allCases.count)

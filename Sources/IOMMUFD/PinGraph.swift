@@ -23,6 +23,16 @@ public struct PinGraph {
     pins.count < 2 ? pins : pins.sorted { isBefore($0, $1) }
   }
 
+  /// The pins that one object holds, by what they hold, then by cause.
+  public static func sortedByTarget(_ pins: [Pin]) -> [Pin] {
+    guard pins.count > 1 else { return pins }
+    return pins.sorted { left, right in
+      if left.target.kind != right.target.kind { return left.target.kind < right.target.kind }
+      if left.target.name != right.target.name { return left.target.name < right.target.name }
+      return rank(left.cause) < rank(right.cause)
+    }
+  }
+
   private static func isBefore(_ left: Pin, _ right: Pin) -> Bool {
     guard let first = left.holder, let second = right.holder else {
       // Open files come last.

@@ -122,7 +122,7 @@ public final class Host: Sendable {
     _ conditions: Conditions, _ state: HostState,
     _ body: (HostState) throws(Problem) -> [UInt8]
   ) throws(Problem) -> Response {
-    try conditions.check(nil, in: state, epoch: log.extent.epoch)
+    try conditions.check(HostCoding.tag(of: self))
     var results: [UInt8] = []
     let carryOut = { () throws(Problem) in results = try body(state) }
     let answer = { (seq: UInt64) -> Response in

@@ -156,15 +156,7 @@ extension HostState {
   private func performMapping(_ operation: Operation) throws(Refusal) -> Outcome {
     switch operation {
     case .map(let ioas, let request):
-      let transaction = core.transaction
-      let machine = machine
-      let area = try core.map(ioas, request) { length in
-        let alignment = max(ObjectCore.pageSize, 1)
-        guard let address = machine.allocateMemory(length, alignment: alignment) else { return nil }
-        transaction.onRollback { machine.freeMemory(address, length) }
-        return address
-      }
-      return .mapped(area)
+      return .mapped(try core.map(ioas, request))
     case .unmap(let ioas, let iova, let length):
       return .unmapped(bytes: try core.unmap(ioas, iova: iova, length: length))
     default:

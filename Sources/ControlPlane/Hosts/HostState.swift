@@ -19,7 +19,8 @@ final class HostState: ObjectEventRecorder {
     settings: HostSettings, name: String, machine: HostMachine, models: [any SMMUModel],
     lastTransaction: UInt64
   ) {
-    core = ObjectCore(pinPolicy: settings.pinPolicy, lastTransaction: lastTransaction)
+    core = ObjectCore(
+      on: machine, pinPolicy: settings.pinPolicy, lastTransaction: lastTransaction)
     encoder = ObjectEncoder(host: name)
     self.machine = machine
     self.models = models

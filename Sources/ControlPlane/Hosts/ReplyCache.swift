@@ -17,7 +17,8 @@ struct ReplyCache {
     let response: Response
   }
 
-  private var slots: [Slot?] = Array(repeating: nil, count: size)
+  /// Empty until something is kept: a host that nobody reads should cost nothing.
+  private var slots: [Slot?] = []
 
   private static func place(of object: Object) -> Int {
     // Objects are aligned to 16 bytes; the low bits of their addresses say nothing.
@@ -26,13 +27,14 @@ struct ReplyCache {
 
   /// The answer for an object as it is; nil when it has changed or was not asked for lately.
   func response(for object: Object) -> Response? {
-    guard let slot = slots[ReplyCache.place(of: object)], slot.object === object,
+    guard !slots.isEmpty, let slot = slots[ReplyCache.place(of: object)], slot.object === object,
       slot.revision == object.revision
     else { return nil }
     return slot.response
   }
 
   mutating func keep(_ response: Response, for object: Object) {
+    if slots.isEmpty { slots = Array(repeating: nil, count: ReplyCache.size) }
     slots[ReplyCache.place(of: object)] = Slot(
       object: object, revision: object.revision, response: response)
   }

@@ -58,6 +58,7 @@ struct Conditions: Sendable {
   /// - Parameter tag: of the resource that the request is about; nil when it is not there.
   /// - Throws: `precondition_failed`
   func check(_ tag: EntityTag?) throws(Problem) {
+    guard ifMatch != nil || ifNoneMatch != nil else { return }
     if let ifMatch, !EntityTag.list(ifMatch, contains: tag) {
       throw Problem(
         .preconditionFailed, "If-Match: the resource is \(tag?.text ?? "not there")")

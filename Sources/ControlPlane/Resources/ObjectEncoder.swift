@@ -84,11 +84,7 @@ struct ObjectEncoder: Sendable {
   }
 
   private func writeHolds(of object: Object, to writer: inout JSONWriter) {
-    let pins =
-      object.holds.count < 2
-      ? object.holds
-      : object.holds.sorted { ($0.target.kind, $0.target.name) < ($1.target.kind, $1.target.name) }
-    writer.array(of: pins) { writer, pin in
+    writer.array(of: PinGraph.sortedByTarget(object.holds)) { writer, pin in
       writer.object { writer in
         writer.field("kind", text: pin.target.kind.rawValue)
         writer.field("id", text: pin.target.name)

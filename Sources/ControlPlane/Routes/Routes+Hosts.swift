@@ -102,7 +102,7 @@ extension Routes {
   }
 
   /// Checks the preconditions, and answers a repetition as the first time.
-  private static func answeringOnce(
+  static func answeringOnce(
     _ call: Call, _ name: String?, _ body: (Conditions) throws(Problem) -> Response
   ) throws(Problem) -> Response {
     try Accept.require([MediaType.json], call.request)

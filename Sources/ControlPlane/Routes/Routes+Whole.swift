@@ -42,7 +42,6 @@ extension Routes {
     let headers: [(Response.HeaderName, String)] = [
       (.contentType, type), (.cacheControl, "no-store"),
     ]
-    if call.request.head.method == .head { return Response(status: 200, headers: headers) }
     let stream = EventLogStream(
       log: call.host.log, cursor: cursor, extent: extent,
       format: type == MediaType.ndjson ? .ndjson : .eventStream, isFollowing: isFollowing,
@@ -119,8 +118,9 @@ extension Routes {
   // MARK: Reset
 
   private static func reset(_ call: Call) throws(Problem) -> Response {
-    try Accept.require([MediaType.json], call.request)
-    if !(try call.query.bool("dry_run")) { try call.host.reset() }
-    return HostCoding.response(call.host, status: 200)
+    try answeringOnce(call, call.host.name) { conditions throws(Problem) in
+      if !conditions.isDryRun { try call.host.reset() }
+      return HostCoding.response(call.host, status: 200)
+    }
   }
 }

@@ -84,6 +84,9 @@ public struct JSONValue: Sendable {
   /// The bytes of a number or of an undecoded string.
   public var rawScalar: ArraySlice<UInt8> { document.bytes[Int(node.start)..<Int(node.end)] }
 
+  /// How many elements an array has; 0 for anything else.
+  public var elementCount: Int { kind == .array ? Int(node.count) : 0 }
+
   /// The elements of an array; empty for anything else.
   public var elements: [JSONValue] {
     guard kind == .array else { return [] }

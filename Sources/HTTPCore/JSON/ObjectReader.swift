@@ -101,6 +101,8 @@ public final class ObjectReader {
   private func collectStrays() {
     guard let value else { return }
     for member in value.members where !known.contains(member.value.index) {
+      // A body can have a million strays; the rest of them is not worth looking at.
+      if faults.count >= ObjectReader.faultLimit { return }
       let isRepeated = value.document.duplicates.contains(Int32(member.value.index - 1))
       if isRepeated {
         fault(.invalidField, member.name, "the member is there twice")
@@ -233,13 +235,12 @@ public final class ObjectReader {
       mismatch(name, "an array", value)
       return nil
     }
-    let elements = value.elements
-    guard count.contains(elements.count) else {
+    guard count.contains(value.elementCount) else {
       fault(
         .invalidField, name, "must have \(count.lowerBound) to \(count.upperBound) elements")
       return nil
     }
-    return elements
+    return value.elements
   }
 
   /// A reader for an object inside; the caller hands it back to `adopt`.
