@@ -40,7 +40,8 @@ need curl jq
 if [[ -z ${VIOMMUD:-} ]]; then
   echo '$ swift build -c release --product viommud'
   (cd "$examples/.." && swift build -c release --product viommud)
-  VIOMMUD=$(cd "$examples/.." && swift build -c release --show-bin-path)/viommud
+  VIOMMUD=$examples/../.build/release/viommud
+  shown_as=.build/release/viommud
 fi
 
 # --- the tour -----------------------------------------------------------------------------------
@@ -158,6 +159,6 @@ cat <<END
 
 That was the tour. Next:
 
-  $VIOMMUD        a server on http://127.0.0.1:8137
+  ${shown_as:-$VIOMMUD}     a server on http://127.0.0.1:8137
   examples/run_all.sh        every example
 END
