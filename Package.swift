@@ -77,5 +77,11 @@ let package = Package(
       dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")],
       swiftSettings: strict),
     .executableTarget(name: "viommu-ceiling", dependencies: ["CMicroHTTPD"]),
+    .executableTarget(
+      name: "viommu-bench",
+      dependencies: [
+        "CMicroHTTPD", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict),
   ]
 )

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// Many readers of one event log, each of whom must get every event, in order.
+struct Audience {
+  private var readers: [EventReader]
+  private let poller = Poller()
+  private var buffer = [UInt8](repeating: 0, count: 1 << 18)
+  /// Readers that have not got the event that is waited for.
+  private var behind = 0
+
+  /// The last event that every reader has.
+  private(set) var latestSeq = 0
+
+  init(port: UInt16, readers: Int) throws {
+    self.readers = try (0..<readers).map { _ in try EventReader(port: port) }
+    for (index, reader) in self.readers.enumerated() {
+      poller.add(reader.client.descriptor, tag: index)
+    }
+  }
+
+  /// Reads until every reader has the event, and its `hello`.
+  mutating func wait(forSeq seq: Int) throws {
+    behind = readers.count { !$0.hasSaidHello || $0.seq < seq }
+    let deadline = Clock.now() + 60_000_000_000
+    while behind > 0 {
+      guard Clock.now() < deadline else { throw BenchError("\(behind) readers are behind") }
+      var readable: [Int] = []
+      poller.wait(milliseconds: 1000) { readable.append($0) }
+      for index in readable {
+        let wasBehind = !readers[index].hasSaidHello || readers[index].seq < seq
+        try readers[index].read(&buffer)
+        let isBehind = !readers[index].hasSaidHello || readers[index].seq < seq
+        if wasBehind, !isBehind { behind -= 1 }
+      }
+    }
+    latestSeq = max(latestSeq, seq)
+  }
+}
+
+/// One reader: takes chunks apart, and checks that the events' numbers have no holes.
+struct EventReader {
+  let client: Client
+  /// The last event.
+  private(set) var seq = 0
+  private(set) var hasSaidHello = false
+  private var chunks = ChunkDecoder()
+  private var line: [UInt8] = []
+
+  private static let seqName = Array("\"seq\":".utf8)
+
+  init(port: UInt16) throws {
+    client = try Client(port: port)
+    client.send(Request.text("GET", "/v1/events?follow=true"))
+  }
+
+  mutating func read(_ buffer: inout [UInt8]) throws {
+    let count = unsafe recv(client.descriptor, &buffer, buffer.count, 0)
+    guard count > 0 else { throw BenchError("a stream has ended") }
+    var text: [UInt8] = []
+    text.reserveCapacity(count)
+    chunks.decode(buffer[..<count], into: &text)
+    var start = text.startIndex
+    while let end = text[start...].firstIndex(of: UInt8(ascii: "\n")) {
+      if line.isEmpty {
+        try take(text[start..<end])
+      } else {
+        line += text[start..<end]
+        try take(line[...])
+        line.removeAll(keepingCapacity: true)
+      }
+      start = end + 1
+    }
+    line += text[start...]
+  }
+
+  private mutating func take(_ line: ArraySlice<UInt8>) throws {
+    if line.starts(with: "{\"type\":\"hello\"".utf8) {
+      hasSaidHello = true
+      return
+    }
+    if line.starts(with: "{\"type\":\"mark\"".utf8) { return }
+    guard let number = EventReader.number(after: EventReader.seqName, in: line) else {
+      throw BenchError("an event has no number: \(String(decoding: line, as: UTF8.self))")
+    }
+    guard seq == 0 || number == seq + 1 else {
+      throw BenchError("event \(number) comes after event \(seq)")
+    }
+    seq = number
+  }
+
+  private static func number(after name: [UInt8], in line: ArraySlice<UInt8>) -> Int? {
+    var index = line.startIndex
+    while index + name.count < line.endIndex {
+      if line[index] == name[0], line[index..<(index + name.count)].elementsEqual(name) {
+        let digits = line[(index + name.count)...].prefix { $0 >= 0x30 && $0 <= 0x39 }
+        return digits.isEmpty ? nil : digits.reduce(0) { $0 * 10 + Int($1 - 0x30) }
+      }
+      index += 1
+    }
+    return nil
+  }
+}
+
+/// Takes the chunks of a response apart, however they are cut.
+struct ChunkDecoder {
+  private enum State {
+    /// How many of the four bytes that end the head were seen.
+    case head(Int)
+    case size(Int)
+    case body(Int)
+    case bodyEnd(Int)
+  }
+
+  private var state = State.head(0)
+
+  mutating func decode(_ bytes: ArraySlice<UInt8>, into text: inout [UInt8]) {
+    var index = bytes.startIndex
+    while index < bytes.endIndex {
+      if case .body(let left) = state {
+        let end = min(bytes.endIndex, index + left)
+        text += bytes[index..<end]
+        state = end - index == left ? .bodyEnd(2) : .body(left - (end - index))
+        index = end
+        continue
+      }
+      take(bytes[index])
+      index += 1
+    }
+  }
+
+  private mutating func take(_ byte: UInt8) {
+    switch state {
+    case .head(let seen):
+      let expected = seen % 2 == 0 ? UInt8(ascii: "\r") : UInt8(ascii: "\n")
+      let now = byte == expected ? seen + 1 : byte == UInt8(ascii: "\r") ? 1 : 0
+      state = now == 4 ? .size(0) : .head(now)
+    case .size(let size):
+      switch byte {
+      case UInt8(ascii: "\n"): state = .body(size)
+      case UInt8(ascii: "0")...UInt8(ascii: "9"): state = .size(size << 4 | Int(byte & 0xf))
+      case UInt8(ascii: "\r"): break
+      default: state = .size(size << 4 | Int((byte & 0xf) + 9))
+      }
+    case .body: break
+    case .bodyEnd(let left): state = left == 1 ? .size(0) : .bodyEnd(left - 1)
+    }
+  }
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Output in columns.
+enum Table {
+  private static let firstWidth = 30
+  private static let width = 14
+
+  static func title(_ text: String) { print("\n\(text)") }
+
+  static func row(_ first: String, _ rest: String...) {
+    print(
+      first + pad(firstWidth - first.count) + rest.map { pad(width - $0.count) + $0 }.joined())
+  }
+
+  /// A whole number with its thousands apart.
+  static func number(_ value: Double) -> String {
+    let digits = String(Int(value.rounded()))
+    var result = ""
+    for (index, digit) in digits.enumerated() {
+      if index > 0, (digits.count - index) % 3 == 0 { result += "," }
+      result.append(digit)
+    }
+    return result
+  }
+
+  /// Two places.
+  static func fraction(_ value: Double) -> String {
+    let hundredths = Int((value * 100).rounded())
+    let rest = hundredths % 100
+    return "\(hundredths / 100).\(rest < 10 ? "0" : "")\(rest)"
+  }
+
+  private static func pad(_ count: Int) -> String { String(repeating: " ", count: max(1, count)) }
+}
+
+func median(_ values: [Double]) -> Double {
+  let sorted = values.sorted()
+  guard let last = sorted.indices.last else { return 0 }
+  return (sorted[last / 2] + sorted[(last + 1) / 2]) / 2
+}
