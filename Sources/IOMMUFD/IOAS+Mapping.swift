@@ -34,7 +34,8 @@ extension ObjectCore {
     let ioas: IOAS = try find(.ioas, name)
     let constraints = constraints(of: ioas)
     let iova = try place(request, in: ioas, constraints)
-    let physical = try request.physical ?? takeMemory(request.length)
+    let physical =
+      if let wanted = request.physical { wanted } else { try takeMemory(request.length) }
     if physical % constraints.alignment != 0 {
       throw Refusal(
         .EINVAL, field: "physical", "not aligned to \(constraints.alignment) bytes")
