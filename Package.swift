@@ -72,6 +72,11 @@ let package = Package(
         "ControlPlane", "HTTPCore", "IOMMUFD", "Locking", "MicroHTTPD", "RawHTTPClient",
         "SMMUDriver", .product(name: "Logging", package: "swift-log"),
       ]),
+    .testTarget(name: "HTTPCoreTests", dependencies: ["HTTPCore"]),
+    .testTarget(
+      name: "ControlPlaneTests",
+      dependencies: ["ControlPlane", "HTTPCore", "IOMMUFD", "IOMMUHardware", "SMMUDriver"]),
+    .testTarget(name: "SourceRulesTests"),
     .executableTarget(
       name: "viommu-fuzz",
       dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")],

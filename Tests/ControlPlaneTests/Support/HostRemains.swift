@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+import IOMMUHardware
+
+@testable import ControlPlane
+@testable import IOMMUFD
+@testable import SMMUDriver
+
+/// What is left of a host that has lost all its objects but the SMMU `smmu0`.
+enum HostRemains {
+  /// - Returns: what should be gone and is not, in words.
+  static func violations(of host: Host) -> [String] {
+    var found: [String] = []
+    try? host.read { state in
+      for kind in ObjectKind.allCases where kind != .smmu && state.core.count(kind) != 0 {
+        found.append("\(state.core.count(kind)) of \(kind) are left")
+      }
+      if !state.core.groups.isEmpty { found.append("groups are left") }
+      if !state.queueTopics.isEmpty { found.append("topics of queues are left") }
+      guard let smmu = state.core.object(.smmu, "smmu0") as? SMMU,
+        let driver = smmu.driver as? SMMUv3Driver
+      else { return }
+      if !smmu.heldBy.isEmpty { found.append("the SMMU is held") }
+      if driver.vmids.count != 0 { found.append("VMIDs are left") }
+      if driver.asids.count != 0 { found.append("ASIDs are left") }
+      if driver.vintfs?.count ?? 0 != 0 { found.append("VINTFs are left") }
+      if !driver.owners.isEmpty { found.append("streams have owners") }
+      for id in UInt32(0)...16 where driver.streams.withStream(id, { $0 != nil }) {
+        found.append("stream \(id) has an entry")
+      }
+      // All memory is free: the first address is, and then the whole of it.
+      let address = state.machine.allocateMemory(1 << 40, alignment: 4096)
+      if address != PhysicalMemoryMap.base { found.append("memory is left") }
+    }
+    return found
+  }
+}
