@@ -49,9 +49,8 @@ struct EventReader {
   private(set) var seq = 0
   private(set) var hasSaidHello = false
   private var chunks = ChunkDecoder()
-  private var line: [UInt8] = []
-
-  private static let seqName = Array("\"seq\":".utf8)
+  /// What is not a whole line yet, and then what has just come.
+  private var text: [UInt8] = []
 
   init(port: UInt16) throws {
     client = try Client(port: port)
@@ -61,31 +60,37 @@ struct EventReader {
   mutating func read(_ buffer: inout [UInt8]) throws {
     let count = unsafe recv(client.descriptor, &buffer, buffer.count, 0)
     guard count > 0 else { throw BenchError("a stream has ended") }
-    var text: [UInt8] = []
-    text.reserveCapacity(count)
     chunks.decode(buffer[..<count], into: &text)
-    var start = text.startIndex
-    while let end = text[start...].firstIndex(of: UInt8(ascii: "\n")) {
-      if line.isEmpty {
-        try take(text[start..<end])
-      } else {
-        line += text[start..<end]
-        try take(line[...])
-        line.removeAll(keepingCapacity: true)
-      }
-      start = end + 1
+    var start = 0
+    let end = text.count
+    while let lineEnd = EventReader.newline(in: text, from: start, to: end) {
+      try takeLine(start, lineEnd)
+      start = lineEnd + 1
     }
-    line += text[start...]
+    text.removeSubrange(..<start)
   }
 
-  private mutating func take(_ line: ArraySlice<UInt8>) throws {
-    if line.starts(with: "{\"type\":\"hello\"".utf8) {
+  private static func newline(in text: [UInt8], from start: Int, to end: Int) -> Int? {
+    unsafe text.withUnsafeBytes { bytes in
+      // The stretch lies within the text.
+      guard start < end, let base = bytes.baseAddress,
+        let found = unsafe memchr(base + start, 0x0a, end - start)
+      else { return nil }
+      return unsafe UnsafeRawPointer(found) - base
+    }
+  }
+
+  private mutating func takeLine(_ start: Int, _ end: Int) throws {
+    let kind = start + "{\"type\":\"".utf8.count
+    let isNoEvent = end > kind + 4 && text[kind + 4] == UInt8(ascii: "\"")
+    if isNoEvent, text[kind] == UInt8(ascii: "m") { return }
+    if end > kind + 5, text[kind..<(kind + 5)].elementsEqual("hello".utf8) {
       hasSaidHello = true
       return
     }
-    if line.starts(with: "{\"type\":\"mark\"".utf8) { return }
-    guard let number = EventReader.number(after: EventReader.seqName, in: line) else {
-      throw BenchError("an event has no number: \(String(decoding: line, as: UTF8.self))")
+    guard let number = number(start, end) else {
+      let line = String(decoding: text[start..<end], as: UTF8.self)
+      throw BenchError("an event has no number: \(line)")
     }
     guard seq == 0 || number == seq + 1 else {
       throw BenchError("event \(number) comes after event \(seq)")
@@ -93,12 +98,21 @@ struct EventReader {
     seq = number
   }
 
-  private static func number(after name: [UInt8], in line: ArraySlice<UInt8>) -> Int? {
-    var index = line.startIndex
-    while index + name.count < line.endIndex {
-      if line[index] == name[0], line[index..<(index + name.count)].elementsEqual(name) {
-        let digits = line[(index + name.count)...].prefix { $0 >= 0x30 && $0 <= 0x39 }
-        return digits.isEmpty ? nil : digits.reduce(0) { $0 * 10 + Int($1 - 0x30) }
+  /// What stands behind the first `"seq":` of a line.
+  private func number(_ start: Int, _ end: Int) -> Int? {
+    var index = start
+    while index + 6 < end {
+      if text[index] == UInt8(ascii: "\""), text[index + 1] == UInt8(ascii: "s"),
+        text[index + 2] == UInt8(ascii: "e"), text[index + 3] == UInt8(ascii: "q"),
+        text[index + 4] == UInt8(ascii: "\"")
+      {
+        var value = 0
+        index += 6
+        while index < end, text[index] >= 0x30, text[index] <= 0x39 {
+          value = value * 10 + Int(text[index] - 0x30)
+          index += 1
+        }
+        return value
       }
       index += 1
     }
