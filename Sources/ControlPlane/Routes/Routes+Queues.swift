@@ -77,7 +77,10 @@ extension Routes {
       return Response(status: 200, json: [])
     }
     let bytes = count ?? (limit ?? readLimit) * recordBytes
-    return call.host.change(
+    var response = call.host.change(
       Change(operation: operation(call.parameters[0], bytes)), Conditions())
+    // A second reader must not get from a cache what the first has consumed.
+    if response.status == 200 { response.headers.append((.cacheControl, "no-store")) }
+    return response
   }
 }
