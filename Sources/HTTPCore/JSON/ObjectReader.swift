@@ -27,6 +27,8 @@ public final class ObjectReader {
   public private(set) var faults: [Problem.Fault] = []
   private let isRecording: Bool
   public private(set) var fields: [FieldSpec] = []
+  /// The recording readers of the objects inside, by their members' names.
+  public private(set) var recordedObjects: [String: ObjectReader] = [:]
 
   /// - Parameters:
   ///   - value: what should be an object.
@@ -245,7 +247,10 @@ public final class ObjectReader {
 
   /// A reader for an object inside; the caller hands it back to `adopt`.
   public func object(_ name: String, required: Bool = false) -> ObjectReader? {
-    guard let value = take(name, .object, required: required) else { return nil }
+    guard let value = take(name, .object, required: required) else {
+      if isRecording { recordedObjects[name] = .recording() }
+      return recordedObjects[name]
+    }
     return ObjectReader(value, at: path(name))
   }
 
