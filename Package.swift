@@ -20,6 +20,8 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    // For tests only: reads the OpenAPI document.
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
   ],
   targets: [
     .systemLibrary(
@@ -77,6 +79,12 @@ let package = Package(
       name: "ControlPlaneTests",
       dependencies: ["ControlPlane", "HTTPCore", "IOMMUFD", "IOMMUHardware", "SMMUDriver"]),
     .testTarget(name: "SourceRulesTests"),
+    .testTarget(
+      name: "OpenAPITests",
+      dependencies: [
+        "ControlPlane", "HTTPCore", "IOMMUFD", "OpenAPIDocument", "SMMUDriver",
+        .product(name: "Yams", package: "Yams"),
+      ]),
     .executableTarget(
       name: "viommu-fuzz",
       dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")],
