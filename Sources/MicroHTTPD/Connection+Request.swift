@@ -88,9 +88,12 @@ extension Connection {
     self.head = head
     if head.method == .options, rawTarget == [UInt8(ascii: "*")] {
       enter(.answered(Response(status: 204, headers: [(.allow, Connection.allMethods)])))
-    } else if head.hasBody, let refusal = loop.handler.refusal(of: head) {
-      // Without a body there is nothing to forestall: the refusal is the answer.
-      return refuseEarly(refusal, head, expectsContinue: expectsContinue)
+    } else if isWorthForestalling(head, expectsContinue),
+      let refusal = loop.handler.refusal(of: head)
+    {
+      // The library closes the connection after an answer to its first call.
+      needsLinger = true
+      return send(refusal)
     } else {
       if head.hasBody {
         body.reserveCapacity(Int(min(head.contentLength ?? 0, Connection.bodyReservation)))
@@ -102,18 +105,11 @@ extension Connection {
 
   private static let allMethods = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
 
-  /// Answers before the body. The library closes the connection after an answer to its first
-  /// call; where that can be spared, the answer waits for the end of a small body.
-  private func refuseEarly(
-    _ refusal: Response, _ head: RequestHead, expectsContinue: Bool
-  ) -> Bool {
-    let isSmall = (head.contentLength ?? .max) <= Connection.largestDiscardedBody
-    if isSmall && !expectsContinue {
-      enter(.answered(refusal))
-      return true
-    }
-    needsLinger = true
-    return send(refusal)
+  /// Whether a refusal would spare a body. A small one that is on its way is read to its end, for
+  /// that keeps the connection; then the answer is the refusal.
+  private func isWorthForestalling(_ head: RequestHead, _ expectsContinue: Bool) -> Bool {
+    guard head.hasBody else { return false }
+    return expectsContinue || (head.contentLength ?? .max) > Connection.largestDiscardedBody
   }
 
   /// Refuses for the framing or a limit: no byte that follows is taken for another request.

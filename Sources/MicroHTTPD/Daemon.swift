@@ -34,7 +34,8 @@ import HTTPCore
     unsafe options.connection_limit = UInt32(clamping: loop.limits.connections)
     unsafe options.idle_seconds = UInt32(clamping: loop.limits.idleSeconds)
     unsafe options.connection_memory = Daemon.connectionMemory
-    // At 1, 0.9.75 checks the same as we do, but closes without a word, or answers twice.
+    // At 1, 0.9.75 looks for spaces in the target and for a Host, as we do, but it closes without
+    // a word, or answers twice. Later releases read some requests as we would not at 0.
     unsafe options.strictness = LibraryVersion.isStrict ? 1 : 0
     // The loop holds this object until after `stop`, so the library may hold it unretained.
     unsafe options.context = Unmanaged.passUnretained(self).toOpaque()

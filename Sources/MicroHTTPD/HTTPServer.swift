@@ -22,6 +22,9 @@ public final class HTTPServer: Sendable {
     }
   }
 
+  /// The libmicrohttpd that is loaded, `0.9.75` for example.
+  public static var libraryVersion: String { LibraryVersion.text }
+
   private struct State {
     var loop: ServerLoop?
     var addresses: [ListenAddress] = []
