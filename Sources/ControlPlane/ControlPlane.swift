@@ -124,7 +124,8 @@ public final class ControlPlane: RequestHandler {
   }
 
   private func requireMediaType(_ head: RequestHead, _ endpoint: Endpoint) throws(Problem) {
-    guard endpoint.body == .json, let type = head.headers[.contentType] else { return }
+    guard endpoint.body == .json, let type = head.headers[.contentType], type != MediaType.json
+    else { return }
     let essence = type.prefix { $0 != ";" && $0 != " " }.lowercased()
     if essence != MediaType.json {
       throw Problem(.unsupportedMediaType, "the body must be \(MediaType.json), not \(essence)")

@@ -39,7 +39,8 @@ public struct Request: Sendable {
 public protocol RequestHandler: Sendable {
   /// Looks at a request before its body is read, so that one that will be refused is refused
   /// early and never asked to send (RFC 9110, section 10.1.1, `100-continue`). A request without
-  /// a body goes to `respond` at once.
+  /// a body, or with a small one that nobody has to be asked for, goes to `respond` at once; so
+  /// what is refused here must be refused there too.
   ///
   /// - Returns: nil to go on, or the refusal.
   func refusal(of head: RequestHead) -> Response?

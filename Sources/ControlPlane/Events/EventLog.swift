@@ -57,6 +57,7 @@ final class EventLog: Sendable {
     var isClosed = false
     var keptEvents = 0
     var keptBytes = 0
+    var clock = TimeMember()
   }
 
   /// The ends of the log.
@@ -91,7 +92,8 @@ final class EventLog: Sendable {
   func append(_ drafts: [Draft], transaction: UInt64?, time: Timestamp) -> UInt64 {
     guard !drafts.isEmpty else { return extent.latest }
     let latest = state.withLock { state in
-      for draft in drafts { EventLog.add(draft, transaction, time, to: &state) }
+      let member = state.clock.member(time)
+      for draft in drafts { EventLog.add(draft, transaction, member, to: &state) }
       trim(&state)
       return state.latest
     }
@@ -107,7 +109,7 @@ final class EventLog: Sendable {
       state.keptBytes = 0
       state.epoch += 1
       state.epochStart = state.latest + 1
-      EventLog.add(draft, nil, time, to: &state)
+      EventLog.add(draft, nil, state.clock.member(time), to: &state)
     }
     topic.publish()
   }
@@ -119,7 +121,7 @@ final class EventLog: Sendable {
   }
 
   private static func add(
-    _ draft: Draft, _ transaction: UInt64?, _ time: Timestamp, to state: inout State
+    _ draft: Draft, _ transaction: UInt64?, _ time: [UInt8], to state: inout State
   ) {
     let last = state.segments.last
     let isFull =
@@ -243,12 +245,10 @@ final class EventLog: Sendable {
 
 fileprivate extension EventLog.Segment {
   mutating func write(
-    _ draft: EventLog.Draft, seq: UInt64, _ transaction: UInt64?, _ time: Timestamp
+    _ draft: EventLog.Draft, seq: UInt64, _ transaction: UInt64?, _ time: [UInt8]
   ) {
     let start = bytes.count
-    bytes.append(contentsOf: "{\"type\":\"".utf8)
-    bytes.append(contentsOf: draft.type.name.utf8)
-    bytes.append(contentsOf: "\",\"seq\":".utf8)
+    bytes.append(contentsOf: draft.type.lineStart)
     Decimal.append(UInt(seq), to: &bytes)
     bytes.append(contentsOf: ",\"prev\":".utf8)
     let prev = bytes.count
@@ -258,17 +258,16 @@ fileprivate extension EventLog.Segment {
       bytes.append(contentsOf: ",\"txn\":".utf8)
       Decimal.append(UInt(transaction), to: &bytes)
     }
-    bytes.append(contentsOf: ",\"time\":\"".utf8)
-    time.append(to: &bytes)
-    bytes.append(UInt8(ascii: "\""))
+    bytes.append(contentsOf: time)
     if let object = draft.object {
       bytes.append(contentsOf: ",\"object\":{\"kind\":\"".utf8)
       bytes.append(contentsOf: object.kind.rawValue.utf8)
       bytes.append(contentsOf: "\",\"id\":\"".utf8)
       bytes.append(contentsOf: object.id.utf8)
-      bytes.append(contentsOf: "\"}".utf8)
+      bytes.append(contentsOf: "\"},\"data\":".utf8)
+    } else {
+      bytes.append(contentsOf: ",\"data\":".utf8)
     }
-    bytes.append(contentsOf: ",\"data\":".utf8)
     bytes.append(contentsOf: draft.data)
     bytes.append(contentsOf: "}\n".utf8)
     entries.append(

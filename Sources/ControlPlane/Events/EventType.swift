@@ -38,6 +38,12 @@ enum EventType: Sendable, Hashable {
     }
   }
 
+  private static let lineStarts: [EventType: [UInt8]] = Dictionary(
+    uniqueKeysWithValues: all.map { ($0, Array("{\"type\":\"\($0.name)\",\"seq\":".utf8)) })
+
+  /// What the line of an event begins with, up to its number.
+  var lineStart: [UInt8] { EventType.lineStarts[self] ?? [] }
+
   static let all: [EventType] =
     ObjectKind.allCases.flatMap { [.created($0), .updated($0), .deleted($0)] } + [
       .deviceAttached, .deviceReplaced, .deviceDetached, .deviceUnplugged, .vdevTombstoned,

@@ -55,3 +55,32 @@ extension Int64 {
     return remainder < 0 ? (quotient - 1, remainder + divisor) : (quotient, remainder)
   }
 }
+
+/// The `time` member of events, written anew only as far as it has changed: events come in
+/// quick succession, and all of a second have all but six digits in common.
+struct TimeMember {
+  private var second: Int64 = .min
+  private var text: [UInt8] = []
+  private static let start = Array(",\"time\":\"".utf8)
+  /// The six digits of the fraction, `Z` and a quote.
+  private static let tail = 8
+
+  mutating func member(_ time: Timestamp) -> [UInt8] {
+    let (second, fraction) = time.microseconds.dividedWithFloor(by: 1_000_000)
+    if second != self.second {
+      self.second = second
+      text = TimeMember.start
+      time.append(to: &text)
+      text.append(UInt8(ascii: "\""))
+      return text
+    }
+    var rest = fraction
+    var index = text.count - TimeMember.tail + 5
+    for _ in 0..<6 {
+      text[index] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+      rest /= 10
+      index -= 1
+    }
+    return text
+  }
+}

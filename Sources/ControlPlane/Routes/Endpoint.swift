@@ -3,7 +3,9 @@ import HTTPCore
 import IOMMUFD
 
 /// One operation of the API: what it takes, and what carries it out.
-struct Endpoint: Sendable {
+///
+/// A class, because every request passes it around.
+final class Endpoint: Sendable {
   enum Body: Sendable {
     case none
     case json
