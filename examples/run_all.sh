@@ -85,11 +85,20 @@ for example in examples/*.sh; do
 done
 run isolated_hosts.py "$venv/bin/python" examples/isolated_hosts.py
 
-# What the examples made, they have taken away again.
-left=$(curl -sS "$VIOMMUD_URL/v1/hosts" | jq -r '[.items[].id] - ["default"] | join(" ")')
-if [[ -n $left ]]; then
+if ! kill -0 "$server" 2>"$logs/null"; then
+  code=0
+  wait "$server" || code=$?
+  server=
   failed=$((failed + 1))
-  printf 'FAIL  hosts are left behind: %s\n' "$left"
+  printf 'FAIL  the server ended by itself, exit code %d\n' "$code"
+  tail -n 40 "$logs/server.log" | sed 's/^/        /'
+else
+  # What the examples made, they have taken away again.
+  left=$(curl -sS "$VIOMMUD_URL/v1/hosts" | jq -r '[.items[].id] - ["default"] | join(" ")')
+  if [[ -n $left ]]; then
+    failed=$((failed + 1))
+    printf 'FAIL  hosts are left behind: %s\n' "$left"
+  fi
 fi
 
 printf '%d passed, %d failed\n' "$passed" "$failed"
