@@ -29,6 +29,10 @@ extension Connection {
     case .answered(let response):
       if unsafe upload != nil { return true }
       return send(response)
+    case .parking:
+      suspend()
+      enter(.waiting)
+      return true
     case .waiting:
       // Woken without an answer, which nobody does but the abort that was looked for above.
       return false

@@ -71,7 +71,7 @@ extension Connection {
   private func wait(for deferred: DeferredResponse) -> Bool {
     let number = requestNumber
     let mailbox = loop.mailbox
-    enter(.waiting)
+    enter(.parking)
     isAskingForAnswer = true
     deferred.onAnswer { response in
       if mailbox.isOnLoopThread, self.isAskingForAnswer {
@@ -85,16 +85,23 @@ extension Connection {
       promptAnswer = nil
       return send(answer)
     }
-    suspend()
+    // Suspended now, the connection would be read from as soon as it is resumed, and closed if
+    // the client has shut down its side for writing, as it may. The library calls again at once,
+    // and then it no longer wants to read.
     return true
   }
 
   /// The answer to a deferred request has come.
   func answer(_ response: Response, to request: UInt64) {
-    guard request == requestNumber, case .waiting = phase else { return }
-    // The library asks again once it is resumed, and is given the answer then.
-    enter(.answered(response))
-    resume()
+    guard request == requestNumber else { return }
+    // The library asks again, once it is resumed if need be, and is given the answer then.
+    switch phase {
+    case .parking: enter(.answered(response))
+    case .waiting:
+      enter(.answered(response))
+      resume()
+    default: break
+    }
   }
 
   /// Adds the fields and hands the response over; `made` is used up.

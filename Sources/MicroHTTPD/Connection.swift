@@ -25,13 +25,19 @@ import HTTPCore
     case body
     /// The answer is there; what is left of the body is thrown away first.
     case answered(Response)
-    /// The connection waits for an answer that another thread will give.
+    /// Another thread will give the answer; the library is to take the connection out of its
+    /// hands when it calls next.
+    case parking
+    /// The connection is suspended until the answer is there.
     case waiting
     /// The answer is on its way.
     case responding
     /// Was answered past the library, or its time is up: all that is left is to close it.
     case condemned
   }
+
+  /// Room for a target that an idle connection may keep.
+  private static let keptTargetCapacity = 512
 
   let loop: ServerLoop
   let daemon: Daemon
@@ -87,7 +93,6 @@ import HTTPCore
     requestNumber &+= 1
     enter(.head)
     requestStart = loop.logsRequests ? SystemCall.monotonicNanoseconds() : 0
-    loop.activeRequests += 1
   }
 
   /// The library is done with the request.
@@ -98,6 +103,7 @@ import HTTPCore
     isDrained = false
     head = nil
     body = []
+    if rawTarget.capacity > Connection.keptTargetCapacity { rawTarget = [] }
     requestID = nil
     status = 0
     responseLength = 0
@@ -114,12 +120,10 @@ import HTTPCore
   /// Only from within one of the library's calls for this connection.
   func suspend() {
     unsafe MHD_suspend_connection(handle)
-    loop.suspendedConnections += 1
   }
 
   /// Only for a suspended connection; it is no longer suspended afterwards.
   func resume() {
-    loop.suspendedConnections -= 1
     unsafe MHD_resume_connection(handle)
     // The library looks for resumed connections only when it is run, and nothing tells it to.
     daemon.needsRun = true

@@ -28,6 +28,7 @@ import HTTPCore
     self.listener = listener
   }
 
+  /// - Throws: `ServerError.library`; the listener is open then.
   func start() throws(ServerError) {
     var options = unsafe viommud_daemon_options()
     unsafe options.listen_socket = listener.descriptor
@@ -49,7 +50,10 @@ import HTTPCore
     unsafe self.handle = handle
     epollDescriptor = unsafe viommud_epoll_descriptor(handle)
     guard epollDescriptor >= 0 else {
-      stop()
+      // The listener goes back to whoever opened it.
+      _ = unsafe MHD_quiesce_daemon(handle)
+      unsafe MHD_stop_daemon(handle)
+      unsafe self.handle = nil
       throw .library
     }
   }

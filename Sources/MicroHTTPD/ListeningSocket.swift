@@ -129,8 +129,3 @@ struct FileIdentity: Equatable {
     node = UInt64(status.st_ino)
   }
 }
-
-/// `close`, where a method of that name is in the way.
-private func closeDescriptor(_ descriptor: Int32) {
-  close(descriptor)
-}

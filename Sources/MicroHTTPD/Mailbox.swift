@@ -24,6 +24,8 @@ struct Mail {
   var published: [Subscription] = []
   /// When everything must be over, on the monotonic clock, once the server is to stop.
   var stopDeadline: UInt64?
+  /// Nobody will read any more.
+  fileprivate var isClosed = false
 }
 
 /// The one way into the loop from other threads.
@@ -43,7 +45,7 @@ final class Mailbox: Sendable {
     descriptor = try SystemCall.check("eventfd", eventfd(0, flags))
   }
 
-  deinit { close(descriptor) }
+  deinit { closeDescriptor(descriptor) }
 
   /// Makes the calling thread the loop's.
   func adoptCurrentThread() {
@@ -55,12 +57,16 @@ final class Mailbox: Sendable {
   }
 
   func put(_ answer: Mail.Answer) {
-    mail.withLock { $0.answers.append(answer) }
+    mail.withLock { mail in
+      if !mail.isClosed { mail.answers.append(answer) }
+    }
     wake()
   }
 
   func put(_ subscription: Subscription) {
-    mail.withLock { $0.published.append(subscription) }
+    mail.withLock { mail in
+      if !mail.isClosed { mail.published.append(subscription) }
+    }
     wake()
   }
 
@@ -81,6 +87,14 @@ final class Mailbox: Sendable {
     return mail.withLock { mail in
       defer { mail = Mail() }
       return mail
+    }
+  }
+
+  /// Drops what comes from now on: a late answer would keep the server's objects for ever.
+  func close() {
+    mail.withLock { mail in
+      mail = Mail()
+      mail.isClosed = true
     }
   }
 

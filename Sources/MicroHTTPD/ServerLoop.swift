@@ -37,8 +37,6 @@ final class ServerLoop: @unchecked Sendable {
   private var fruitlessRuns = 0
 
   var connections: [Connection] = []
-  var suspendedConnections = 0
-  var activeRequests = 0
   var requestIDs = RequestIDs()
   var subscriptions: [ObjectIdentifier: Subscription] = [:]
   /// Streams by their sockets.
@@ -58,10 +56,17 @@ final class ServerLoop: @unchecked Sendable {
   }
 
   /// Starts a daemon on each listener. Before `run`, on the thread that starts the server.
+  ///
+  /// - Throws: `ServerError`; those that have started are stopped by `stopDaemons`.
   func startDaemons(on listeners: [ListeningSocket]) throws(ServerError) {
-    for listener in listeners {
+    for (index, listener) in listeners.enumerated() {
       let daemon = Daemon(loop: self, listener: listener)
-      try daemon.start()
+      do throws(ServerError) {
+        try daemon.start()
+      } catch {
+        for unused in listeners[index...] { unused.close() }
+        throw error
+      }
       _ = epoll.add(daemon.epollDescriptor, .readable, .daemon(daemons.count))
       daemons.append(daemon)
     }
@@ -86,6 +91,7 @@ final class ServerLoop: @unchecked Sendable {
     }
     lingering.closeAll()
     stopDaemons()
+    mailbox.close()
   }
 
   private func wait() {
@@ -115,7 +121,8 @@ final class ServerLoop: @unchecked Sendable {
       timeout = min(timeout, fruitlessRuns > ServerLoop.patience ? max(wish, 1) : wish)
     }
     if isAnythingOpen || drain.isUnderWay {
-      timeout = min(timeout, nextSweep > now ? (nextSweep - now) / 1_000_000 + 1 : 0)
+      let next = drain.isUnderWay ? min(nextSweep, drain.deadline) : nextSweep
+      timeout = min(timeout, next > now ? (next - now) / 1_000_000 + 1 : 0)
     }
     return timeout == .max ? -1 : Int32(clamping: timeout)
   }
@@ -165,7 +172,6 @@ final class ServerLoop: @unchecked Sendable {
   }
 
   func requestCompleted(_ connection: Connection) {
-    activeRequests -= 1
     if connection.isDrained { drain.requestsLeft -= 1 }
     if logsRequests { logRequest(connection) }
   }

@@ -5,6 +5,11 @@
   import Musl
 #endif
 
+/// `close`, where a method of that name is in the way.
+func closeDescriptor(_ descriptor: Int32) {
+  close(descriptor)
+}
+
 /// The few system calls that the server makes itself.
 enum SystemCall {
   /// Throws the errno of a call that answered with a negative number.

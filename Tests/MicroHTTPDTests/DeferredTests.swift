@@ -115,6 +115,21 @@ import Testing
     withExtendedLifetime(server) {}
   }
 
+  @Test func halfClosedClientGetsItsAnswer() throws {
+    let promises = Promises()
+    let server = try server(promises)
+    for _ in 0..<10 {
+      let client = try server.client()
+      client.send(post("/later", "x"))
+      promises.waitForNext()
+      client.finishSending()
+      // An exchange behind it lets the end of the other connection arrive.
+      #expect(try server.client().exchange(get("/now")).status == 200)
+      promises.fulfil("/later", "still there")
+      #expect(try client.readResponse().text == "still there")
+    }
+  }
+
   @Test func answerToADepartedClientDoesNoHarm() throws {
     let promises = Promises()
     let server = try server(promises)
