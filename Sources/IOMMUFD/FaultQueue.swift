@@ -7,6 +7,8 @@ public final class FaultQueue: ContextObject {
   var files: [EventFile] = []
   /// Whether the file that creation handed out is still open.
   public internal(set) var isFileOpen = false
+  /// The cookies that the transaction under way answers.
+  var answering: Set<UInt32> = []
 
   init(name: String, context: Context) { super.init(.faultQueue, name, in: context) }
 }
@@ -65,10 +67,15 @@ extension ObjectCore {
   /// - Throws: `EINVAL` for a cookie under which none waits.
   public func respond(_ name: String, cookie: UInt32, code: PageResponseCode) throws(Refusal) {
     let queue: FaultQueue = try find(.faultQueue, name)
-    guard queue.fifo.isWaiting(cookie) else {
+    guard queue.fifo.isWaiting(cookie), !queue.answering.contains(cookie) else {
       throw Refusal(.EINVAL, field: "cookie", "no fault waits for an answer under that cookie")
     }
     try step()
-    transaction.onCommit { queue.fifo.answer(cookie) }
+    queue.answering.insert(cookie)
+    transaction.onRollback { queue.answering.remove(cookie) }
+    transaction.onCommit {
+      queue.answering.remove(cookie)
+      queue.fifo.answer(cookie)
+    }
   }
 }

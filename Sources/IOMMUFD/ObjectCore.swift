@@ -116,6 +116,43 @@ public final class ObjectCore {
     return object
   }
 
+  /// Takes everything apart, because the host goes: objects hold each other, and would keep each
+  /// other in memory for ever.
+  public func dismantle() {
+    begin()
+    for kind in ObjectKind.allCases {
+      visit(kind, after: nil) { object in
+        takeApart(object)
+        return true
+      }
+    }
+    commit()
+    // What was noted to undo it holds the objects as well.
+    begin()
+    tables = Array(repeating: KindTable(), count: ObjectKind.allCases.count)
+    groups = [:]
+  }
+
+  private func takeApart(_ object: Object) {
+    object.holds = []
+    object.heldBy = []
+    switch object {
+    case let context as Context: context.byID = [:]
+    case let device as Device:
+      device.smmu.driver.unbind(device, in: transaction)
+      device.group.devices = []
+      device.group.domains = [:]
+      device.attachments = [:]
+      device.vdevPin = nil
+      device.vdev = nil
+    case let viommu as VIOMMU:
+      viommu.vdevs = [:]
+      viommu.driverData = nil
+    case let queue as any EventFileOwner: queue.files = []
+    default: break
+    }
+  }
+
   /// Ends all event and fault queues at once, because the host goes: who follows them is told.
   public func closeQueues() {
     visit(.veventq, after: nil) { object in

@@ -107,7 +107,12 @@ public final class Host: Sendable {
     state.withLock { state in
       do throws(Problem) {
         if let reply = try conditions.storedReply(in: state.replies) { return reply }
-        let response = try runBatch(conditions, state, body)
+        let response: Response
+        do throws(Problem) {
+          response = try runBatch(conditions, state, body)
+        } catch {
+          response = error.response()
+        }
         if let key = conditions.idempotencyKey, !conditions.isDryRun {
           state.replies.keep(response, key, conditions.fingerprint)
         }
@@ -150,8 +155,29 @@ public final class Host: Sendable {
 
   // MARK: Beginning and end
 
+  /// What is shown of a host.
+  struct Outline {
+    var extent: EventLog.Extent
+    var counts: [(kind: ObjectKind, count: Int)]
+  }
+
+  var outline: Outline { Outline(extent: log.extent, counts: counts) }
+
+  /// What the host would be after a reset.
+  func outlineOfReset() throws(Problem) -> Outline {
+    let fresh = try Host(
+      name: name, settings: settings, models: models, retention: log.retention, clock: clock)
+    var outline = fresh.outline
+    let extent = log.extent
+    // The log goes on behind the event of the reset, and the fresh host's events follow that.
+    outline.extent.epoch = extent.epoch + 1
+    outline.extent.latest += extent.latest + 1
+    fresh.close()
+    return outline
+  }
+
   /// Makes the host as new. Its log goes on with a new epoch.
-  func reset() throws(Problem) {
+  func reset() throws(Problem) -> Outline {
     try state.withLock { state throws(Problem) in
       var writer = JSONWriter()
       writer.object { $0.field("pin_policy", text: settings.pinPolicy.rawValue) }
@@ -159,13 +185,21 @@ public final class Host: Sendable {
       state.core.closeQueues()
       log.restart(
         .init(type: .hostReset, object: nil, data: writer.bytes), time: clock())
+      let old = state.core
       state = try Host.furnish(name, settings, models, log, clock, lastTransaction: last)
+      old.dismantle()
+      let fresh = state.core
+      return Outline(
+        extent: log.extent, counts: ObjectKind.allCases.map { ($0, fresh.count($0)) })
     }
   }
 
   /// Ends all that clients follow; the host is gone.
   func close() {
-    state.withLock { $0.core.closeQueues() }
+    state.withLock { state in
+      state.core.closeQueues()
+      state.core.dismantle()
+    }
     log.close()
   }
 

@@ -12,11 +12,13 @@ final class HostRegistry: Sendable {
     var hosts: [String: Host] = [:]
     /// The number in the last name that the server made up.
     var counter = 0
-    var replies = IdempotencyStore()
   }
 
   private let configuration: ControlPlane.Configuration
   private let state: Locked<State>
+  /// The answers to requests with a key, under a lock of their own: it is held while such a
+  /// request is carried out, so that a repetition on another thread waits for the answer.
+  private let replies = Locked(IdempotencyStore())
   /// The host of most requests, found without the lock.
   private let usual: Host
 
@@ -55,8 +57,10 @@ final class HostRegistry: Sendable {
   }
 
   /// Does something with the answers that were given to requests with a key.
-  func withReplies<Result>(_ body: (inout IdempotencyStore) -> Result) -> Result {
-    state.withLock { body(&$0.replies) }
+  func withReplies<Result>(
+    _ body: (inout IdempotencyStore) throws(Problem) -> Result
+  ) throws(Problem) -> Result {
+    try replies.withLock { replies throws(Problem) in try body(&replies) }
   }
 
   /// What became of the wish for a host.
@@ -82,6 +86,9 @@ final class HostRegistry: Sendable {
       }
       var number = state.counter
       let name = settings.id ?? HostRegistry.nextName(in: state, &number)
+      // A PUT of the same host by its name finds it, whoever made the name up.
+      var settings = settings
+      settings.id = name
       let host = try HostRegistry.make(name, settings, configuration)
       if !isDryRun {
         state.hosts[name] = host

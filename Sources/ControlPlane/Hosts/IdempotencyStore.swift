@@ -35,6 +35,7 @@ struct IdempotencyStore {
 
   mutating func keep(_ response: Response, _ key: String, _ fingerprint: String) {
     guard case .bytes(let body) = response.body, response.status < 500 else { return }
+    if entries[key] != nil { return }
     let size = body.count + key.utf8.count + fingerprint.utf8.count
     entries[key] = Entry(fingerprint: fingerprint, response: response, bytes: size)
     order.append(key)

@@ -107,20 +107,27 @@ extension Routes {
   ) throws(Problem) -> Response {
     try Accept.require([MediaType.json], call.request)
     let conditions = try Conditions(call.request, isDryRun: try call.query.bool("dry_run"))
-    let kept = call.api.hosts.withReplies { $0 }
-    if let reply = try conditions.storedReply(in: kept) { return reply }
+    guard let key = conditions.idempotencyKey else { return try answer(call, name, conditions, body) }
+    return try call.api.hosts.withReplies { replies throws(Problem) in
+      if let reply = try conditions.storedReply(in: replies) { return reply }
+      let response: Response
+      do throws(Problem) {
+        response = try answer(call, name, conditions, body)
+      } catch {
+        response = error.response()
+      }
+      if !conditions.isDryRun { replies.keep(response, key, conditions.fingerprint) }
+      return response
+    }
+  }
+
+  private static func answer(
+    _ call: Call, _ name: String?, _ conditions: Conditions,
+    _ body: (Conditions) throws(Problem) -> Response
+  ) throws(Problem) -> Response {
     let tag = name.flatMap { call.api.hosts.host($0) }.map { HostCoding.tag(of: $0) }
     try conditions.check(tag)
-    let response: Response
-    do throws(Problem) {
-      response = try body(conditions)
-    } catch {
-      response = error.response()
-    }
-    if let key = conditions.idempotencyKey, !conditions.isDryRun {
-      call.api.hosts.withReplies { $0.keep(response, key, conditions.fingerprint) }
-    }
-    return response
+    return try body(conditions)
   }
 }
 
@@ -128,21 +135,31 @@ extension Routes {
 enum HostCoding {
   static func path(_ host: Host) -> String { "/v1/hosts/\(host.name)" }
 
-  static func tag(of host: Host) -> EntityTag {
-    let extent = host.log.extent
-    return EntityTag(text: "\"\(host.name)-e\(extent.epoch)-\(extent.latest)\"")
+  /// Takes no lock but the log's, so that it can be asked for under the host's.
+  static func tag(of host: Host) -> EntityTag { tag(of: host, host.log.extent) }
+
+  private static func tag(of host: Host, _ extent: EventLog.Extent) -> EntityTag {
+    EntityTag(text: "\"\(host.name)-e\(extent.epoch)-\(extent.latest)\"")
   }
 
-  static func response(_ host: Host, status: Int) -> Response {
+  /// - Parameter outline: what to show of the host; by default what it is.
+  static func response(_ host: Host, _ outline: Host.Outline? = nil, status: Int) -> Response {
+    let outline = outline ?? host.outline
     var writer = JSONWriter()
-    write(host, to: &writer)
+    write(host, outline, to: &writer)
     var response = Response(status: status, json: writer.bytes)
-    response.headers.append((.etag, tag(of: host).text))
+    response.headers.append((.etag, tag(of: host, outline.extent).text))
     return response
   }
 
   static func write(_ host: Host, to writer: inout JSONWriter) {
-    let extent = host.log.extent
+    write(host, host.outline, to: &writer)
+  }
+
+  private static func write(
+    _ host: Host, _ outline: Host.Outline, to writer: inout JSONWriter
+  ) {
+    let extent = outline.extent
     writer.object { writer in
       writer.field("kind", text: "host")
       writer.field("id", text: host.name)
@@ -152,7 +169,7 @@ enum HostCoding {
       writer.field("seq", int: Int(extent.latest))
       writer.key("objects")
       writer.object { writer in
-        for (kind, count) in host.counts {
+        for (kind, count) in outline.counts {
           writer.field(Resource.of(kind).collection, int: count)
         }
       }

@@ -57,11 +57,16 @@ extension Routes {
 
   /// `after` in the query, or what an EventSource sends when it connects again.
   private static func position(_ call: Call) throws(Problem) -> Position? {
-    let header = call.request.head.headers[.lastEventID]
-    guard let text = call.query.text("after") ?? header else { return nil }
+    let header = try position(call.request.head.headers[.lastEventID], at: "Last-Event-ID")
+    return try position(call.query.text("after"), at: "?after") ?? header
+  }
+
+  private static func position(
+    _ text: String?, at place: String
+  ) throws(Problem) -> Position? {
+    guard let text else { return nil }
     if text == "latest" { return .latest }
     guard let seq = Decimal.parse(text.utf8) else {
-      let place = call.query.text("after") == nil ? "Last-Event-ID" : "?after"
       throw Problem(faults: [
         .init(.invalidField, at: place, "must be a sequence number or latest")
       ])
@@ -94,6 +99,9 @@ extension Routes {
     var filter = EventFilter()
     filter.kind = try call.query.choice("kind", of: ObjectKind.self)
     filter.id = call.query.text("id")
+    if let id = filter.id, !Identifier.isValid(id.utf8) {
+      throw QueryReader.invalid("id", Identifier.rule)
+    }
     if let name = call.query.text("type") {
       guard let type = EventType.byName[name] else {
         throw QueryReader.invalid("type", "is no type of events")
@@ -119,8 +127,8 @@ extension Routes {
 
   private static func reset(_ call: Call) throws(Problem) -> Response {
     try answeringOnce(call, call.host.name) { conditions throws(Problem) in
-      if !conditions.isDryRun { try call.host.reset() }
-      return HostCoding.response(call.host, status: 200)
+      let outline = conditions.isDryRun ? try call.host.outlineOfReset() : try call.host.reset()
+      return HostCoding.response(call.host, outline, status: 200)
     }
   }
 }

@@ -25,6 +25,8 @@ public struct JSONDocument: Sendable {
     var kind: Kind
     /// A string with escapes in it.
     var hasEscapes = false
+    /// The name of a member that its object has had before.
+    var isRepeated = false
     /// The bytes of a scalar, without the quotes of a string.
     var start: Int32
     var end: Int32
@@ -36,8 +38,6 @@ public struct JSONDocument: Sendable {
 
   public let bytes: [UInt8]
   var nodes: [Node] = []
-  /// Members that an object has twice: the node of each later one's name.
-  var duplicates: [Int32] = []
 
   init(bytes: [UInt8]) { self.bytes = bytes }
 

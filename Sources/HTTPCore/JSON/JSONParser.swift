@@ -36,8 +36,8 @@ public struct JSONParser {
 
   private mutating func run() throws(Failure) {
     if bytes.contains(where: { $0 >= 0x80 }) {
-      guard String(validating: bytes, as: UTF8.self) != nil else {
-        throw Failure(offset: 0, reason: "not UTF-8")
+      if String(validating: bytes, as: UTF8.self) == nil {
+        throw Failure(offset: JSONParser.firstInvalidByte(of: bytes), reason: "not UTF-8")
       }
     }
     skipSpace()
@@ -45,6 +45,14 @@ public struct JSONParser {
     while !open.isEmpty { try step() }
     skipSpace()
     if index != bytes.count { throw failure("text behind the document") }
+  }
+
+  private static func firstInvalidByte(of bytes: [UInt8]) -> Int {
+    var decoder = Unicode.UTF8.ForwardParser()
+    var rest = bytes.makeIterator()
+    var offset = 0
+    while case .valid(let scalar) = decoder.parseScalar(from: &rest) { offset += scalar.count }
+    return offset
   }
 
   /// Reads the next element or member of the innermost container, or its end.
@@ -238,13 +246,13 @@ public struct JSONParser {
     if count > 16 {
       var seen: Set<String> = []
       for name in names where !seen.insert(document.text(document.nodes[name])).inserted {
-        document.duplicates.append(Int32(name))
+        document.nodes[name].isRepeated = true
       }
       return
     }
     for (position, name) in names.enumerated() {
       let isRepeated = names[..<position].contains { isSameName($0, name) }
-      if isRepeated { document.duplicates.append(Int32(name)) }
+      if isRepeated { document.nodes[name].isRepeated = true }
     }
   }
 

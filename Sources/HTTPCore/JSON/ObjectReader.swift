@@ -105,8 +105,7 @@ public final class ObjectReader {
     for member in value.members where !known.contains(member.value.index) {
       // A body can have a million strays; the rest of them is not worth looking at.
       if faults.count >= ObjectReader.faultLimit { return }
-      let isRepeated = value.document.duplicates.contains(Int32(member.value.index - 1))
-      if isRepeated {
+      if value.document.nodes[member.value.index - 1].isRepeated {
         fault(.invalidField, member.name, "the member is there twice")
       } else {
         fault(.unknownField, member.name, "unknown field")

@@ -48,7 +48,7 @@ enum HostInvariants {
       if context.tombstones.contains(id) { found.append("\(name) has a tombstone's ID") }
     }
     if let context = object as? Context {
-      let taken = context.byID.count + context.tombstones.count
+      let taken = context.takenIDs.count + context.tombstones.count
       if context.ids.count != taken { found.append("\(name) has IDs that nobody has") }
     }
     if let device = object as? Device { found += violations(of: device) }
