@@ -4,7 +4,7 @@
 public final class Context: Object {
   /// Object IDs begin at 1 and fit in 31 bits.
   var ids = LowestFreeAllocator(1...0x7fff_ffff)
-  var byID: [UInt32: Object] = [:]
+  var byID = ObjectIDTable()
   /// Windows that user space can map, by number.
   var windows = LowestFreeAllocator(0...0xffff)
   /// IDs of vdevs whose devices were unplugged; never handed out again.
@@ -26,7 +26,7 @@ extension ObjectCore {
   /// ID that take whatever nobody holds at that moment.
   func close(_ context: Context) throws(Refusal) {
     try step()
-    var remaining = context.byID.keys.sorted()
+    var remaining = context.byID.ids
     while !remaining.isEmpty {
       var left: [UInt32] = []
       for id in remaining {
@@ -40,4 +40,20 @@ extension ObjectCore {
     }
     retire(context)
   }
+}
+
+/// Objects by their IDs. IDs are the lowest free ones and so lie close together.
+struct ObjectIDTable {
+  private var objects: [Object?] = []
+
+  subscript(id: UInt32) -> Object? {
+    get { Int(id) < objects.count ? objects[Int(id)] : nil }
+    set {
+      while objects.count <= Int(id) { objects.append(nil) }
+      objects[Int(id)] = newValue
+    }
+  }
+
+  /// The IDs that are taken, ascending.
+  var ids: [UInt32] { objects.indices.filter { objects[$0] != nil }.map { UInt32($0) } }
 }

@@ -57,7 +57,8 @@ extension ObjectCore {
   }
 
   func releaseID(_ id: UInt32, of context: Context) {
-    let occupant = context.byID.removeValue(forKey: id)
+    let occupant = context.byID[id]
+    context.byID[id] = nil
     context.ids.free(id)
     transaction.undo.append(.takeID(context, id, occupant))
   }
@@ -177,7 +178,7 @@ extension ObjectCore {
     case .takeID(let context, let id, let occupant):
       context.ids.take(id)
       context.byID[id] = occupant
-    case .vacate(let context, let id): context.byID.removeValue(forKey: id)
+    case .vacate(let context, let id): context.byID[id] = nil
     case .run(let inverse): inverse()
     }
   }

@@ -137,7 +137,7 @@ public final class ObjectCore {
     object.holds = []
     object.heldBy = []
     switch object {
-    case let context as Context: context.byID = [:]
+    case let context as Context: context.byID = ObjectIDTable()
     case let device as Device:
       device.smmu.driver.unbind(device, in: transaction)
       device.group.devices = []

@@ -82,7 +82,8 @@ extension ObjectCore {
   }
 
   private func bury(_ id: UInt32, of context: Context) {
-    let occupant = context.byID.removeValue(forKey: id)
+    let occupant = context.byID[id]
+    context.byID[id] = nil
     context.tombstones.insert(id)
     touch(context)
     transaction.onRollback {

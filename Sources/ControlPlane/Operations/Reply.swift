@@ -27,7 +27,7 @@ struct Reply {
 
   /// The object as it is, with its tag and, when it is new, its place.
   func show(_ object: Object, status: Int) -> Response {
-    var writer = JSONWriter(capacity: 1024)
+    var writer = JSONWriter(capacity: 960)
     if status == 201, let bare = state.justCreated(object) {
       // The event of its creation has all of it but the pins.
       state.encoder.write(object, bare: bare, to: &writer)

@@ -6,7 +6,9 @@ public struct JSONWriter: Sendable {
   /// Whether the next member or element is preceded by a comma.
   var needsComma = false
 
-  public init(capacity: Int = 512) {
+  /// - Parameter capacity: bytes to make room for. Up to about 1,000 the C library's allocator
+  ///   has them at hand; more than that costs more than it saves.
+  public init(capacity: Int = 480) {
     bytes = []
     bytes.reserveCapacity(capacity)
   }
