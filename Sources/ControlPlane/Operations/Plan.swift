@@ -22,6 +22,13 @@ struct Plan {
     digest = "sha256:" + hash.finish()
   }
 
+  /// Whether a text could be a plan's digest.
+  static func isDigest(_ text: String) -> Bool {
+    let digits = text.utf8.dropFirst(7)
+    return text.hasPrefix("sha256:") && digits.count == 64
+      && digits.allSatisfy { $0 >= 0x30 && $0 <= 0x39 || $0 >= 0x61 && $0 <= 0x66 }
+  }
+
   func write(to writer: inout JSONWriter) {
     writer.object { writer in
       writer.field("digest", text: digest)

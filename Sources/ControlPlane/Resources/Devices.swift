@@ -106,7 +106,7 @@ extension Resource {
       .value("smmu", Device.self) { $0.smmu.name },
       .value("context", Device.self) { $0.owner.name },
       .value("group", Device.self) { $0.properties.group },
-      .value("stream_id", Device.self) { String($0.properties.streamIDs[0]) },
+      .value("stream_id", Device.self, .int) { String($0.properties.streamIDs[0]) },
       .value("domain", Device.self) { $0.domain(at: 0)?.name },
     ])
 }

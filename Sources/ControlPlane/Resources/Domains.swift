@@ -115,11 +115,9 @@ extension Resource {
     },
     filters: [
       .value("context", Domain.self) { $0.owner.name },
-      .value("type", Domain.self) {
-        ($0.viommu == nil ? DomainType.paging : DomainType.nested).rawValue
-      },
+      .choice("type", Domain.self) { $0.viommu == nil ? DomainType.paging : .nested },
       .value("ioas", Domain.self) { $0.ioas?.name },
       .value("viommu", Domain.self) { $0.viommu?.name },
-      .value("auto", Domain.self) { String($0.isAuto) },
+      .value("auto", Domain.self, .oneOf(["true", "false"])) { String($0.isAuto) },
     ])
 }

@@ -53,6 +53,6 @@ extension Resource {
     filters: [
       .value("context", HWQueue.self) { $0.owner.name },
       .value("viommu", HWQueue.self) { $0.viommu.name },
-      .value("index", HWQueue.self) { String($0.index) },
+      .value("index", HWQueue.self, .int) { String($0.index) },
     ])
 }

@@ -20,21 +20,53 @@ struct Resource: Sendable {
   let filters: [Filter]
 
   struct Filter: Sendable {
-    let name: String
-    let matches: @Sendable (Object, String) -> Bool
+    /// What the values of a filter look like. One that no object can have is an error: whoever
+    /// asks for it would take an empty listing for an answer.
+    enum Form: Sendable {
+      case identifier
+      case oneOf([String])
+      case int
+      case hex
 
-    init(_ name: String, _ matches: @escaping @Sendable (Object, String) -> Bool) {
-      self.name = name
-      self.matches = matches
+      /// A value in the spelling that it is compared in; nil for one that is none.
+      func canonical(_ text: String) -> String? {
+        switch self {
+        case .identifier: Identifier.isValid(text.utf8) ? text : nil
+        case .oneOf(let values): values.contains(text) ? text : nil
+        case .int: Decimal.parse(text.utf8).flatMap { UInt32(exactly: $0) }.map { String($0) }
+        case .hex: HexText.parse(text).map { HexText.of($0) }
+        }
+      }
+
+      var rule: String {
+        switch self {
+        case .identifier: Identifier.rule
+        case .oneOf(let values): "must be one of " + values.joined(separator: ", ")
+        case .int: "must be an integer of 0 to \(UInt32.max)"
+        case .hex: "must be 0x and 1 to 16 hex digits"
+        }
+      }
     }
+
+    let name: String
+    let form: Form
+    let matches: @Sendable (Object, String) -> Bool
 
     /// A filter by a member with one value.
     static func value<Wanted: Object>(
-      _ name: String, _ type: Wanted.Type, _ value: @escaping @Sendable (Wanted) -> String?
+      _ name: String, _ type: Wanted.Type, _ form: Form = .identifier,
+      _ value: @escaping @Sendable (Wanted) -> String?
     ) -> Filter {
-      Filter(name) { object, wanted in
+      Filter(name: name, form: form) { object, wanted in
         (object as? Wanted).flatMap(value) == wanted
       }
+    }
+
+    /// A filter by a member that is one of an enumeration's.
+    static func choice<Wanted: Object, Choice: RawRepresentable & CaseIterable & Sendable>(
+      _ name: String, _ type: Wanted.Type, _ value: @escaping @Sendable (Wanted) -> Choice
+    ) -> Filter where Choice.RawValue == String {
+      .value(name, type, .oneOf(Choice.allCases.map(\.rawValue))) { value($0).rawValue }
     }
   }
 

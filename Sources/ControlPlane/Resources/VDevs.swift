@@ -44,6 +44,6 @@ extension Resource {
       .value("context", VDevice.self) { $0.owner.name },
       .value("viommu", VDevice.self) { $0.viommu.name },
       .value("device", VDevice.self) { $0.device.name },
-      .value("virt_id", VDevice.self) { "0x" + String($0.virtualID, radix: 16) },
+      .value("virt_id", VDevice.self, .hex) { HexText.of($0.virtualID) },
     ])
 }

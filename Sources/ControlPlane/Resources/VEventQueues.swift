@@ -60,6 +60,6 @@ extension Resource {
     filters: [
       .value("context", VEventQueue.self) { $0.owner.name },
       .value("viommu", VEventQueue.self) { $0.viommu.name },
-      .value("type", VEventQueue.self) { $0.type.rawValue },
+      .choice("type", VEventQueue.self) { $0.type },
     ])
 }

@@ -43,7 +43,7 @@ extension Resource {
     },
     filters: [
       .value("context", VIOMMU.self) { $0.owner.name },
-      .value("type", VIOMMU.self) { $0.type.rawValue },
+      .choice("type", VIOMMU.self) { $0.type },
       .value("domain", VIOMMU.self) { $0.parent.name },
       .value("smmu", VIOMMU.self) { $0.smmu.name },
     ])

@@ -69,6 +69,9 @@ extension Routes {
         let allowMissing = try call.query.bool("allow_missing")
         let isCascade = try call.query.bool("cascade")
         let plan = call.query.text("plan")
+        if let plan, !Plan.isDigest(plan) {
+          throw QueryReader.invalid("plan", "must be the digest of a plan, sha256:…")
+        }
         if plan != nil, !isCascade {
           throw QueryReader.invalid("plan", "goes with cascade=true")
         }

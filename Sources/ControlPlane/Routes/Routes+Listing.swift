@@ -34,9 +34,15 @@ extension Routes {
       self.call = call
       limit = try call.query.int("limit", in: 1...largestPage) ?? usualPage
       start = try Listing.position(call.query.text("cursor"))
-      wanted = resource.filters.compactMap { filter in
-        call.query.text(filter.name).map { (filter, $0) }
+      var wanted: [(Resource.Filter, String)] = []
+      for filter in resource.filters {
+        guard let text = call.query.text(filter.name) else { continue }
+        guard let value = filter.form.canonical(text) else {
+          throw QueryReader.invalid(filter.name, filter.form.rule)
+        }
+        wanted.append((filter, value))
       }
+      self.wanted = wanted
     }
 
     private static func position(_ cursor: String?) throws(Problem) -> String? {
