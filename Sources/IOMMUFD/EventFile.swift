@@ -12,6 +12,8 @@ protocol EventFileOwner: ContextObject {
 public final class EventFile {
   let queue: Pin
   let context: Pin
+  /// Told when the file has been closed and its queue lives on.
+  public var whenClosed: (@Sendable () -> Void)?
 
   init(queue: Pin, context: Pin) {
     self.queue = queue
@@ -75,6 +77,8 @@ extension ObjectCore {
     guard let index = queue.files.firstIndex(where: { $0 === file }) else { return }
     queue.files.remove(at: index)
     transaction.onRollback { queue.files.insert(file, at: index) }
+    // The end of the queue itself is told by its FIFO.
+    transaction.onCommit { if queue.isLive { file.whenClosed?() } }
     unpin(file.queue)
     unpin(file.context)
   }

@@ -66,9 +66,11 @@ final class QueueStream: StreamSource {
       }
       let topic = state.topic(of: key)
       guard let queue = queue(state.core.object(key), waking: topic) else { return }
-      stream = QueueStream(
+      let opened = QueueStream(
         call.host, key, queue, topic, type == MediaType.ndjson ? .ndjson : .eventStream,
         FileHandle(file: file))
+      file.whenClosed = { [weak opened] in opened?.finish(reason: .closed) }
+      stream = opened
     }
     guard let stream else { throw Problem(.notFound, "there is no \(key.kind) \(key.id)") }
     return Response(
