@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Holds a live server against its OpenAPI document.
+#
+#   Tests/contract/run.sh                          starts a server, a release build if there is one
+#   Tests/contract/run.sh http://127.0.0.1:8080    tests that one; its hosts are reset and deleted
+set -euo pipefail
+cd "$(dirname "$0")"
+root=$(cd ../.. && pwd)
+venv=$root/.build/contract-venv
+work=$(mktemp -d)
+server=
+
+finish() {
+  [ -z "$server" ] || kill "$server" 2>/dev/null || true
+  rm -rf "$work"
+}
+trap finish EXIT
+
+if ! cmp -s requirements.txt "$venv/requirements.txt"; then
+  python3 -m venv --clear "$venv"
+  "$venv/bin/pip" install --quiet --disable-pip-version-check -r requirements.txt
+  cp requirements.txt "$venv/requirements.txt"
+fi
+
+echo "== the document"
+"$venv/bin/python" "$root/openapi/generate.py" --check
+"$venv/bin/openapi-spec-validator" "$root/openapi/openapi.yaml"
+
+url=${1:-}
+if [ -z "$url" ]; then
+  binary=$root/.build/release/viommud
+  if [ ! -x "$binary" ]; then
+    swift build --package-path "$root" --product viommud
+    binary=$root/.build/debug/viommud
+  fi
+  "$binary" --listen 127.0.0.1:0 --port-file "$work/port" --log-level warning &
+  server=$!
+  for _ in $(seq 100); do
+    [ ! -s "$work/port" ] || break
+    kill -0 "$server"
+    sleep 0.1
+  done
+  url=http://127.0.0.1:$(cat "$work/port")
+fi
+
+echo "== the document that is served"
+curl --silent --show-error --fail "$url/openapi.json" | cmp - "$root/openapi/openapi.json"
+curl --silent --show-error --fail "$url/openapi.yaml" | cmp - "$root/openapi/openapi.yaml"
+
+echo "== streams that are followed"
+"$venv/bin/python" streams.py "$url"
+
+echo "== schemathesis"
+PYTHONPATH=. PYTHONDONTWRITEBYTECODE=1 "$venv/bin/schemathesis" --config-file schemathesis.toml \
+  run "$root/openapi/openapi.json" --url "$url" --checks all
+
+if [ -n "$server" ]; then
+  # It must have outlived all of that.
+  kill -0 "$server"
+fi
+curl --silent --show-error --fail --output "$work/ready" "$url/readyz"
+echo "== passed"
