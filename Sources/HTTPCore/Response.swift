@@ -3,7 +3,7 @@
 /// A response: status, header fields and one of three kinds of body.
 public struct Response: Sendable {
   /// The header fields that responses carry. Names are spelled as they go on the wire.
-  public enum HeaderName: String, Sendable {
+  public enum HeaderName: String, Sendable, CaseIterable {
     case allow = "Allow"
     case cacheControl = "Cache-Control"
     case contentType = "Content-Type"

@@ -108,13 +108,13 @@ extension Connection {
   private func finish(_ made: OpaquePointer, _ response: Response) -> Bool {
     defer { unsafe MHD_destroy_response(made) }
     for (name, value) in response.headers {
-      unsafe add(name.rawValue, value, to: made)
+      unsafe add(loop.fieldNames[name], value, to: made)
     }
     if let requestID, response[.requestID] == nil {
-      unsafe add(Response.HeaderName.requestID.rawValue, requestID, to: made)
+      unsafe add(loop.fieldNames[.requestID], requestID, to: made)
     }
     if response.closesConnection || loop.isDraining {
-      unsafe add("Connection", "close", to: made)
+      unsafe add(loop.fieldNames.connection, "close", to: made)
     }
     enter(.responding)
     status = response.status
@@ -122,11 +122,15 @@ extension Connection {
     return unsafe queue(response.status, made)
   }
 
-  private func add(_ name: String, _ value: String, to response: OpaquePointer) {
+  private func add(_ name: [CChar], _ value: String, to response: OpaquePointer) {
+    // Handing a string to C makes an array of it each time; the loop has one to write into.
+    loop.fieldValue.removeAll(keepingCapacity: true)
+    for byte in value.utf8 { loop.fieldValue.append(CChar(bitPattern: byte)) }
+    loop.fieldValue.append(0)
     // The library copies both; it refuses a line break, which no caller may let through.
-    let added = unsafe MHD_add_response_header(response, name, value)
+    let added = unsafe MHD_add_response_header(response, name, loop.fieldValue)
     if added.rawValue != MHD_Result.YES.rawValue {
-      loop.logger.error("a response header field was dropped", metadata: ["name": "\(name)"])
+      loop.logger.error("a response header field was dropped", metadata: ["value": "\(value)"])
     }
   }
 }

@@ -38,6 +38,9 @@ final class ServerLoop: @unchecked Sendable {
 
   var connections: [Connection] = []
   var requestIDs = RequestIDs()
+  let fieldNames = FieldNames()
+  /// Where a response field's value is made ready for C.
+  var fieldValue: [CChar] = []
   var subscriptions: [ObjectIdentifier: Subscription] = [:]
   /// Streams by their sockets.
   var streams: [Int32: StreamedBody] = [:]
