@@ -50,8 +50,10 @@ final class LoadGenerator {
     }
   }
 
-  /// - Returns: answers a second.
-  func run(seconds: Double) throws -> Double {
+  /// Keeps the connections busy for a while.
+  ///
+  /// - Returns: answers, and the seconds that they took.
+  func run(seconds: Double) throws -> (answers: Double, seconds: Double) {
     for connection in connections { sendNext(connection) }
     let start = Clock.now()
     let deadline = start + UInt64(seconds * 1e9)
@@ -74,7 +76,7 @@ final class LoadGenerator {
         while try !receive(connection) {}
       }
     }
-    return Double(answers) / duration
+    return (Double(answers), duration)
   }
 
   private func sendNext(_ connection: Connection) {

@@ -88,6 +88,15 @@ final class Program {
     throw BenchError("the program's memory cannot be read")
   }
 
+  /// Processor time that the program has used, in seconds.
+  func processorTime() throws -> Double {
+    var clock = clockid_t()
+    var time = timespec()
+    guard unsafe clock_getcpuclockid(pid, &clock) == 0, unsafe clock_gettime(clock, &time) == 0
+    else { throw BenchError("the program's time cannot be read") }
+    return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+  }
+
   /// The path of a program beside this one.
   static func sibling(_ name: String) -> String {
     let own = CommandLine.arguments[0]

@@ -2,8 +2,8 @@
 
 /// Output in columns.
 enum Table {
-  private static let firstWidth = 30
-  private static let width = 14
+  private static let firstWidth = 24
+  private static let width = 12
 
   static func title(_ text: String) { print("\n\(text)") }
 
