@@ -12,7 +12,7 @@ set -euo pipefail
 
 examples=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 work=$(mktemp -d)
-started=()
+declare -A started=()
 hosts=()
 server=
 # What the helpers leave for the example.
@@ -31,7 +31,7 @@ finish() {
   for host in "${hosts[@]}"; do
     curl -sS -o "$work/null" -X DELETE "$VIOMMUD_URL/v1/hosts/$host?allow_missing=true"
   done
-  stop "${started[@]}"
+  stop "${!started[@]}"
   [[ -n $server ]] && stop "$server"
   rm -rf "$work"
   if [[ $code -eq 0 ]]; then
@@ -48,6 +48,8 @@ stop() {
   for pid in "$@"; do
     kill "$pid" 2>"$work/null" || true
     wait "$pid" 2>"$work/null" || true
+    # Its number may be another process's from here on.
+    unset "started[$pid]"
   done
 }
 
@@ -207,7 +209,7 @@ follow() {
   : >"$file"
   curl -sSN "$@" "$VIOMMUD_URL$path" >"$file" 2>"$file.errors" &
   follower=$!
-  started+=("$follower")
+  started[$follower]=follower
   await "$file" '"type":"hello"'
 }
 
@@ -226,6 +228,7 @@ await() {
 # await_end: waits until the last stream that was followed has ended by itself.
 await_end() {
   wait "$follower" || die "the stream was cut short: curl exit code $?"
+  unset "started[$follower]"
 }
 
 # events FILE: the lines of a stream's file without the server's own (hello, mark, bye).
