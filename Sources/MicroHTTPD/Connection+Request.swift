@@ -145,7 +145,9 @@ extension Connection {
 
   /// Answers past the library, with what follows thrown away.
   func condemn(_ problem: Problem, phrase: String) {
-    RawReply.send(RawReply.bytes(problem, phrase: phrase), on: socket)
+    let name = requestID ?? loop.requestIDs.next()
+    RawReply.send(RawReply.bytes(problem, phrase: phrase, requestID: name), on: socket)
+    requestID = name
     loop.counters.countResponse(problem.status)
     status = problem.status
     body = []

@@ -11,12 +11,13 @@ import HTTPCore
 ///
 /// Nothing else is written on the connection from then on: it is about to be closed.
 enum RawReply {
-  static func bytes(_ problem: Problem, phrase: String) -> [UInt8] {
+  static func bytes(_ problem: Problem, phrase: String, requestID: String) -> [UInt8] {
     let body = problem.body()
     let head = """
       HTTP/1.1 \(problem.status) \(phrase)\r
       Connection: close\r
       Content-Type: \(MediaType.problem)\r
+      X-Request-ID: \(requestID)\r
       Content-Length: \(body.count)\r
       \r
 

@@ -53,7 +53,9 @@ import Testing
     let body = [UInt8](repeating: 0x61, count: 1000)
     let answer = try dribble(body, on: client)
     #expect(statuses(in: answer) == [408])
-    #expect(String(decoding: answer, as: UTF8.self).contains("\"code\":\"request_timeout\""))
+    let text = String(decoding: answer, as: UTF8.self)
+    #expect(text.contains("\"code\":\"request_timeout\""))
+    #expect(text.contains("\r\nX-Request-ID: "))
     #expect(server.handler.seen.isEmpty)
   }
 
