@@ -59,7 +59,11 @@ extension Routes {
         }
         writer.field("next", text: next.map(HexText.of))
       }
-      return Response(status: 200, json: writer.bytes)
+      var response = Response(status: 200, json: writer.bytes)
+      response.linkNext(
+        to: call.host.encoder.path(ioas.key) + "/mappings", limit: limit,
+        cursor: next.map(HexText.of))
+      return response
     }
   }
 }

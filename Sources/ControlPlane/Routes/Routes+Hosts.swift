@@ -31,13 +31,16 @@ extension Routes {
       throw QueryReader.invalid("cursor", "is not one that a listing gave out")
     }
     let behind = call.api.hosts.all.filter { $0.name > cursor ?? "" }
+    let next = behind.count > limit ? behind[limit - 1].name : nil
     var writer = JSONWriter(capacity: 1024)
     writer.object { writer in
       writer.key("items")
       writer.array(of: behind.prefix(limit)) { HostCoding.write($1, to: &$0) }
-      writer.field("next", text: behind.count > limit ? behind[limit - 1].name : nil)
+      writer.field("next", text: next)
     }
-    return Response(status: 200, json: writer.bytes)
+    var response = Response(status: 200, json: writer.bytes)
+    response.linkNext(to: "/v1/hosts", limit: limit, cursor: next)
+    return response
   }
 
   private static func getHost(_ call: Call) throws(Problem) -> Response {

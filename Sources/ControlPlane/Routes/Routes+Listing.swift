@@ -129,6 +129,14 @@ extension Routes {
   }
 }
 
+extension Response {
+  /// Says where the next page of a listing without filters is, if there is one.
+  mutating func linkNext(to path: String, limit: Int, cursor: String?) {
+    guard let cursor else { return }
+    headers.append((.link, "<\(path)?limit=\(limit)&cursor=\(cursor)>; rel=\"next\""))
+  }
+}
+
 extension Resource {
   /// Whether what is shown changes without a transaction, as queues do.
   var changesSilently: Bool { kind == .veventq || kind == .faultQueue }
