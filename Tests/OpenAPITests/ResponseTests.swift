@@ -99,6 +99,21 @@ struct ResponseTests {
     }
   }
 
+  @Test("A page that is not the last one links to the next")
+  func pages() throws {
+    let service = try Service()
+    try service.furnish()
+    #expect(try service.send("PUT", "/v1/hosts/t1").status == 201)
+    for path in ["/v1/hosts", "/v1/devices", "/v1/ioas/guest-memory/mappings"] {
+      let first = try service.send("GET", path + "?limit=1")
+      let link = try #require(first.response[.link], "\(path)")
+      let second = try service.send("GET", String(link.dropFirst().prefix { $0 != ">" }))
+      #expect(second.json["items"]?.elements.count == 1, "\(path)")
+      #expect(second.json["items"] != first.json["items"], "\(path)")
+      #expect(second.response[.link] == nil, "\(path)")
+    }
+  }
+
   @Test("A stale precondition is refused, and a repetition says that it is one")
   func conditions() throws {
     let service = try Service()

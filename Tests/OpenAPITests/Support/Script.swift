@@ -52,7 +52,7 @@ enum Script {
       ("POST", "/v1/batch", #"{"operations":[{"method":"DELETE","path":"/v1/ioas"}]}"#),
       ("GET", "/v1/hosts", ""), ("GET", "/v1/hosts/default", ""),
       ("PUT", "/v1/hosts/t1", "{}"), ("PUT", "/v1/hosts/t1", "{}"),
-      ("DELETE", "/v1/hosts/t1", ""),
+      ("GET", "/v1/hosts?limit=1", ""), ("DELETE", "/v1/hosts/t1", ""),
       ("DELETE", "/v1/hosts/t1?allow_missing=true", ""), ("DELETE", "/v1/hosts/default", ""),
       ("GET", "/livez", ""), ("GET", "/readyz", ""), ("GET", "/version", ""),
       ("GET", "/metrics", ""), ("GET", "/openapi.json", ""), ("GET", "/openapi.yaml", ""),
