@@ -76,9 +76,10 @@ public struct Target: Sendable, Equatable {
     pathStart = try Target.pathStart(raw)
     var end = raw.count
     var hasEscape = false
-    for index in pathStart..<raw.count {
+    for index in 0..<raw.count {
       let byte = raw[index]
       if byte <= 0x20 || byte >= 0x7f || byte == UInt8(ascii: "#") { throw .forbiddenByte }
+      if index < pathStart { continue }
       if byte == UInt8(ascii: "?"), end == raw.count { end = index }
       if byte == UInt8(ascii: "%"), end == raw.count { hasEscape = true }
     }

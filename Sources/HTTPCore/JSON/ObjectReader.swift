@@ -70,9 +70,13 @@ public final class ObjectReader {
     if !faults.isEmpty { throw Problem(faults: faults) }
   }
 
-  public func fault(_ code: Problem.Code, _ name: String, _ detail: String) {
-    guard faults.count < ObjectReader.faultLimit else { return }
-    faults.append(.init(code, at: name.isEmpty ? pointer : path(name), detail))
+  /// - Parameter place: a field, or a place in it as `ste/1`; empty for the object as a whole.
+  public func fault(_ code: Problem.Code, _ place: String, _ detail: String) {
+    add(.init(code, at: place.isEmpty ? pointer : pointer + "/" + place, detail))
+  }
+
+  private func add(_ fault: Problem.Fault) {
+    if faults.count < ObjectReader.faultLimit { faults.append(fault) }
   }
 
   /// Takes over the faults of an object inside this one.
@@ -106,9 +110,9 @@ public final class ObjectReader {
       // A body can have a million strays; the rest of them is not worth looking at.
       if faults.count >= ObjectReader.faultLimit { return }
       if value.document.nodes[member.value.index - 1].isRepeated {
-        fault(.invalidField, member.name, "the member is there twice")
+        add(.init(.invalidField, at: path(member.name), "the member is there twice"))
       } else {
-        fault(.unknownField, member.name, "unknown field")
+        add(.init(.unknownField, at: path(member.name), "unknown field"))
       }
     }
   }

@@ -91,7 +91,8 @@ struct FuzzRun {
     request.headers = [:]
     let real = try world.send(request)
     if real.status != answer.status || real.bytes != answer.bytes {
-      faults.append("\(dry)\n said \(answer.status) \(answer.text)\n did \(real.status) \(real.text)")
+      faults.append(
+        "\(dry)\n said \(answer.status) \(answer.text)\n did \(real.status) \(real.text)")
     }
     image = HostImage.of(host)
     if real.status < 400 { deeds.append(.request(request, status: real.status)) }

@@ -101,7 +101,9 @@ extension RequestGenerator {
     case 0, 1, 2: return hardwareEvent()
     case 3, 4: return pageRequest()
     case 5, 6:
-      let count = random.pick(["", "", "?limit=1", "?limit=4", "?count=39", "?count=40", "?count=0"])
+      let count = random.pick([
+        "", "", "?limit=1", "?limit=4", "?count=39", "?count=40", "?count=0",
+      ])
       return TestRequest(
         method: .get, path: "\(prefix)/veventqs/\(eventQueue())/events\(count)")
     case 7, 8:

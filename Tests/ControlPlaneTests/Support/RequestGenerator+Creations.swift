@@ -20,7 +20,8 @@ extension RequestGenerator {
     let name =
       way < 90
       ? "\"id\":\"\(id)\"\(comma)"
-      : way < 93 ? "\"id\":\"\(kind == "ioas" ? "ioas-" : "device-")\(random.below(12))\"\(comma)" : ""
+      : way < 93
+        ? "\"id\":\"\(kind == "ioas" ? "ioas-" : "device-")\(random.below(12))\"\(comma)" : ""
     return TestRequest(
       method: .post, path: "\(prefix)/\(collection)", body: "{\(name)\(members)}")
   }
@@ -90,7 +91,9 @@ extension RequestGenerator {
   }
 
   private mutating func ringMembers() -> String {
-    let iova = random.pick(["0x1000", "0x2000", "0x4000", "0x10000", "0x1020", "0xffffffffffffffff"])
+    let iova = random.pick([
+      "0x1000", "0x2000", "0x4000", "0x10000", "0x1020", "0xffffffffffffffff",
+    ])
     let length = random.pick([
       "0x20", "0x1000", "0x1000", "0x2000", "0x800000", "0x1000000", "0x0", "0x30",
       "0xffffffffffffffff",

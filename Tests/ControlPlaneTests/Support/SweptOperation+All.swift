@@ -49,7 +49,8 @@ extension SweptOperation {
 
   private static let attachNested = put("devices/d0/attachment", #""domain":"n0""#)
   private static let attachGroup = [
-    put("devices/d1/attachment", #""domain":"s0""#), put("devices/d2/attachment", #""domain":"s0""#),
+    put("devices/d1/attachment", #""domain":"s0""#),
+    put("devices/d2/attachment", #""domain":"s0""#),
   ]
   private static let attachToIOAS = put("devices/d0/attachment", #""ioas":"i0""#)
 
@@ -113,9 +114,11 @@ extension SweptOperation {
 
   private static let others = [
     operation("map", .post, "ioas/i0/map", #""length":"0x3000""#),
-    operation("unmap", .post, "ioas/i0/unmap", #""iova":"0x30000","length":4096"#, after: [
-      post("ioas/i0/map", #""iova":"0x30000","length":4096"#)
-    ]),
+    operation(
+      "unmap", .post, "ioas/i0/unmap", #""iova":"0x30000","length":4096"#,
+      after: [
+        post("ioas/i0/map", #""iova":"0x30000","length":4096"#)
+      ]),
     operation("follow", .get, "veventqs/e0/events?follow=true"),
     operation(
       "request pages", .post, "devices/d0/page-requests", #""pages":[{"address":0}]"#,
