@@ -97,7 +97,8 @@ public struct Router: Sendable {
     return nil
   }
 
-  private func walk(_ node: Int, _ target: Target, _ index: Int, _ parameters: inout [Int]) -> Int? {
+  private func walk(_ node: Int, _ target: Target, _ index: Int, _ parameters: inout [Int]) -> Int?
+  {
     if index == target.segmentCount { return node }
     for literal in nodes[node].literals where target.segment(index, equals: literal.name) {
       if let found = walk(literal.node, target, index + 1, &parameters) { return found }

@@ -148,7 +148,8 @@ public struct Target: Sendable, Equatable {
 
 /// Percent-decoding (RFC 3986, section 2.1).
 enum PercentDecoding {
-  static func byte(_ raw: [UInt8], at index: Int, before end: Int) throws(Target.Malformed) -> UInt8 {
+  static func byte(_ raw: [UInt8], at index: Int, before end: Int) throws(Target.Malformed) -> UInt8
+  {
     guard index + 2 < end, let high = Hex.value(raw[index + 1]), let low = Hex.value(raw[index + 2])
     else { throw .badEscape }
     let byte = UInt8(high << 4 | low)

@@ -32,7 +32,11 @@ extension ObjectCore {
       for id in remaining {
         // A queue's hidden second ID went with the queue.
         guard let object = context.byID[id] else { continue }
-        if object.heldBy.isEmpty, object.objectID == id { destroyUnheld(object) } else { left.append(id) }
+        if object.heldBy.isEmpty, object.objectID == id {
+          destroyUnheld(object)
+        } else {
+          left.append(id)
+        }
       }
       // Nothing can be held in a ring, so each pass takes something.
       precondition(left.count < remaining.count, "a context's objects hold each other")

@@ -79,7 +79,8 @@ extension ObjectCore {
     }
     let areas = queue.viommu.ioas.areas
     if areas.contains(where: { ($0.iova | $0.length | $0.physical) % page != 0 }) {
-      throw Refusal(.EADDRINUSE, field: "iova", "the address space has mappings of less than a page")
+      throw Refusal(
+        .EADDRINUSE, field: "iova", "the address space has mappings of less than a page")
     }
     let first = queue.viommu.ioas.firstArea(reaching: queue.iova)
     var index = first
@@ -95,7 +96,8 @@ extension ObjectCore {
       next = areas[index].last + 1
       index += 1
     }
-    for each in first..<index where areas[each].physical &+ areas[each].length != areas[each + 1].physical {
+    for each in first..<index
+    where areas[each].physical &+ areas[each].length != areas[each + 1].physical {
       throw Refusal(.EFAULT, field: "iova", "the ring is not contiguous in the host's memory")
     }
     queue.basePhysical = areas[first].physical + (queue.iova - areas[first].iova)

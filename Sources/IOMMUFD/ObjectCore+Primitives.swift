@@ -74,7 +74,9 @@ extension ObjectCore {
   /// The publishing step: before it a creation can fail, behind it the object is there.
   func publish(_ object: Object) throws(Refusal) {
     try step()
-    if let id = object.objectID, let context = object.context { occupy(id, of: context, with: object) }
+    if let id = object.objectID, let context = object.context {
+      occupy(id, of: context, with: object)
+    }
     insert(object)
     transaction.undo.append(.remove(object))
     touch(object)

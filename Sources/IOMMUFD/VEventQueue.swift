@@ -38,7 +38,8 @@ extension ObjectCore {
     for pin in viommu.heldBy {
       if let other = pin.holder as? VEventQueue, other.type == type {
         throw Refusal(
-          .EEXIST, field: "type", "veventq \(other.name) takes the vIOMMU's \(type.rawValue) events")
+          .EEXIST, field: "type", "veventq \(other.name) takes the vIOMMU's \(type.rawValue) events"
+        )
       }
     }
     let queue = VEventQueue(

@@ -49,7 +49,8 @@ extension SMMUv3Driver {
   func initialize(
     _ viommu: VIOMMU, for device: Device, in transaction: Transaction
   ) throws(Refusal) {
-    guard viommu.parent.smmu === device.smmu, let parent = viommu.parent.driverData as? PagingDomain,
+    guard viommu.parent.smmu === device.smmu,
+      let parent = viommu.parent.driverData as? PagingDomain,
       let vmid = parent.vmid
     else {
       throw Refusal(.EINVAL, field: "domain", "the nesting parent is of another SMMU")
@@ -147,10 +148,10 @@ extension SMMUv3Driver {
     }
     let isAddressable = queue.basePhysical & ~0xffff_ffff_ffe0 == 0
     guard isAddressable, queue.basePhysical % queue.length == 0 else {
+      let address = String(queue.basePhysical, radix: 16)
       throw Refusal(
         .EINVAL, field: "iova",
-        "the ring's physical address 0x\(String(queue.basePhysical, radix: 16)) is not aligned to its length"
-      )
+        "the ring's physical address 0x\(address) is not aligned to its length")
     }
   }
 

@@ -55,7 +55,7 @@ struct RequestSuite {
     try client.expect(201, "POST", "/v1/devices", device)
     try client.expect(201, "POST", "/v1/ioas", "{\"id\":\"ram\"}")
     let parent =
-      "{\"id\":\"s2\",\"type\":\"paging\",\"device\":\"gpu0\",\"ioas\":\"ram\",\"nest_parent\":true}"
+      #"{"id":"s2","type":"paging","device":"gpu0","ioas":"ram","nest_parent":true}"#
     try client.expect(201, "POST", "/v1/domains", parent)
     let viommu = "{\"id\":\"v0\",\"type\":\"arm-smmuv3\",\"device\":\"gpu0\",\"domain\":\"s2\"}"
     try client.expect(201, "POST", "/v1/viommus", viommu)

@@ -52,12 +52,12 @@ enum Vocabulary {
     "POST /v1/devices {\"id\":\"dev1\",\"smmu\":\"smmu0\",\"stream_id\":9,\"ats\":true}",
     "POST /v1/ioas {\"id\":\"i0\"}", "PUT /v1/ioas/i0 {}", "DELETE /v1/ioas/i0",
     "POST /v1/domains "
-      + "{\"id\":\"d0\",\"type\":\"paging\",\"device\":\"dev0\",\"ioas\":\"i0\",\"nest_parent\":true}",
+      + #"{"id":"d0","type":"paging","device":"dev0","ioas":"i0","nest_parent":true}"#,
     "POST /v1/viommus "
       + "{\"id\":\"v0\",\"type\":\"tegra241-cmdqv\",\"device\":\"dev0\",\"domain\":\"d0\"}",
     "POST /v1/vdevs {\"id\":\"vd0\",\"viommu\":\"v0\",\"device\":\"dev0\",\"virt_id\":\"0x10\"}",
     "POST /v1/domains "
-      + "{\"id\":\"n0\",\"type\":\"nested\",\"device\":\"dev0\",\"viommu\":\"v0\",\"ste\":[\"0xb\",\"0x0\"]}",
+      + #"{"id":"n0","type":"nested","device":"dev0","viommu":"v0","ste":["0xb","0x0"]}"#,
     "POST /v1/veventqs {\"id\":\"q0\",\"viommu\":\"v0\",\"type\":\"arm-smmuv3\",\"depth\":4}",
     "PUT /v1/devices/dev0/attachment {\"domain\":\"n0\"}",
     "PUT /v1/devices/dev0/attachment {\"ioas\":\"i0\"}", "DELETE /v1/devices/dev0/attachment",

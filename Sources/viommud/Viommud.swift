@@ -89,7 +89,9 @@ struct Viommud: ParsableCommand {
       logger: logger)
     Metrics.source.withLock { $0 = { [server] in Metrics.of(server.counters) } }
     try Exit.onServerError { () throws(ServerError) in try server.start() }
-    for address in server.boundAddresses { logger.info("listening", metadata: ["address": "\(address)"]) }
+    for address in server.boundAddresses {
+      logger.info("listening", metadata: ["address": "\(address)"])
+    }
     try writePort(of: server.boundAddresses)
     let signal = Signals.wait()
     logger.info("stopping", metadata: ["signal": "\(signal)"])

@@ -20,47 +20,98 @@ struct Refusal: Sendable, CustomStringConvertible {
 
 @Suite("Allocation, checks in the kernel's order")
 struct AllocationTests {
-  private static func domain(_ fields: String) -> String { #"{"type":"paging","device":"gpu0","ioas":"ram"\#(fields)}"# }
+  private static func domain(_ fields: String) -> String {
+    #"{"type":"paging","device":"gpu0","ioas":"ram"\#(fields)}"#
+  }
   private static func nested(_ ste: String, _ fields: String = "") -> String {
     #"{"type":"nested","device":"gpu0","viommu":"v0","ste":\#(ste)\#(fields)}"#
   }
 
   static let cases: [Refusal] = [
-    Refusal("21. a bad page table and a bad device are ENOENT", "domains", #"{"type":"paging","device":"no","ioas":"no"}"#, "ENOENT"),
-    Refusal("21. a bad page table alone is EINVAL", "domains", #"{"type":"paging","device":"gpu0","ioas":"no"}"#, "EINVAL"),
-    Refusal("21. a bad vIOMMU alone is EINVAL", "domains", #"{"type":"nested","device":"gpu0","viommu":"no","ste":[1,0]}"#, "EINVAL"),
-    Refusal("24. a nesting parent takes no faults", "domains", domain(#","nest_parent":true,"fault_queue":"no""#), "EOPNOTSUPP"),
-    Refusal("24. a nesting parent tracks nothing dirty", "domains", domain(#","nest_parent":true,"dirty_tracking":true"#), "EOPNOTSUPP"),
-    Refusal("24. a nesting parent has no PASIDs", "domains", domain(#","nest_parent":true,"pasid":true"#), "EOPNOTSUPP"),
+    Refusal(
+      "21. a bad page table and a bad device are ENOENT", "domains",
+      #"{"type":"paging","device":"no","ioas":"no"}"#, "ENOENT"),
+    Refusal(
+      "21. a bad page table alone is EINVAL", "domains",
+      #"{"type":"paging","device":"gpu0","ioas":"no"}"#, "EINVAL"),
+    Refusal(
+      "21. a bad vIOMMU alone is EINVAL", "domains",
+      #"{"type":"nested","device":"gpu0","viommu":"no","ste":[1,0]}"#, "EINVAL"),
+    Refusal(
+      "24. a nesting parent takes no faults", "domains",
+      domain(#","nest_parent":true,"fault_queue":"no""#), "EOPNOTSUPP"),
+    Refusal(
+      "24. a nesting parent tracks nothing dirty", "domains",
+      domain(#","nest_parent":true,"dirty_tracking":true"#), "EOPNOTSUPP"),
+    Refusal(
+      "24. a nesting parent has no PASIDs", "domains", domain(#","nest_parent":true,"pasid":true"#),
+      "EOPNOTSUPP"),
     Refusal("a bad fault queue shows last", "domains", domain(#","fault_queue":"no""#), "ENOENT"),
-    Refusal("a bad guest entry hides a bad fault queue", "domains", nested(#"["0x2000000000005","0x100000000000"]"#, #","fault_queue":"no""#), "EIO"),
-    Refusal("26. a nested domain takes no pasid flag", "domains", nested(STE.translating, #","pasid":true"#), "EOPNOTSUPP"),
+    Refusal(
+      "a bad guest entry hides a bad fault queue", "domains",
+      nested(#"["0x2000000000005","0x100000000000"]"#, #","fault_queue":"no""#), "EIO"),
+    Refusal(
+      "26. a nested domain takes no pasid flag", "domains",
+      nested(STE.translating, #","pasid":true"#), "EOPNOTSUPP"),
     Refusal("27. a guest entry has two words", "domains", nested("[1]"), "EINVAL"),
-    Refusal("28. an invalid entry is accepted whatever is in it", "domains", nested(STE.invalid), nil),
+    Refusal(
+      "28. an invalid entry is accepted whatever is in it", "domains", nested(STE.invalid), nil),
     Refusal("29. SHCFG is not the guest's", "domains", nested(#"["0xb","0x100000000000"]"#), "EIO"),
     Refusal("29. Config 6 is not the guest's", "domains", nested(#"["0xd","0x0"]"#), "EIO"),
     Refusal("29. Config 7 is not the guest's", "domains", nested(#"["0xf","0x0"]"#), "EIO"),
     Refusal("29. EATS 2 is not the guest's", "domains", nested(#"["0xb","0x20000000"]"#), "EIO"),
     Refusal("EATS 1 is", "domains", nested(#"["0xb","0x10000000"]"#), nil),
-    Refusal("30. a plain domain is no parent", "viommus", #"{"type":"arm-smmuv3","device":"gpu0","domain":"plain"}"#, "EINVAL"),
-    Refusal("30. a nested domain is not found as one", "viommus", #"{"type":"arm-smmuv3","device":"gpu0","domain":"n"}"#, "ENOENT"),
-    Refusal("30. a type it lacks wins over a bad domain", "viommus", #"{"type":"tegra241-cmdqv","device":"nic0","domain":"no"}"#, "EOPNOTSUPP"),
-    Refusal("a missing device wins over that", "viommus", #"{"type":"tegra241-cmdqv","device":"no","domain":"no"}"#, "ENOENT"),
-    Refusal("31. no vIOMMU without FWB", "viommus", #"{"type":"arm-smmuv3","device":"nic0","domain":"s2"}"#, "EOPNOTSUPP"),
-    Refusal("32. a device behind another SMMU is EINVAL", "vdevs", #"{"viommu":"v0","device":"nic0","virt_id":1}"#, "EINVAL"),
-    Refusal("a vIOMMU is looked up before the device", "vdevs", #"{"viommu":"no","device":"no","virt_id":1}"#, "ENOENT"),
-    Refusal("32. one vdev a device", "vdevs", #"{"viommu":"v0","device":"gpu1","virt_id":2}"#, "EEXIST"),
-    Refusal("32. one vdev a virtual ID", "vdevs", #"{"viommu":"v0","device":"gpu0","virt_id":"0x11"}"#, "EEXIST"),
-    Refusal("99. a device with two streams has no vdev", "vdevs", #"{"viommu":"v0","device":"twin","virt_id":"0x12"}"#, "EOPNOTSUPP"),
-    Refusal("100. a virtual ID of 40 bits is taken", "vdevs", #"{"viommu":"v0","device":"gpu0","virt_id":"0x10000000000"}"#, nil),
+    Refusal(
+      "30. a plain domain is no parent", "viommus",
+      #"{"type":"arm-smmuv3","device":"gpu0","domain":"plain"}"#, "EINVAL"),
+    Refusal(
+      "30. a nested domain is not found as one", "viommus",
+      #"{"type":"arm-smmuv3","device":"gpu0","domain":"n"}"#, "ENOENT"),
+    Refusal(
+      "30. a type it lacks wins over a bad domain", "viommus",
+      #"{"type":"tegra241-cmdqv","device":"nic0","domain":"no"}"#, "EOPNOTSUPP"),
+    Refusal(
+      "a missing device wins over that", "viommus",
+      #"{"type":"tegra241-cmdqv","device":"no","domain":"no"}"#, "ENOENT"),
+    Refusal(
+      "31. no vIOMMU without FWB", "viommus",
+      #"{"type":"arm-smmuv3","device":"nic0","domain":"s2"}"#, "EOPNOTSUPP"),
+    Refusal(
+      "32. a device behind another SMMU is EINVAL", "vdevs",
+      #"{"viommu":"v0","device":"nic0","virt_id":1}"#, "EINVAL"),
+    Refusal(
+      "a vIOMMU is looked up before the device", "vdevs",
+      #"{"viommu":"no","device":"no","virt_id":1}"#, "ENOENT"),
+    Refusal(
+      "32. one vdev a device", "vdevs", #"{"viommu":"v0","device":"gpu1","virt_id":2}"#, "EEXIST"),
+    Refusal(
+      "32. one vdev a virtual ID", "vdevs", #"{"viommu":"v0","device":"gpu0","virt_id":"0x11"}"#,
+      "EEXIST"),
+    Refusal(
+      "99. a device with two streams has no vdev", "vdevs",
+      #"{"viommu":"v0","device":"twin","virt_id":"0x12"}"#, "EOPNOTSUPP"),
+    Refusal(
+      "100. a virtual ID of 40 bits is taken", "vdevs",
+      #"{"viommu":"v0","device":"gpu0","virt_id":"0x10000000000"}"#, nil),
     Refusal("33. depth 0", "veventqs", #"{"viommu":"v0","type":"arm-smmuv3","depth":0}"#, "EINVAL"),
-    Refusal("33. depth 2^19 + 1, before the vIOMMU is looked up", "veventqs", #"{"viommu":"no","type":"arm-smmuv3","depth":524289}"#, "EINVAL"),
-    Refusal("33. depth 2^19", "veventqs", #"{"viommu":"v0","type":"arm-smmuv3","depth":524288}"#, nil),
-    Refusal("34. a ring of no bytes", "hw-queues", #"{"viommu":"no","type":"tegra241-cmdqv","index":0,"iova":0,"length":0}"#, "EINVAL"),
-    Refusal("34. a ring that wraps", "hw-queues", #"{"viommu":"no","type":"tegra241-cmdqv","index":0,"iova":"0xffffffffffffffff","length":2}"#, "EOVERFLOW"),
-    Refusal("a vIOMMU without queues", "hw-queues", #"{"viommu":"v0","type":"tegra241-cmdqv","index":0,"iova":0,"length":4096}"#, "EOPNOTSUPP"),
+    Refusal(
+      "33. depth 2^19 + 1, before the vIOMMU is looked up", "veventqs",
+      #"{"viommu":"no","type":"arm-smmuv3","depth":524289}"#, "EINVAL"),
+    Refusal(
+      "33. depth 2^19", "veventqs", #"{"viommu":"v0","type":"arm-smmuv3","depth":524288}"#, nil),
+    Refusal(
+      "34. a ring of no bytes", "hw-queues",
+      #"{"viommu":"no","type":"tegra241-cmdqv","index":0,"iova":0,"length":0}"#, "EINVAL"),
+    Refusal(
+      "34. a ring that wraps", "hw-queues",
+      #"{"viommu":"no","type":"tegra241-cmdqv","index":0,"iova":"0xffffffffffffffff","length":2}"#,
+      "EOVERFLOW"),
+    Refusal(
+      "a vIOMMU without queues", "hw-queues",
+      #"{"viommu":"v0","type":"tegra241-cmdqv","index":0,"iova":0,"length":4096}"#, "EOPNOTSUPP"),
     Refusal("a taken stream ID", "devices", #"{"smmu":"smmu0","stream_id":66}"#, "ENODEV"),
-    Refusal("a stream ID beyond the table", "devices", #"{"smmu":"smmu0","stream_id":65536}"#, "ERANGE"),
+    Refusal(
+      "a stream ID beyond the table", "devices", #"{"smmu":"smmu0","stream_id":65536}"#, "ERANGE"),
     Refusal("a taken name", "devices", #"{"id":"gpu0","smmu":"smmu0","stream_id":99}"#, "EEXIST"),
   ]
 
@@ -77,7 +128,9 @@ struct AllocationTests {
     return api
   }
 
-  @Test("Each case gets the kernel's errno, and a refused one changes nothing", arguments: Transport.allCases)
+  @Test(
+    "Each case gets the kernel's errno, and a refused one changes nothing",
+    arguments: Transport.allCases)
   func allCases(_ transport: Transport) throws {
     let api = try world(transport)
     for each in AllocationTests.cases {
@@ -93,7 +146,9 @@ struct AllocationTests {
     }
   }
 
-  @Test("4, 5. Object IDs are the lowest free ones, and a failed allocation uses none", arguments: Transport.allCases)
+  @Test(
+    "4, 5. Object IDs are the lowest free ones, and a failed allocation uses none",
+    arguments: Transport.allCases)
   func objectIDs(_ transport: Transport) throws {
     let api = try API(transport).furnish()
     func id(_ path: String) throws -> Int? { try api.get("/v1/" + path).json["object_id"].int }
@@ -119,12 +174,14 @@ struct AllocationTests {
     #expect(try name() == "ioas-8")
   }
 
-  @Test("PUT makes an object, finds the same again, and refuses another", arguments: Transport.allCases)
+  @Test(
+    "PUT makes an object, finds the same again, and refuses another", arguments: Transport.allCases)
   func put(_ transport: Transport) throws {
     let api = try API(transport).furnish()
     let body = #"{"viommu":"v0","device":"gpu0","virt_id":"0x10"}"#
     #expect(try api.put("/v1/vdevs/vd0", body).status == 201)
-    #expect(try api.put("/v1/vdevs/vd0", #"{"virt_id":16,"device":"gpu0","viommu":"v0"}"#).status == 200)
+    #expect(
+      try api.put("/v1/vdevs/vd0", #"{"virt_id":16,"device":"gpu0","viommu":"v0"}"#).status == 200)
     let other = try api.put("/v1/vdevs/vd0", #"{"viommu":"v0","device":"gpu0","virt_id":17}"#)
     #expect(other.status == 409)
     #expect(other.json["code"].string == "exists")
@@ -147,7 +204,8 @@ struct AllocationTests {
       ])
     #expect(try api.post("/v1/vdevs", "{").status == 400)
     #expect(try api.post("/v1/vdevs", "[]").status == 422)
-    #expect(try api.send("POST", "/v1/ioas", "{}", headers: ["Content-Type": "text/plain"]).status == 415)
+    #expect(
+      try api.send("POST", "/v1/ioas", "{}", headers: ["Content-Type": "text/plain"]).status == 415)
     #expect(try api.get("/v1/ioas?colour=red").json["errors"][0]["pointer"].string == "?colour")
     #expect(try api.get("/v1/ioas", headers: ["Accept": "image/png"]).status == 406)
     let method = try api.send("PATCH", "/v1/ioas/x", "{}")

@@ -19,7 +19,9 @@ struct AttachTests {
     try api.get("/v1/devices/gpu0").json["hardware"]["ste"].array.compactMap(\.string)
   }
 
-  @Test("35. A translating attach without a vdev is ENOENT, and what was attached stays", arguments: Transport.allCases)
+  @Test(
+    "35. A translating attach without a vdev is ENOENT, and what was attached stays",
+    arguments: Transport.allCases)
   func withoutVDev(_ transport: Transport) throws {
     let api = try API(transport).furnish()
     try api.makeNested()
@@ -28,7 +30,9 @@ struct AttachTests {
     #expect(try api.get("/v1/devices/gpu0").json["attachment"]["domain"].string == "s2")
   }
 
-  @Test("36. Abort, bypass and invalid entries attach without a vdev, and nobody gets the events", arguments: Transport.allCases)
+  @Test(
+    "36. Abort, bypass and invalid entries attach without a vdev, and nobody gets the events",
+    arguments: Transport.allCases)
   func notTranslating(_ transport: Transport) throws {
     let api = try API(transport).furnish()
     for (index, words) in [STE.abort, STE.bypass, STE.invalid].enumerated() {
@@ -38,7 +42,9 @@ struct AttachTests {
     }
   }
 
-  @Test("39. A nested entry is the guest's words over the parent's stage 2", arguments: Transport.allCases)
+  @Test(
+    "39. A nested entry is the guest's words over the parent's stage 2",
+    arguments: Transport.allCases)
   func nestedEntry(_ transport: Transport) throws {
     let api = try guest(transport)
     let vmid = try api.get("/v1/domains/s2").json["hardware"]["vmid"].int!
@@ -58,7 +64,9 @@ struct AttachTests {
     #expect(try ste(api) == ["0x1", "0x0", "0x0", "0x0", "0x0", "0x0", "0x0", "0x0"])
   }
 
-  @Test("40. A bypass entry is the parent's stage 2, with ATS whenever the device has it", arguments: Transport.allCases)
+  @Test(
+    "40. A bypass entry is the parent's stage 2, with ATS whenever the device has it",
+    arguments: Transport.allCases)
   func bypassEntry(_ transport: Transport) throws {
     let api = try API(transport).furnish()
     try api.makeNested("n", STE.bypass)
@@ -77,7 +85,9 @@ struct AttachTests {
     #expect(try api.attach("n0").json["hardware"]["ats_enabled"].bool == false)
   }
 
-  @Test("42. An event comes out with the virtual stream ID and nothing else changed", arguments: Transport.allCases)
+  @Test(
+    "42. An event comes out with the virtual stream ID and nothing else changed",
+    arguments: Transport.allCases)
   func forwarding(_ transport: Transport) throws {
     let api = try guest(transport)
     try api.attach("n0")
@@ -90,7 +100,9 @@ struct AttachTests {
     #expect(event["data"].description == #"["0x10bcdef810","0x12345","0xdead000","0x0"]"#)
   }
 
-  @Test("43, 45, 46. What is a guest's own goes to the guest, the rest to the log", arguments: Transport.allCases)
+  @Test(
+    "43, 45, 46. What is a guest's own goes to the guest, the rest to the log",
+    arguments: Transport.allCases)
   func predicate(_ transport: Transport) throws {
     let api = try guest(transport)
     try api.attach("n0")
@@ -98,16 +110,22 @@ struct AttachTests {
       #expect(try api.raise(id)["disposition"].string == "forwarded", "\(id)")
       _ = try events(api)
     }
-    for id in ["0x1", "0x2", "0x3", "0x5", "0x7", "0x9", "0xb", "0x20", "0x21", "0x24", "0x25", "0xff"] {
+    for id in [
+      "0x1", "0x2", "0x3", "0x5", "0x7", "0x9", "0xb", "0x20", "0x21", "0x24", "0x25", "0xff",
+    ] {
       #expect(try api.raise(id)["errno"].string == "EOPNOTSUPP", "\(id)")
     }
     #expect(try api.raise("0x10", "0x8000000000")["errno"].string == "EOPNOTSUPP")
     #expect(try events(api).isEmpty)
-    let logged = try api.get("/v1/events?type=smmu.event").lines.filter { $0["type"].string == "smmu.event" }
+    let logged = try api.get("/v1/events?type=smmu.event").lines.filter {
+      $0["type"].string == "smmu.event"
+    }
     #expect(logged.count == 13)
   }
 
-  @Test("44. A stalled transaction is a page fault, whatever stage it met", arguments: Transport.allCases)
+  @Test(
+    "44. A stalled transaction is a page fault, whatever stage it met",
+    arguments: Transport.allCases)
   func stall(_ transport: Transport) throws {
     let api = try guest(transport)
     try api.attach("n0")
@@ -115,7 +133,8 @@ struct AttachTests {
     try api.make("fault-queues", #"{"id":"f0"}"#)
     try api.make(
       "domains",
-      #"{"id":"n1","type":"nested","device":"gpu0","viommu":"v0","ste":\#(STE.translating),"fault_queue":"f0"}"#)
+      #"{"id":"n1","type":"nested","device":"gpu0","viommu":"v0","ste":\#(STE.translating),"fault_queue":"f0"}"#
+    )
     try api.attach("n1")
     #expect(try api.raise("0x10", "0x8880000007")["disposition"].string == "faulted")
     let fault = try api.get("/v1/fault-queues/f0/faults").json["items"].array.last!
@@ -142,7 +161,9 @@ struct AttachTests {
     try api.make("devices", #"{"id":"gpu1","smmu":"smmu0","stream_id":67}"#)
     try api.make("viommus", #"{"id":"v1","type":"arm-smmuv3","device":"gpu1","domain":"s2"}"#)
     try api.make("vdevs", #"{"viommu":"v1","device":"gpu1","virt_id":"0x20"}"#)
-    try api.make("domains", #"{"id":"m0","type":"nested","device":"gpu1","viommu":"v1","ste":\#(STE.translating)}"#)
+    try api.make(
+      "domains",
+      #"{"id":"m0","type":"nested","device":"gpu1","viommu":"v1","ste":\#(STE.translating)}"#)
     try api.make("veventqs", #"{"id":"q1","viommu":"v1","type":"arm-smmuv3","depth":4}"#)
     try api.attach("n0")
     try api.attach("m0", device: "gpu1")
@@ -161,7 +182,9 @@ struct AttachTests {
     #expect(try api.raise()["errno"].string == "EOPNOTSUPP")
   }
 
-  @Test("37, 107. The same domain again is no change, so a late vdev needs another domain", arguments: Transport.allCases)
+  @Test(
+    "37, 107. The same domain again is no change, so a late vdev needs another domain",
+    arguments: Transport.allCases)
   func lateVDev(_ transport: Transport) throws {
     let api = try API(transport).furnish()
     try api.makeQueue()
@@ -177,14 +200,18 @@ struct AttachTests {
     #expect(try api.raise()["disposition"].string == "forwarded")
   }
 
-  @Test("108. A nested RID keeps PASIDs out, and PASIDs keep a nested RID out", arguments: Transport.allCases)
+  @Test(
+    "108. A nested RID keeps PASIDs out, and PASIDs keep a nested RID out",
+    arguments: Transport.allCases)
   func pasids(_ transport: Transport) throws {
     let api = try API(transport)
     try api.make("devices", #"{"id":"gpu0","smmu":"smmu0","stream_id":66,"pasid_bits":4}"#)
     try api.make("ioas", #"{"id":"ram"}"#)
-    try api.make("domains", #"{"id":"s2","type":"paging","device":"gpu0","ioas":"ram","nest_parent":true}"#)
+    try api.make(
+      "domains", #"{"id":"s2","type":"paging","device":"gpu0","ioas":"ram","nest_parent":true}"#)
     try api.make("viommus", #"{"id":"v0","type":"arm-smmuv3","device":"gpu0","domain":"s2"}"#)
-    try api.make("domains", #"{"id":"p","type":"paging","device":"gpu0","ioas":"ram","pasid":true}"#)
+    try api.make(
+      "domains", #"{"id":"p","type":"paging","device":"gpu0","ioas":"ram","pasid":true}"#)
     try api.makeVDev()
     try api.makeNested()
     let path = "/v1/devices/gpu0/attachments/5"
@@ -196,13 +223,17 @@ struct AttachTests {
     #expect(try api.errno("PUT", path, #"{"ioas":"ram"}"#) == "EINVAL")
     #expect(try api.errno("PUT", path + "?mode=attach", #"{"domain":"p"}"#) == "EBUSY")
     #expect(try api.errno("PUT", "/v1/devices/gpu0/attachments/16", #"{"domain":"p"}"#) == "EINVAL")
-    #expect(try api.get("/v1/devices/gpu0").json["attachments"].description == #"[{"pasid":5,"domain":"p"}]"#)
+    #expect(
+      try api.get("/v1/devices/gpu0").json["attachments"].description
+        == #"[{"pasid":5,"domain":"p"}]"#)
     #expect(try api.errno("DELETE", "/v1/domains/p") == "EBUSY")
     #expect(try api.delete(path).status == 200)
     #expect(try api.delete("/v1/domains/p").status == 200)
   }
 
-  @Test("An IOAS as the target makes a domain that goes with its last attachment", arguments: Transport.allCases)
+  @Test(
+    "An IOAS as the target makes a domain that goes with its last attachment",
+    arguments: Transport.allCases)
   func autoDomain(_ transport: Transport) throws {
     let api = try API(transport).furnish()
     try api.make("devices", #"{"id":"gpu1","smmu":"smmu0","stream_id":67}"#)
@@ -213,7 +244,10 @@ struct AttachTests {
     #expect(autos.count == 1)
     let id = autos[0]["id"].string!
     #expect(try api.delete("/v1/devices/gpu0/attachment").json["deleted"].array.isEmpty)
-    #expect(try api.delete("/v1/devices/gpu1/attachment").json["deleted"].array.map(\.key) == ["domain/\(id)"])
+    #expect(
+      try api.delete("/v1/devices/gpu1/attachment").json["deleted"].array.map(\.key) == [
+        "domain/\(id)"
+      ])
     #expect(try api.get("/v1/domains/\(id)").status == 404)
   }
 
@@ -233,7 +267,8 @@ struct AttachTests {
     #expect(try api.delete("/v1/domains/p0").status == 200)
     try api.make("contexts", #"{"id":"other"}"#)
     #expect(
-      try api.errno("POST", "/v1/devices", #"{"smmu":"smmu0","stream_id":9,"group":"g","context":"other"}"#)
+      try api.errno(
+        "POST", "/v1/devices", #"{"smmu":"smmu0","stream_id":9,"group":"g","context":"other"}"#)
         == "EPERM")
   }
 

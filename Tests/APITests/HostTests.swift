@@ -3,7 +3,9 @@ import Testing
 
 @Suite("Hosts, unplug, batches, preconditions, listings, graph")
 struct HostTests {
-  @Test("14-16. Unplug turns the vdev into a tombstone and frees all else", arguments: Transport.allCases)
+  @Test(
+    "14-16. Unplug turns the vdev into a tombstone and frees all else",
+    arguments: Transport.allCases)
   func unplug(_ transport: Transport) throws {
     let api = try API(transport).furnish()
     try api.makeVDev()
@@ -43,7 +45,9 @@ struct HostTests {
     #expect(try api.post("/v1/hosts").json["id"].string == "host-1")
   }
 
-  @Test("A host starts with the topology it is given, and reset brings that back", arguments: Transport.allCases)
+  @Test(
+    "A host starts with the topology it is given, and reset brings that back",
+    arguments: Transport.allCases)
   func topology(_ transport: Transport) throws {
     let api = try API(transport)
     let body = #"""
@@ -58,10 +62,12 @@ struct HostTests {
     #expect(api.plane.digest(ofHost: "lab") != nil && digest != nil)
     let bad = try api.post("/v1/hosts", #"{"devices":[{"smmu":"no","stream_id":0}]}"#)
     #expect(bad.status == 422)
-    #expect(try api.get("/v1/hosts").json["items"].array.map { $0["id"].string } == ["default", "lab"])
+    #expect(
+      try api.get("/v1/hosts").json["items"].array.map { $0["id"].string } == ["default", "lab"])
   }
 
-  @Test("A reset starts a new epoch; cursors of the old one are refused", arguments: Transport.allCases)
+  @Test(
+    "A reset starts a new epoch; cursors of the old one are refused", arguments: Transport.allCases)
   func reset(_ transport: Transport) throws {
     let api = try API(transport).furnish()
     let latest = try api.get("/v1/hosts/default").json["seq"].int!
@@ -88,7 +94,8 @@ struct HostTests {
       {"assert":{"path":"/v1/viommus/none","exists":false}}
       """#
     let before = api.plane.defaultDigest
-    #expect(try api.post("/v1/batch?dry_run=true", #"{"operations":[\#(operations)]}"#).status == 200)
+    #expect(
+      try api.post("/v1/batch?dry_run=true", #"{"operations":[\#(operations)]}"#).status == 200)
     let failing = operations + #",{"method":"DELETE","path":"/v1/ioas/$io"}"#
     let refused = try api.post("/v1/batch", #"{"operations":[\#(failing)]}"#)
     #expect(refused.status == 409)
@@ -101,9 +108,11 @@ struct HostTests {
     #expect(done.json["results"].array.map { $0["status"].int } == [201, 201, 201, 200, 200, 200])
     #expect(done.json["results"][0]["body"]["id"].string == "device-1")
     #expect(done.json["seq"].int == seq + 4)
-    let unknown = try api.post("/v1/batch", #"{"operations":[{"method":"DELETE","path":"/v1/ioas/$x"}]}"#)
+    let unknown = try api.post(
+      "/v1/batch", #"{"operations":[{"method":"DELETE","path":"/v1/ioas/$x"}]}"#)
     #expect(unknown.json["code"].string == "reference_not_found")
-    let foreign = try api.post("/v1/batch", #"{"operations":[{"method":"POST","path":"/v1/hosts/other/ioas"}]}"#)
+    let foreign = try api.post(
+      "/v1/batch", #"{"operations":[{"method":"POST","path":"/v1/hosts/other/ioas"}]}"#)
     #expect(foreign.status == 422)
   }
 
@@ -118,14 +127,17 @@ struct HostTests {
     #expect(stale.status == 412)
     #expect(stale.json["code"].string == "precondition_failed")
     let current = try api.get("/v1/viommus/v0")["ETag"]!
-    #expect(try api.delete("/v1/viommus/v0?cascade=true", headers: ["If-Match": current]).status == 200)
+    #expect(
+      try api.delete("/v1/viommus/v0?cascade=true", headers: ["If-Match": current]).status == 200)
     #expect(try api.put("/v1/ioas/new", "{}", headers: ["If-Match": "*"]).status == 412)
     #expect(try api.put("/v1/ioas/ram", "{}", headers: ["If-None-Match": "*"]).status == 412)
     let list = try api.get("/v1/ioas")["ETag"]!
     #expect(try api.get("/v1/ioas", headers: ["If-None-Match": list]).status == 304)
   }
 
-  @Test("The same key and request get the same answer; another request is refused", arguments: Transport.allCases)
+  @Test(
+    "The same key and request get the same answer; another request is refused",
+    arguments: Transport.allCases)
   func idempotency(_ transport: Transport) throws {
     let api = try API(transport)
     let headers = ["Idempotency-Key": "k1"]
@@ -143,7 +155,9 @@ struct HostTests {
     #expect(try api.post("/v1/hosts", "{}", headers: headers).body == host.body)
   }
 
-  @Test("A listing goes through every object once, whatever comes and goes", arguments: Transport.allCases)
+  @Test(
+    "A listing goes through every object once, whatever comes and goes",
+    arguments: Transport.allCases)
   func listing(_ transport: Transport) throws {
     let api = try API(transport)
     for index in 0..<25 { try api.make("ioas", #"{"id":"io\#(index)"}"#) }
@@ -170,7 +184,9 @@ struct HostTests {
     let api = try API(transport).furnish()
     try api.makeVDev()
     try api.makeNested()
-    #expect(try api.get("/v1/domains?type=nested&viommu=v0").json["items"].array.map { $0["id"].string } == ["n0"])
+    #expect(
+      try api.get("/v1/domains?type=nested&viommu=v0").json["items"].array.map { $0["id"].string }
+        == ["n0"])
     #expect(try api.get("/v1/vdevs?virt_id=0x10").json["items"].array.count == 1)
     #expect(try api.get("/v1/vdevs?device=other").json["items"].array.isEmpty)
   }
@@ -180,7 +196,10 @@ struct HostTests {
     let api = try API(transport).furnish()
     let graph = try api.get("/v1/graph").json
     #expect(graph["nodes"].array.count == 6)
-    #expect(graph["edges"].array.map { $0["why"].string } == ["device.smmu", "device.context", "domain.ioas", "viommu.domain"])
+    #expect(
+      graph["edges"].array.map { $0["why"].string } == [
+        "device.smmu", "device.context", "domain.ioas", "viommu.domain",
+      ])
     let dot = try api.get("/v1/graph?format=dot")
     #expect(dot["Content-Type"] == "text/vnd.graphviz")
     #expect(dot.text.contains(#""viommu/v0" -> "domain/s2" [label="viommu.domain"]"#))
@@ -194,7 +213,8 @@ struct HostTests {
     #expect(try api.get("/livez").status == 200)
     #expect(try api.get("/readyz").status == 200)
     #expect(try api.get("/version").json["limits"]["body_bytes"].int == 8 << 20)
-    #expect(try api.get("/metrics").text.contains(#"viommud_objects{host="default",kind="smmu"} 1"#))
+    #expect(
+      try api.get("/metrics").text.contains(#"viommud_objects{host="default",kind="smmu"} 1"#))
     #expect(try api.get("/nope").status == 404)
     api.plane.beginDraining()
     #expect(try api.get("/livez").status == 200)

@@ -12,7 +12,9 @@ struct PinTests {
     return api
   }
 
-  @Test("A refused DELETE names every holder, every chain and the way out", arguments: Transport.allCases)
+  @Test(
+    "A refused DELETE names every holder, every chain and the way out",
+    arguments: Transport.allCases)
   func refusal(_ transport: Transport) throws {
     let api = try attached(transport)
     let answer = try api.delete("/v1/viommus/v0")
@@ -38,7 +40,10 @@ struct PinTests {
   @Test("A plan's steps, sent one by one, free the object", arguments: Transport.allCases)
   func plan(_ transport: Transport) throws {
     let api = try attached(transport)
-    for target in ["/v1/viommus/v0", "/v1/ioas/ram", "/v1/devices/gpu0", "/v1/contexts/default", "/v1/smmus/smmu0"] {
+    for target in [
+      "/v1/viommus/v0", "/v1/ioas/ram", "/v1/devices/gpu0", "/v1/contexts/default",
+      "/v1/smmus/smmu0",
+    ] {
       let explanation = try api.get(target + "/explain?verb=delete").json
       for step in explanation["plan"]["steps"].array {
         let answer = try api.send(step["method"].string!, step["path"].string!)
@@ -58,7 +63,9 @@ struct PinTests {
       answer.json["deleted"].array.map(\.key) == [
         "domain/n0", "vdev/vd0", "viommu/v0", "domain/s2", "ioas/ram",
       ])
-    let events = try api.get("/v1/events?after=\(before)").lines.filter { !$0["seq"].isNull && !$0["txn"].isNull }
+    let events = try api.get("/v1/events?after=\(before)").lines.filter {
+      !$0["seq"].isNull && !$0["txn"].isNull
+    }
     #expect(Set(events.map { $0["txn"].int }).count == 1)
     #expect(events.last?["seq"] == answer.json["seq"])
     #expect(
@@ -82,7 +89,8 @@ struct PinTests {
     #expect(try api.delete("/v1/viommus/v0?cascade=true&plan=\(current)").status == 200)
   }
 
-  @Test("A dry run answers as the real one would, and changes nothing", arguments: Transport.allCases)
+  @Test(
+    "A dry run answers as the real one would, and changes nothing", arguments: Transport.allCases)
   func dryRun(_ transport: Transport) throws {
     let api = try attached(transport)
     let before = api.plane.defaultDigest
@@ -97,7 +105,9 @@ struct PinTests {
     #expect(real.json == tried.json)
   }
 
-  @Test("10. Leaf by leaf everything goes; root first everything is busy", arguments: Transport.allCases)
+  @Test(
+    "10. Leaf by leaf everything goes; root first everything is busy", arguments: Transport.allCases
+  )
   func teardown(_ transport: Transport) throws {
     let api = try attached(transport)
     let chain = ["domains/n0", "viommus/v0", "domains/s2", "ioas/ram"]
@@ -135,7 +145,9 @@ struct PinTests {
     #expect(try api.delete("/v1/vdevs/vd0").status == 200)
   }
 
-  @Test("50. Under the linux policy the vdev goes, and events keep the old virtual ID", arguments: Transport.allCases)
+  @Test(
+    "50. Under the linux policy the vdev goes, and events keep the old virtual ID",
+    arguments: Transport.allCases)
   func linuxPolicy(_ transport: Transport) throws {
     let api = try API(transport)
     #expect(try api.post("/v1/hosts", #"{"id":"l","pin_policy":"linux"}"#).status == 201)
@@ -146,7 +158,10 @@ struct PinTests {
       ("viommus", #"{"id":"v0","type":"arm-smmuv3","device":"gpu0","domain":"s2"}"#),
       ("vdevs", #"{"id":"vd0","viommu":"v0","device":"gpu0","virt_id":16}"#),
       ("veventqs", #"{"id":"q0","viommu":"v0","type":"arm-smmuv3","depth":4}"#),
-      ("domains", #"{"id":"n0","type":"nested","device":"gpu0","viommu":"v0","ste":\#(STE.translating)}"#),
+      (
+        "domains",
+        #"{"id":"n0","type":"nested","device":"gpu0","viommu":"v0","ste":\#(STE.translating)}"#
+      ),
     ] {
       #expect(try api.post(base + collection, body).status == 201)
     }
@@ -167,7 +182,9 @@ struct PinTests {
     #expect(try api.delete("/v1/viommus/nope?cascade=true&allow_missing=true").status == 204)
   }
 
-  @Test("17. Closing a context takes all of it, holders before what they hold", arguments: Transport.allCases)
+  @Test(
+    "17. Closing a context takes all of it, holders before what they hold",
+    arguments: Transport.allCases)
   func closingContext(_ transport: Transport) throws {
     let api = try API(transport).furnish()
     try api.makeNested()
@@ -183,7 +200,8 @@ struct PinTests {
   @Test("18. An open event file pins its queue until it is closed", arguments: Transport.allCases)
   func openFile(_ transport: Transport) throws {
     let api = try API(transport).furnish()
-    try api.make("veventqs", #"{"id":"q0","viommu":"v0","type":"arm-smmuv3","depth":1,"file":"open"}"#)
+    try api.make(
+      "veventqs", #"{"id":"q0","viommu":"v0","type":"arm-smmuv3","depth":1,"file":"open"}"#)
     let refused = try api.delete("/v1/veventqs/q0")
     #expect(refused.json["pinned_by"][0]["why"].string == "open file")
     #expect(refused.json["plan"]["steps"][0]["path"].string == "/v1/veventqs/q0/file")

@@ -19,8 +19,12 @@ struct EventRoutingTests {
       ("domains", #"{"id":"s2","type":"paging","device":"d","ioas":"ram","nest_parent":true}"#),
       ("viommus", #"{"id":"v1","type":"arm-smmuv3","device":"d","domain":"s2"}"#),
       ("viommus", #"{"id":"v2","type":"arm-smmuv3","device":"d","domain":"s2"}"#),
-      ("domains", #"{"id":"n1","type":"nested","device":"d","viommu":"v1","ste":["0x1000000b",0]}"#),
-      ("domains", #"{"id":"n2","type":"nested","device":"d","viommu":"v2","ste":["0x1000000b",0]}"#),
+      (
+        "domains", #"{"id":"n1","type":"nested","device":"d","viommu":"v1","ste":["0x1000000b",0]}"#
+      ),
+      (
+        "domains", #"{"id":"n2","type":"nested","device":"d","viommu":"v2","ste":["0x1000000b",0]}"#
+      ),
       ("veventqs", #"{"id":"q1","viommu":"v1","type":"arm-smmuv3","depth":65536}"#),
       ("veventqs", #"{"id":"q2","viommu":"v2","type":"arm-smmuv3","depth":65536}"#),
     ] {
@@ -54,7 +58,8 @@ struct EventRoutingTests {
     return statuses
   }
 
-  @Test("52. Every event lands with the guest that had the stream, under its virtual ID, or nowhere")
+  @Test(
+    "52. Every event lands with the guest that had the stream, under its virtual ID, or nowhere")
   func routing() async throws {
     let plane = try EventRoutingTests.twoGuests()
     let handler = try EventRoutingTests.handler(plane)
@@ -91,7 +96,10 @@ struct EventRoutingTests {
         guard let queue = state.core.object(.veventq, "q\(guest)") as? VEventQueue else { continue }
         #expect(Int(queue.fifo.status.nextSequence) == forwarded["v\(guest)"])
         let records = (try? queue.fifo.read(count: 1 << 24)) ?? []
-        #expect(records.allSatisfy { ($0.data?.words[0] ?? 0x10) >> 32 == UInt64(guest) << 4 || $0.isLost })
+        #expect(
+          records.allSatisfy {
+            ($0.data?.words[0] ?? 0x10) >> 32 == UInt64(guest) << 4 || $0.isLost
+          })
       }
     }
   }
@@ -155,7 +163,8 @@ struct EventRoutingTests {
     let lines = bytes.split(separator: UInt8(ascii: "\n"))
     #expect(lines.count == Int(last))
     for (index, line) in lines.enumerated() {
-      #expect(String(decoding: line, as: UTF8.self).contains("\"seq\":\(index + 1),\"prev\":\(index),"))
+      #expect(
+        String(decoding: line, as: UTF8.self).contains("\"seq\":\(index + 1),\"prev\":\(index),"))
     }
   }
 }

@@ -94,7 +94,9 @@ import Testing
 
   @Test func linesFitTheScreen() {
     for file in SourceFile.all {
-      for (index, line) in file.lines.enumerated()
+      // A test may have a document as it goes over the wire, in one line.
+      let lines = file.top == "Tests" ? file.code : file.lines.map(String.init)
+      for (index, line) in lines.enumerated()
       where line.utf8.count > SourceRulesTests.longestLine
         && line.count > SourceRulesTests.longestLine
       {

@@ -38,7 +38,9 @@ struct SHA256 {
     for shift in stride(from: UInt64(56), through: 0, by: -8) {
       pending.append(UInt8(truncatingIfNeeded: bits >> shift))
     }
-    for start in stride(from: 0, to: pending.count, by: 64) { compress(pending[start..<start + 64]) }
+    for start in stride(from: 0, to: pending.count, by: 64) {
+      compress(pending[start..<start + 64])
+    }
     return state.map { word in
       let digits = String(word, radix: 16)
       return String(repeating: "0", count: 8 - digits.count) + digits

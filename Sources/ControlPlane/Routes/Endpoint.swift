@@ -75,7 +75,8 @@ struct QueryReader: Sendable {
       if !known.contains(parameter.name) {
         faults.append(.init(.unknownField, at: "?\(parameter.name)", "unknown parameter"))
       } else if !seen.insert(parameter.name).inserted {
-        faults.append(.init(.invalidField, at: "?\(parameter.name)", "the parameter is there twice"))
+        faults.append(
+          .init(.invalidField, at: "?\(parameter.name)", "the parameter is there twice"))
       }
     }
     if !faults.isEmpty { throw Problem(faults: faults) }

@@ -110,7 +110,9 @@ extension Routes {
   ) throws(Problem) -> Response {
     try Accept.require([MediaType.json], call.request)
     let conditions = try Conditions(call.request, isDryRun: try call.query.bool("dry_run"))
-    guard let key = conditions.idempotencyKey else { return try answer(call, name, conditions, body) }
+    guard let key = conditions.idempotencyKey else {
+      return try answer(call, name, conditions, body)
+    }
     return try call.api.hosts.withReplies { replies throws(Problem) in
       if let reply = try conditions.storedReply(in: replies) { return reply }
       let response: Response

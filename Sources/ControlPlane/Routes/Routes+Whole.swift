@@ -86,7 +86,8 @@ extension Routes {
 
   private static func expired(_ extent: EventLog.Extent) -> Problem {
     var problem = Problem(
-      .cursorExpired, "events \(extent.oldest) to \(extent.latest) of epoch e\(extent.epoch) are kept")
+      .cursorExpired,
+      "events \(extent.oldest) to \(extent.latest) of epoch e\(extent.epoch) are kept")
     problem.members = { writer in
       writer.field("epoch", text: "e\(extent.epoch)")
       writer.field("oldest", int: Int(extent.oldest))

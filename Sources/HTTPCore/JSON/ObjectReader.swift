@@ -180,7 +180,8 @@ public final class ObjectReader {
     guard let value = take(name, .int, required: required) else { return nil }
     guard value.kind == .number, let number = JSONNumber.int(value.rawScalar) else {
       if value.kind == .number {
-        fault(.invalidField, name, "expected an integer of \(range.lowerBound) to \(range.upperBound)")
+        fault(
+          .invalidField, name, "expected an integer of \(range.lowerBound) to \(range.upperBound)")
       } else {
         mismatch(name, "an integer", value)
       }

@@ -39,7 +39,8 @@ final class API {
   private var server: HTTPServer?
   private var port: UInt16 = 0
 
-  init(_ transport: Transport, adjust: (inout ControlPlane.Configuration) -> Void = { _ in }) throws {
+  init(_ transport: Transport, adjust: (inout ControlPlane.Configuration) -> Void = { _ in }) throws
+  {
     var configuration = ControlPlane.Configuration(
       models: [SMMUv3Model()], clock: { Timestamp(microseconds: 1_700_000_000_000_000) })
     adjust(&configuration)
@@ -72,7 +73,8 @@ final class API {
   }
 
   @discardableResult
-  func post(_ path: String, _ body: String? = nil, headers: [String: String] = [:]) throws -> Answer {
+  func post(_ path: String, _ body: String? = nil, headers: [String: String] = [:]) throws -> Answer
+  {
     try send("POST", path, body, headers: headers)
   }
 

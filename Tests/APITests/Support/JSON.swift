@@ -17,7 +17,9 @@ struct JSON: Equatable, CustomStringConvertible {
   var isNull: Bool { value == nil || value?.kind == .null }
   var string: String? { value?.string }
   var bool: Bool? { value?.bool }
-  var int: Int? { value.flatMap { $0.kind == .number ? Int(String(decoding: $0.rawScalar, as: UTF8.self)) : nil } }
+  var int: Int? {
+    value.flatMap { $0.kind == .number ? Int(String(decoding: $0.rawScalar, as: UTF8.self)) : nil }
+  }
   var array: [JSON] { value?.elements.map { JSON($0) } ?? [] }
   /// `kind/id` of a reference.
   var key: String { (self["kind"].string ?? "?") + "/" + (self["id"].string ?? "?") }
