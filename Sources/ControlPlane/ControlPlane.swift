@@ -55,7 +55,7 @@ public final class ControlPlane: RequestHandler {
       _ = try route(head)
       return nil
     } catch {
-      return error.response()
+      return ControlPlane.response(to: error, head)
     }
   }
 
@@ -68,12 +68,16 @@ public final class ControlPlane: RequestHandler {
         return try answer(request, found)
       }
     } catch {
-      var problem = error
-      if problem.instance == nil {
-        problem.instance = String(decoding: request.head.target.rawPath, as: UTF8.self)
-      }
-      return problem.response()
+      return ControlPlane.response(to: error, request.head)
     }
+  }
+
+  private static func response(to problem: Problem, _ head: RequestHead) -> Response {
+    var problem = problem
+    if problem.instance == nil {
+      problem.instance = String(decoding: head.target.rawPath, as: UTF8.self)
+    }
+    return problem.response()
   }
 
   struct Found {
@@ -104,7 +108,7 @@ public final class ControlPlane: RequestHandler {
       problem.headers = [(.allow, ControlPlane.allow(allowed))]
       throw problem
     case .notFound:
-      throw Problem(.notFound, "there is nothing under this path")
+      throw Problem(.notFound, "there is nothing under this path; /openapi.yaml says what there is")
     }
   }
 
@@ -128,7 +132,9 @@ public final class ControlPlane: RequestHandler {
     else { return }
     let essence = type.prefix { $0 != ";" && $0 != " " }.lowercased()
     if essence != MediaType.json {
-      throw Problem(.unsupportedMediaType, "the body must be \(MediaType.json), not \(essence)")
+      throw Problem(
+        .unsupportedMediaType,
+        "the body must be \(MediaType.json), not \(essence); with curl, say --json in place of -d")
     }
   }
 

@@ -82,6 +82,16 @@ public struct Problem: Error, Sendable {
 
   public var status: Int { code.status }
 
+  /// The same problem of a document that has this one's inside it, at a JSON Pointer.
+  public func placed(below pointer: String) -> Problem {
+    var problem = self
+    problem.faults = faults.map { Fault($0.code, at: pointer + $0.pointer, $0.detail) }
+    if problem.faults.isEmpty, !pointer.isEmpty {
+      problem.faults = [Fault(code, at: pointer, detail)]
+    }
+    return problem
+  }
+
   /// The response that carries the problem.
   public func response() -> Response {
     var response = Response(

@@ -51,7 +51,7 @@ extension SMMUv3Driver {
     state.entry = nestedEntry(nested, parent, device, ats: state.isATSEnabled)
     setFaultRoute(of: domain, pasid: 0, in: &state)
     publish(device, state, in: transaction)
-    return AttachOutcome(vdev: translates ? vdev : nil)
+    return AttachOutcome(vdev: vdev)
   }
 
   private func attachPASID(

@@ -9,6 +9,9 @@ enum Environment {
   /// Options that may come more than once; their variable is a list with commas.
   private static let lists: Set<String> = ["--listen", "--unix"]
 
+  /// Where clients look for the server; no business of the server's.
+  private static let clientVariable = "VIOMMUD_URL"
+
   /// The command line, with what the environment says in front of it where the command line
   /// does not say it.
   static func arguments(
@@ -16,7 +19,8 @@ enum Environment {
     _ environment: [String: String] = ProcessInfo.processInfo.environment
   ) -> [String] {
     var result: [String] = []
-    for (name, value) in environment.sorted(by: { $0.key < $1.key }) where name.hasPrefix(prefix) {
+    for (name, value) in environment.sorted(by: { $0.key < $1.key }) 
+    where name.hasPrefix(prefix) && name != clientVariable {
       let option = option(name)
       if given.contains(where: { $0 == option || $0.hasPrefix(option + "=") }) { continue }
       if flags.contains(option) {

@@ -49,6 +49,19 @@ enum Signals {
 /// `write(2)`, under a name that no method has.
 private let systemWrite = unsafe write
 
+/// What the system lets the program have.
+enum Descriptors {
+  /// Asks for as many open files as there may be: each connection is one, and the usual limit
+  /// of a shell, 1024, is far below what the server serves.
+  static func raiseLimit() {
+    var limit = rlimit()
+    guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+    limit.rlim_cur = limit.rlim_max
+    // Refused, the limit stays what it was.
+    unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+  }
+}
+
 /// The time of day.
 enum SystemClock {
   static var now: Timestamp {

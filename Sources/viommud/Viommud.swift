@@ -81,6 +81,7 @@ struct Viommud: ParsableCommand {
     let addresses = try addresses()
     let logger = makeLogger()
     Signals.block()
+    Descriptors.raiseLimit()
     let api = try makeControlPlane()
     var serverLimits = limits.values
     serverLimits.connections = limits.maxConnections

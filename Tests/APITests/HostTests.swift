@@ -62,6 +62,8 @@ struct HostTests {
     #expect(api.plane.digest(ofHost: "lab") != nil && digest != nil)
     let bad = try api.post("/v1/hosts", #"{"devices":[{"smmu":"no","stream_id":0}]}"#)
     #expect(bad.status == 422)
+    #expect(bad.json["errors"][0]["pointer"].string == "/devices/0/smmu")
+    #expect(bad.json["instance"].string == "/v1/hosts")
     #expect(
       try api.get("/v1/hosts").json["items"].array.map { $0["id"].string } == ["default", "lab"])
   }

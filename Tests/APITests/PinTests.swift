@@ -146,6 +146,19 @@ struct PinTests {
   }
 
   @Test(
+    "So it does while any domain is attached whose events bear its ID",
+    arguments: Transport.allCases)
+  func bypassPinsVDev(_ transport: Transport) throws {
+    let api = try API(transport).furnish()
+    try api.makeVDev()
+    try api.makeNested("b", STE.bypass)
+    try api.attach("b")
+    #expect(try api.errno("DELETE", "/v1/vdevs/vd0") == "EBUSY")
+    try api.attach("s2")
+    #expect(try api.delete("/v1/vdevs/vd0").status == 200)
+  }
+
+  @Test(
     "50. Under the linux policy the vdev goes, and events keep the old virtual ID",
     arguments: Transport.allCases)
   func linuxPolicy(_ transport: Transport) throws {

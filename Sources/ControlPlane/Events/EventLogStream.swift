@@ -61,6 +61,9 @@ final class EventLogStream: StreamSource {
 
   func closed() {}
 
+  /// A mark is due at once: writing it tells whether the reader is still there.
+  func prompt() { state.withLock { $0.lastMark = 0 } }
+
   func produce(into chunk: inout [UInt8], limit: Int, now: UInt64) -> StreamState {
     state.withLock { state in
       switch state.phase {
@@ -92,7 +95,8 @@ final class EventLogStream: StreamSource {
     }
     if isWhole {
       state.phase = .events
-      writeMark(state.cursor.position, to: &chunk)
+      // A page ends with a mark in any case.
+      if isFollowing { writeMark(state.cursor.position, to: &chunk) }
     } else {
       state.phase = .snapshot(after: next)
     }

@@ -114,6 +114,9 @@ final class QueueStream: StreamSource {
     topic.publish()
   }
 
+  /// A mark is due at once: writing it tells whether the reader is still there.
+  func prompt() { state.withLock { $0.lastMark = 0 } }
+
   func produce(into chunk: inout [UInt8], limit: Int, now: UInt64) -> StreamState {
     state.withLock { state in
       if state.isOver { return .ended }

@@ -36,7 +36,13 @@ public final class Host: Sendable {
       lastTransaction: lastTransaction)
     guard !settings.fixtures.isEmpty else { return state }
     let drafts = try state.run { () throws(Problem) in
-      for creation in settings.fixtures { _ = try state.execute(.create(creation)) }
+      for fixture in settings.fixtures {
+        do throws(Problem) {
+          _ = try state.execute(.create(fixture.creation))
+        } catch {
+          throw error.placed(below: fixture.pointer)
+        }
+      }
     }
     log.append(drafts, transaction: state.core.committed, time: clock())
     return state
@@ -60,17 +66,26 @@ public final class Host: Sendable {
 
   /// Carries out a change and answers for it, under one hold of the lock.
   func change(_ change: Change, _ conditions: Conditions) -> Response {
+    answerOnce(conditions) { state throws(Problem) in
+      try carryOut(change, conditions, state)
+    }
+  }
+
+  /// Answers a request, or repeats the answer that it got before under its key.
+  private func answerOnce(
+    _ conditions: Conditions, _ body: (HostState) throws(Problem) -> Response
+  ) -> Response {
     state.withLock { state in
       do throws(Problem) {
         if let reply = try conditions.storedReply(in: state.replies) { return reply }
       } catch {
-        return error.response()
+        return conditions.response(to: error)
       }
       let response: Response
       do throws(Problem) {
-        response = try carryOut(change, conditions, state)
+        response = try body(state)
       } catch {
-        response = error.response()
+        response = conditions.response(to: error)
       }
       if let key = conditions.idempotencyKey, !conditions.isDryRun {
         state.replies.keep(response, key, conditions.fingerprint)
@@ -86,8 +101,7 @@ public final class Host: Sendable {
     var outcome = Outcome.missing
     let body = { () throws(Problem) in outcome = try state.execute(change.operation) }
     if conditions.isDryRun {
-      let drafts = try state.tryOut(body) { reply(to: outcome, seq: log.extent.latest + $0, state) }
-      return drafts
+      return try state.tryOut(body) { reply(to: outcome, seq: log.extent.latest + $0, state) }
     }
     let seq = commit(try state.run(body), state)
     return reply(to: outcome, seq: seq, state)
@@ -100,26 +114,12 @@ public final class Host: Sendable {
     }
   }
 
-  /// Carries out a batch: `body` makes the results, and `finish` the answer.
+  /// Carries out a batch; `body` makes the results.
   func batch(
     _ conditions: Conditions, _ body: (HostState) throws(Problem) -> [UInt8]
   ) -> Response {
-    state.withLock { state in
-      do throws(Problem) {
-        if let reply = try conditions.storedReply(in: state.replies) { return reply }
-        let response: Response
-        do throws(Problem) {
-          response = try runBatch(conditions, state, body)
-        } catch {
-          response = error.response()
-        }
-        if let key = conditions.idempotencyKey, !conditions.isDryRun {
-          state.replies.keep(response, key, conditions.fingerprint)
-        }
-        return response
-      } catch {
-        return error.response()
-      }
+    answerOnce(conditions) { state throws(Problem) in
+      try runBatch(conditions, state, body)
     }
   }
 

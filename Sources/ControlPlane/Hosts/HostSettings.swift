@@ -7,7 +7,15 @@ struct HostSettings: Sendable, Equatable {
   var id: String?
   var pinPolicy = ObjectCore.PinPolicy.design
   /// What is on the host from the start, in an order in which it can be made.
-  var fixtures: [Creation] = []
+  var fixtures: [Fixture] = []
+
+  struct Fixture: Sendable, Equatable {
+    var creation: Creation
+    /// Where the description has it, a JSON Pointer.
+    var pointer: String
+
+    static func == (left: Fixture, right: Fixture) -> Bool { left.creation == right.creation }
+  }
 
   /// The collections that a host can start with; a later one refers to earlier ones.
   static let startingKinds: [ObjectKind] = [.smmu, .context, .device, .ioas]
@@ -25,9 +33,10 @@ struct HostSettings: Sendable, Equatable {
         continue
       }
       for (position, element) in elements.enumerated() {
-        let inner = ObjectReader(element, at: reader.pointer(resource.collection, position))
+        let pointer = reader.pointer(resource.collection, position)
+        let inner = ObjectReader(element, at: pointer)
         if let creation = resource.decode(inner, DecodingScope(models: models)) {
-          fixtures.append(creation)
+          fixtures.append(Fixture(creation: creation, pointer: pointer))
         }
         reader.adopt(inner)
       }
@@ -40,17 +49,21 @@ struct HostSettings: Sendable, Equatable {
     fixtures = HostSettings.startingKinds.flatMap { HostSettings.usualFixtures($0, models) }
   }
 
+  private static func usual(_ creation: Creation) -> Fixture {
+    Fixture(creation: creation, pointer: "")
+  }
+
   private static func usualFixtures(
     _ kind: ObjectKind, _ models: [any SMMUModel]
-  ) -> [Creation] {
+  ) -> [Fixture] {
     switch kind {
     case .smmu:
       models.prefix(1).map { model in
         var settings = model.usualSettings
         for feature in model.features { settings.features[feature.name] = feature.usual }
-        return .smmu(SMMURequest(id: "smmu0", settings: settings))
+        return usual(.smmu(SMMURequest(id: "smmu0", settings: settings)))
       }
-    case .context: [.context(ContextRequest(id: defaultContext))]
+    case .context: [usual(.context(ContextRequest(id: defaultContext)))]
     default: []
     }
   }

@@ -181,12 +181,22 @@ extension HostState {
       let queue: FaultQueue = try core.find(.faultQueue, name)
       return .faults(try queue.fifo.read(count: count))
     case .respondToFaults(let queue, let responses):
-      for response in responses {
-        try core.respond(queue, cookie: response.cookie, code: response.code)
-      }
+      try respond(queue, responses)
       return .responded(responses.count)
     default:
       preconditionFailure("not about events")
+    }
+  }
+
+  private func respond(_ queue: String, _ responses: [FaultResponse]) throws(Refusal) {
+    for (position, response) in responses.enumerated() {
+      do throws(Refusal) {
+        try core.respond(queue, cookie: response.cookie, code: response.code)
+      } catch {
+        guard let field = error.field else { throw error }
+        throw Refusal(
+          error.errno, error.reason, field: "responses/\(position)/\(field)", error.detail)
+      }
     }
   }
 

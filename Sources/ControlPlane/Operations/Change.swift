@@ -23,12 +23,15 @@ struct Conditions: Sendable {
   var idempotencyKey: String?
   /// What makes a repetition of the request recognisable.
   var fingerprint = ""
+  /// What the request is about, for its refusal.
+  private var target: Target?
 
   init() {}
 
   /// - Throws: a problem with the key.
   init(_ request: Request, isDryRun: Bool) throws(Problem) {
     self.isDryRun = isDryRun
+    target = request.head.target
     ifMatch = request.head.headers[.ifMatch]
     ifNoneMatch = request.head.headers[.ifNoneMatch]
     guard let key = request.head.headers[.idempotencyKey] else { return }
@@ -41,6 +44,15 @@ struct Conditions: Sendable {
     }
     idempotencyKey = key
     fingerprint = IdempotencyStore.fingerprint(of: request)
+  }
+
+  /// The refusal of the request.
+  func response(to problem: Problem) -> Response {
+    var problem = problem
+    if problem.instance == nil, let target {
+      problem.instance = String(decoding: target.rawPath, as: UTF8.self)
+    }
+    return problem.response()
   }
 
   /// The answer that the same request got before.

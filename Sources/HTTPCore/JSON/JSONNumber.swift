@@ -17,7 +17,7 @@ enum JSONNumber {
   /// A hex string or a non-negative integer.
   static func quantity(_ value: JSONValue) -> UInt64? {
     switch value.kind {
-    case .string: Hex.parse(value.rawScalar)
+    case .string: Hex.parse(value.rawScalar) ?? value.string.flatMap { Hex.parse($0.utf8) }
     case .number: magnitude(value.rawScalar)
     default: nil
     }
