@@ -120,6 +120,9 @@ extension ObjectCore {
       if let name = group.name { groups[name] = group }
     }
     device.smmu.driver.unbind(device, in: transaction)
+    for (pasid, domain) in group.domains.sorted(by: { $0.key < $1.key }) {
+      discardFaults(of: device, pasid, from: domain)
+    }
   }
 
   /// Unplugs a device by surprise (`iommufd_device_unbind` from the bus): never refused. It is

@@ -135,9 +135,11 @@ extension ObjectCore {
       outcomes.append((device, outcome))
     }
     try step()
+    let previous = group.domains[pasid]
     setDomain(domain, of: group, pasid)
     for (device, outcome) in outcomes {
       touch(device)
+      if let previous { discardFaults(of: device, pasid, from: previous) }
       if pasid == 0 { releaseVDevicePin(of: device) }
       try pinVDevice(of: outcome, by: device, pasid: pasid)
     }
@@ -186,10 +188,15 @@ extension ObjectCore {
   /// What leaving a domain means: its unanswered faults are answered, and an automatic one that
   /// nobody uses any more goes.
   private func abandon(_ domain: Domain, _ device: Device, _ pasid: UInt32) {
-    if let fifo = domain.faultQueue?.fifo, let id = device.objectID {
-      transaction.onCommit { fifo.discard(device: id, pasid: pasid) }
-    }
+    discardFaults(of: device, pasid, from: domain)
     if domain.isAuto, domain.heldBy.isEmpty { destroyUnheld(domain) }
+  }
+
+  /// The faults that a device's traffic met in a domain are nobody's business any more. That
+  /// traffic may be of a device whose group another member has attached.
+  func discardFaults(of device: Device, _ pasid: UInt32, from domain: Domain) {
+    guard let fifo = domain.faultQueue?.fifo, let id = device.objectID else { return }
+    transaction.onCommit { fifo.discard(device: id, pasid: pasid) }
   }
 
   // MARK: Detaching
@@ -211,6 +218,7 @@ extension ObjectCore {
       for member in group.devices {
         member.smmu.driver.detach(member, pasid: pasid, from: domain, in: transaction)
         touch(member)
+        discardFaults(of: member, pasid, from: domain)
         if pasid == 0 { releaseVDevicePin(of: member) }
       }
     }

@@ -112,6 +112,33 @@ import Testing
     #expect(second[.idempotentReplayed] == "true")
   }
 
+  @Test(arguments: [
+    TestRequest(method: .delete, path: "/v1/devices/a/attachment"),
+    TestRequest(method: .put, path: "/v1/devices/a/attachment", body: #"{"domain":"other"}"#),
+    TestRequest(method: .post, path: "/v1/devices/b/unplug"),
+    TestRequest(method: .delete, path: "/v1/devices/b"),
+  ])
+  func faultsOfADeviceGoWithTheAttachmentOfItsGroup(_ request: TestRequest) throws {
+    let world = try TestHost()
+    let domain = #""type":"paging","device":"a","ioas":"i""#
+    let steps = [
+      ("devices/a", #""smmu":"smmu0","stream_id":1,"group":"g""#),
+      ("devices/b", #""smmu":"smmu0","stream_id":2,"group":"g""#), ("ioas/i", ""),
+      ("fault-queues/f", ""), ("domains/p", domain + #","fault_queue":"f""#),
+      ("domains/other", domain), ("devices/a/attachment", #""domain":"p""#),
+    ]
+    for (path, members) in steps {
+      #expect(try world.send(.put, "/v1/\(path)", "{\(members)}").status < 300)
+    }
+    // A translation fault of b that stalls: its traffic goes where its group is attached.
+    let raised = try world.send(
+      .post, "/v1/devices/b/hardware-events", #"{"record":["0x10","0x80000000","0x1000",0]}"#)
+    #expect(try raised.json("disposition")?.string == "faulted")
+    #expect(try world.send(.get, "/v1/fault-queues/f").json("pending")?.quantity == 1)
+    #expect(try world.send(request).status == 200)
+    #expect(try world.send(.get, "/v1/fault-queues/f").json("pending")?.quantity == 0)
+  }
+
   @Test func oneBatchAnswersAPageFaultOnce() throws {
     let world = try busyWorld()
     try world.send(
