@@ -4,12 +4,12 @@
 # it fails cheapest. Prints what each step took. Stops at the first that fails.
 #
 #   Tests/run.sh            everything
-#   Tests/run.sh swift      one step, or several: swift sanitizer release contract examples fuzz
+#   Tests/run.sh swift      one step, or several: format swift release examples contract fuzz sanitizer
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 steps=("$@")
-[ ${#steps[@]} -gt 0 ] || steps=(swift release examples contract fuzz sanitizer)
+[ ${#steps[@]} -gt 0 ] || steps=(format swift release examples contract fuzz sanitizer)
 
 say() { printf '\n== %s\n' "$*"; }
 
@@ -26,6 +26,9 @@ install_missing() {
   "${root[@]}" apt-get update -qq
   "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}"
 }
+
+# The formatter of the toolchain has nothing to say.
+step_format() { swift format lint --strict --recursive Sources Tests Package.swift; }
 
 # Claims in Swift: units, source rules, the OpenAPI parity, the API in process and over a socket.
 step_swift() {

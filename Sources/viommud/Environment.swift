@@ -19,7 +19,7 @@ enum Environment {
     _ environment: [String: String] = ProcessInfo.processInfo.environment
   ) -> [String] {
     var result: [String] = []
-    for (name, value) in environment.sorted(by: { $0.key < $1.key }) 
+    for (name, value) in environment.sorted(by: { $0.key < $1.key })
     where name.hasPrefix(prefix) && name != clientVariable {
       let option = option(name)
       if given.contains(where: { $0 == option || $0.hasPrefix(option + "=") }) { continue }

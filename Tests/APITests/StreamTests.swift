@@ -7,7 +7,9 @@ struct EventStreamTests {
     lines.filter { !$0["prev"].isNull }.map { $0["seq"].int! }
   }
 
-  @Test("A page has a greeting, every event once and in order, and a place to go on from", arguments: Transport.allCases)
+  @Test(
+    "A page has a greeting, every event once and in order, and a place to go on from",
+    arguments: Transport.allCases)
   func page(_ transport: Transport) throws {
     let api = try API(transport).furnish()
     let answer = try api.get("/v1/events")
@@ -37,7 +39,8 @@ struct EventStreamTests {
     #expect(try api.get("/v1/events?type=nonsense").status == 422)
   }
 
-  @Test("Server-Sent Events carry the same, and Last-Event-ID resumes", arguments: Transport.allCases)
+  @Test(
+    "Server-Sent Events carry the same, and Last-Event-ID resumes", arguments: Transport.allCases)
   func serverSentEvents(_ transport: Transport) throws {
     let api = try API(transport).furnish()
     let answer = try api.get(
@@ -45,7 +48,9 @@ struct EventStreamTests {
     #expect(answer["Content-Type"] == "text/event-stream")
     let frames = answer.text.split(separator: "\n\n")
     #expect(frames.count == 3)
-    #expect(frames[1].hasPrefix("id: 6\nevent: viommu.created\ndata: {\"type\":\"viommu.created\",\"seq\":6"))
+    #expect(
+      frames[1].hasPrefix(
+        "id: 6\nevent: viommu.created\ndata: {\"type\":\"viommu.created\",\"seq\":6"))
   }
 
   @Test("A snapshot shows the objects, then the events behind it", arguments: Transport.allCases)
@@ -118,7 +123,9 @@ struct EventStreamTests {
     stream.client.limitReceiveBuffer(to: 4096)
     var operations: [String] = []
     for _ in 0..<1000 {
-      operations.append(#"{"method":"POST","path":"/v1/ioas","body":{"id":"x"}},{"method":"DELETE","path":"/v1/ioas/x"}"#)
+      operations.append(
+        #"{"method":"POST","path":"/v1/ioas","body":{"id":"x"}},{"method":"DELETE","path":"/v1/ioas/x"}"#
+      )
     }
     let batch = #"{"operations":[\#(operations.joined(separator: ","))]}"#
     for _ in 0..<10 { #expect(try api.post("/v1/batch", batch).status == 200) }

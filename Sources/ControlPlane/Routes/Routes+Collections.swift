@@ -12,7 +12,8 @@ extension Routes {
     return [
       .init(.get, collection, list(resource, noun)),
       .init(.post, collection, create(resource, noun)),
-.init(.get, item, Endpoint("get\(noun)", .answer { call throws(Problem) in try get(kind, call) })),
+      .init(
+        .get, item, Endpoint("get\(noun)", .answer { call throws(Problem) in try get(kind, call) })),
       .init(.put, item, put(resource, noun)),
       .init(.delete, item, delete(kind, noun)),
       .init(
