@@ -44,7 +44,8 @@ extension ObjectCore {
       let savepoint = transaction.savepoint
       do {
         return try attach(device, pasid, to: domain, mode)
-      } catch where error.errno == .EINVAL {
+      } catch {
+        guard error.errno == .EINVAL else { throw error }
         rollback(to: savepoint)
       }
     }
