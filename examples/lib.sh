@@ -86,8 +86,7 @@ start_server() {
   local program
   program=$(find_program)
   rm -f "$work/port"
-  # Each VIOMMUD_... variable is an option of the program, and there is no --url.
-  env -u VIOMMUD_URL "$program" --listen 127.0.0.1:0 --port-file "$work/port" \
+  "$program" --listen 127.0.0.1:0 --port-file "$work/port" \
     "$@" 2>"$work/server.log" &
   server=$!
   local tries=0

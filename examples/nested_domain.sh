@@ -49,8 +49,8 @@ title "Replacing is one step: there is no moment without a domain"
 expect 200 -c '{attachment, hardware}' PUT "$base/devices/gpu0/attachment" '{"domain":"abort"}'
 check "the entry aborts" '.hardware.ste[0] == "0x1"'
 check "as the device has a vdev, its stream stays the vIOMMU's" '.hardware.vmaster == "v0"'
-check "but only a translating entry pins the vdev" \
-  '[.pins.holds[] | select(.why == "device.attachment") | .id] == ["abort"]'
+check "and so the vdev stays too: events bear its ID" \
+  '[.pins.holds[] | select(.why == "device.attachment") | .id] == ["abort", "vd0"]'
 expect 409 -c '{code, errno, detail}' DELETE "$base/domains/abort"
 check "the attached domain cannot go" '.errno == "EBUSY"'
 

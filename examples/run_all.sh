@@ -48,8 +48,7 @@ if ! cmp -s examples/requirements.txt "$venv/requirements.txt"; then
   cp examples/requirements.txt "$venv/requirements.txt"
 fi
 
-# Each VIOMMUD_... variable is an option of the program, and there is no --url.
-env -u VIOMMUD_URL "$program" --listen 127.0.0.1:0 --port-file "$logs/port" --log-level warning \
+"$program" --listen 127.0.0.1:0 --port-file "$logs/port" --log-level warning \
   2>"$logs/server.log" &
 server=$!
 for _ in $(seq 300); do

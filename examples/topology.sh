@@ -42,7 +42,7 @@ cat >"$work/bad.json" <<'JSON'
 JSON
 cat "$work/bad.json"
 code=0
-env -u VIOMMUD_URL "$(find_program)" --listen 127.0.0.1:0 --topology "$work/bad.json" 2>"$work/errors" || code=$?
+"$(find_program)" --listen 127.0.0.1:0 --topology "$work/bad.json" 2>"$work/errors" || code=$?
 sed "s|$work/||" "$work/errors"
 same "exit code" "$code" 65
 same "three mistakes" "$(grep -c 'viommud: ' "$work/errors")" 3

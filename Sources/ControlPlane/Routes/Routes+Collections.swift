@@ -12,8 +12,7 @@ extension Routes {
     return [
       .init(.get, collection, list(resource, noun)),
       .init(.post, collection, create(resource, noun)),
-      .init(
-        .get, item, Endpoint("get\(noun)", .answer { call throws(Problem) in try get(kind, call) })),
+      .init(.get, item, show(kind, noun)),
       .init(.put, item, put(resource, noun)),
       .init(.delete, item, delete(kind, noun)),
       .init(
@@ -85,6 +84,10 @@ extension Routes {
   }
 
   // MARK: Reading
+
+  private static func show(_ kind: ObjectKind, _ noun: String) -> Endpoint {
+    Endpoint("get\(noun)", .answer { call throws(Problem) in try get(kind, call) })
+  }
 
   static func get(_ kind: ObjectKind, _ call: Call) throws(Problem) -> Response {
     try Accept.require([MediaType.json], call.request)
