@@ -13,6 +13,21 @@ public struct Response: Sendable {
     case location = "Location"
     case requestID = "X-Request-ID"
     case retryAfter = "Retry-After"
+
+    /// The position in `allCases`: tables by name are arrays.
+    public var position: Int {
+      switch self {
+      case .allow: 0
+      case .cacheControl: 1
+      case .contentType: 2
+      case .etag: 3
+      case .idempotentReplayed: 4
+      case .link: 5
+      case .location: 6
+      case .requestID: 7
+      case .retryAfter: 8
+      }
+    }
   }
 
   public enum Body: Sendable {

@@ -125,10 +125,13 @@ extension Connection {
   private func add(_ name: [CChar], _ value: String, to response: OpaquePointer) {
     // Handing a string to C makes an array of it each time; the loop has one to write into.
     loop.fieldValue.removeAll(keepingCapacity: true)
-    for byte in value.utf8 { loop.fieldValue.append(CChar(bitPattern: byte)) }
+    loop.fieldValue.append(contentsOf: value.utf8)
     loop.fieldValue.append(0)
     // The library copies both; it refuses a line break, which no caller may let through.
-    let added = unsafe MHD_add_response_header(response, name, loop.fieldValue)
+    let added = unsafe loop.fieldValue.withUnsafeBytes { bytes in
+      unsafe MHD_add_response_header(
+        response, name, bytes.baseAddress?.assumingMemoryBound(to: CChar.self))
+    }
     if added.rawValue != MHD_Result.YES.rawValue {
       loop.logger.error("a response header field was dropped", metadata: ["value": "\(value)"])
     }

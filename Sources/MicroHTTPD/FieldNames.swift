@@ -4,18 +4,10 @@ import HTTPCore
 /// The names of response fields as C wants them, made once.
 struct FieldNames {
   let connection = FieldNames.terminated("Connection")
-  private let names: [Response.HeaderName: [CChar]]
+  /// In the order of `Response.HeaderName.allCases`.
+  private let names = Response.HeaderName.allCases.map { FieldNames.terminated($0.rawValue) }
 
-  init() {
-    names = Dictionary(
-      uniqueKeysWithValues: Response.HeaderName.allCases.map {
-        ($0, FieldNames.terminated($0.rawValue))
-      })
-  }
-
-  subscript(name: Response.HeaderName) -> [CChar] {
-    names[name] ?? FieldNames.terminated(name.rawValue)
-  }
+  subscript(name: Response.HeaderName) -> [CChar] { names[name.position] }
 
   private static func terminated(_ text: String) -> [CChar] {
     text.utf8.map { CChar(bitPattern: $0) } + [0]

@@ -78,6 +78,8 @@ final class Mailbox: Sendable {
     wake()
   }
 
+  var hasMailWaiting: Bool { hasMail.load(ordering: .relaxed) }
+
   /// All mail since the last time; nil if there is none.
   func take() -> Mail? {
     guard hasMail.load(ordering: .relaxed),

@@ -132,6 +132,9 @@ struct HostTests {
     #expect(
       try api.delete("/v1/viommus/v0?cascade=true", headers: ["If-Match": current]).status == 200)
     #expect(try api.put("/v1/ioas/new", "{}", headers: ["If-Match": "*"]).status == 412)
+    let weak = try "W/" + api.get("/v1/ioas/ram")["ETag"]!
+    #expect(try api.delete("/v1/ioas/ram", headers: ["If-Match": weak]).status == 412)
+    #expect(try api.get("/v1/ioas/ram", headers: ["If-None-Match": weak]).status == 304)
     #expect(try api.put("/v1/ioas/ram", "{}", headers: ["If-None-Match": "*"]).status == 412)
     let list = try api.get("/v1/ioas")["ETag"]!
     #expect(try api.get("/v1/ioas", headers: ["If-None-Match": list]).status == 304)

@@ -71,7 +71,7 @@ struct Conditions: Sendable {
   /// - Throws: `precondition_failed`
   func check(_ tag: EntityTag?) throws(Problem) {
     guard ifMatch != nil || ifNoneMatch != nil else { return }
-    if let ifMatch, !EntityTag.list(ifMatch, contains: tag) {
+    if let ifMatch, !EntityTag.list(ifMatch, contains: tag, isStrong: true) {
       throw Problem(
         .preconditionFailed, "If-Match: the resource is \(tag?.text ?? "not there")")
     }
@@ -118,11 +118,16 @@ struct EntityTag: Equatable {
   }
 
   /// Whether a list of tags in a header field has this one; `*` is any that exists.
-  static func list(_ list: String, contains tag: EntityTag?) -> Bool {
+  ///
+  /// - Parameter isStrong: whether a weak tag does not count, as If-Match wants it (RFC 9110,
+  ///   section 13.1.1).
+  static func list(
+    _ list: String, contains tag: EntityTag?, isStrong: Bool = false
+  ) -> Bool {
     guard let tag else { return false }
     return list.split(separator: ",").contains { part in
       let part = part.drop { $0 == " " }.prefix { $0 != " " }
-      return part == "*" || part == tag.text || part == "W/" + tag.text
+      return part == "*" || part == tag.text || !isStrong && part == "W/" + tag.text
     }
   }
 }
