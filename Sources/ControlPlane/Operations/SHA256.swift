@@ -7,7 +7,12 @@
 struct SHA256 {
   private static let roundConstants: [UInt32] = primes(64).map { fraction(of: $0, root: cubeRoot) }
 
-  private var state: [UInt32] = primes(8).map { fraction(of: $0, root: { $0.squareRoot() }) }
+  private static let start: [UInt32] = primes(8).map {
+    fraction(of: $0, root: { $0.squareRoot() })
+  }
+
+  private var state = start
+  private var schedule = [UInt32](repeating: 0, count: 64)
   private var pending: [UInt8] = []
   private var length: UInt64 = 0
 
@@ -41,37 +46,48 @@ struct SHA256 {
     for start in stride(from: 0, to: pending.count, by: 64) {
       compress(pending[start..<start + 64])
     }
-    return state.map { word in
-      let digits = String(word, radix: 16)
-      return String(repeating: "0", count: 8 - digits.count) + digits
-    }.joined()
+    var text: [UInt8] = []
+    text.reserveCapacity(64)
+    for word in state {
+      for shift in stride(from: UInt32(28), through: 0, by: -4) {
+        text.append(SHA256.digits[Int(word >> shift & 0xf)])
+      }
+    }
+    return String(decoding: text, as: UTF8.self)
   }
 
+  private static let digits = Array("0123456789abcdef".utf8)
+
   private mutating func compress(_ block: ArraySlice<UInt8>) {
-    var schedule: [UInt32] = []
-    schedule.reserveCapacity(64)
+    fillSchedule(from: block)
+    var (a, b, c, d) = (state[0], state[1], state[2], state[3])
+    var (e, f, g, h) = (state[4], state[5], state[6], state[7])
+    let constants = SHA256.roundConstants
+    for index in 0..<64 {
+      let choice = (e & f) ^ (~e & g)
+      let majority = (a & b) ^ (a & c) ^ (b & c)
+      let input = constants[index] &+ schedule[index]
+      let first = h &+ (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) &+ choice &+ input
+      let second = (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) &+ majority
+      (h, g, f, e) = (g, f, e, d &+ first)
+      (d, c, b, a) = (c, b, a, first &+ second)
+    }
+    for (index, word) in [a, b, c, d, e, f, g, h].enumerated() { state[index] &+= word }
+  }
+
+  private mutating func fillSchedule(from block: ArraySlice<UInt8>) {
     for index in 0..<16 {
       let start = block.startIndex + index * 4
-      schedule.append(block[start..<start + 4].reduce(0) { $0 << 8 | UInt32($1) })
+      schedule[index] =
+        UInt32(block[start]) << 24 | UInt32(block[start + 1]) << 16
+        | UInt32(block[start + 2]) << 8 | UInt32(block[start + 3])
     }
     for index in 16..<64 {
       let (early, late) = (schedule[index - 15], schedule[index - 2])
       let first = rotate(early, 7) ^ rotate(early, 18) ^ (early >> 3)
       let second = rotate(late, 17) ^ rotate(late, 19) ^ (late >> 10)
-      schedule.append(schedule[index - 16] &+ first &+ schedule[index - 7] &+ second)
+      schedule[index] = schedule[index - 16] &+ first &+ schedule[index - 7] &+ second
     }
-    var work = state
-    for index in 0..<64 { round(&work, SHA256.roundConstants[index] &+ schedule[index]) }
-    for index in 0..<8 { state[index] &+= work[index] }
-  }
-
-  private func round(_ work: inout [UInt32], _ input: UInt32) {
-    let (a, b, c, e, f, g) = (work[0], work[1], work[2], work[4], work[5], work[6])
-    let choice = (e & f) ^ (~e & g)
-    let majority = (a & b) ^ (a & c) ^ (b & c)
-    let first = work[7] &+ (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) &+ choice &+ input
-    let second = (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) &+ majority
-    work = [first &+ second, a, b, c, work[3] &+ first, e, f, g]
   }
 
   private func rotate(_ word: UInt32, _ count: UInt32) -> UInt32 {
