@@ -50,10 +50,6 @@ public final class Domain: ContextObject {
   public var viommu: VIOMMU? {
     if case .nested(let viommu, _) = form { viommu } else { nil }
   }
-
-  public var isAttached: Bool {
-    heldBy.contains { if case .attachment = $0.cause { true } else { false } }
-  }
 }
 
 extension ObjectCore {

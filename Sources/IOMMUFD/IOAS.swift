@@ -46,13 +46,6 @@ public final class IOAS: ContextObject {
     let end = min(first + limit, areas.count)
     return (areas[first..<end], end < areas.count ? areas[end].iova : nil)
   }
-
-  /// The area that holds an address.
-  public func area(at address: UInt64) -> Area? {
-    let index = firstArea(reaching: address)
-    guard index < areas.count, areas[index].iova <= address else { return nil }
-    return areas[index]
-  }
 }
 
 extension ObjectCore {

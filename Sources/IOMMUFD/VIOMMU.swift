@@ -30,8 +30,6 @@ public final class VIOMMU: ContextObject {
     self.ioas = ioas
     super.init(.viommu, name, in: device.owner)
   }
-
-  public func vdev(virtualID: UInt64) -> VDevice? { vdevs[virtualID] }
 }
 
 extension ObjectCore {

@@ -51,6 +51,4 @@ final class Subscription: TopicListener, @unchecked Sendable {
       if stream.source.isReady(now: now) { stream.resume() }
     }
   }
-
-  var waitingStreams: [StreamedBody] { waiting }
 }

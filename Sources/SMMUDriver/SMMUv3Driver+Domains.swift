@@ -68,7 +68,8 @@ extension SMMUv3Driver {
       throw Refusal(.EOPNOTSUPP, field: "dirty_tracking", "\(name) does not track dirty pages")
     }
     if flags.dirtyTracking || flags.pasid, !features.s1p {
-      throw Refusal(.EOPNOTSUPP, field: "pasid", "\(name) has no stage 1")
+      let field = flags.pasid ? "pasid" : "dirty_tracking"
+      throw Refusal(.EOPNOTSUPP, field: field, "\(name) has no stage 1")
     }
     let stage: PagingDomain.Stage =
       features.s1p && !flags.nestParent
