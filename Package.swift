@@ -47,6 +47,8 @@ let package = Package(
       name: "SMMUDriver", dependencies: ["IOMMUFD", "IOMMUHardware", "Locking"],
       swiftSettings: strict),
     .target(
+      name: "MockDriver", dependencies: ["IOMMUFD", "Locking"], swiftSettings: strict),
+    .target(
       name: "ControlPlane",
       dependencies: [
         "HTTPCore", "IOMMUFD", "IOMMUHardware", "Locking",
@@ -57,8 +59,8 @@ let package = Package(
     .executableTarget(
       name: "viommud",
       dependencies: [
-        "ControlPlane", "HTTPCore", "Locking", "MicroHTTPD", "OpenAPIDocument", "SMMUDriver",
-        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "ControlPlane", "HTTPCore", "Locking", "MicroHTTPD", "MockDriver", "OpenAPIDocument",
+        "SMMUDriver", .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),

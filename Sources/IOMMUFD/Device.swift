@@ -12,22 +12,28 @@ public final class Device: ContextObject {
     public var pri: Bool
     /// The width of its PASIDs; 0 without them, at most 20.
     public var pasidBits: Int
+    /// Whether its IOMMU can note which pages it writes, as far as that depends on the device.
+    public var tracksDirtyPages: Bool
 
     public init(
       streamIDs: [UInt32], group: String? = nil, ats: Bool = false, pri: Bool = false,
-      pasidBits: Int = 0
+      pasidBits: Int = 0, tracksDirtyPages: Bool = true
     ) {
       self.streamIDs = streamIDs
       self.group = group
       self.ats = ats
       self.pri = pri
       self.pasidBits = pasidBits
+      self.tracksDirtyPages = tracksDirtyPages
     }
   }
 
   public let smmu: SMMU
   public let properties: Properties
   let group: DeviceGroup
+  /// The ID of an object that the device's bus keeps beside it, if its driver says that there is
+  /// one; it has no other trace.
+  public internal(set) var busObjectID: UInt32?
   /// The pins on the domains that the device is attached to, by PASID; 0 is the RID.
   var attachments: [UInt32: Pin] = [:]
   /// The pin on the vdev whose virtual ID the device's entry carries.
@@ -75,6 +81,11 @@ extension ObjectCore {
     let device = Device(
       name: try claimName(.device, name), smmu: smmu, context: context, properties: properties,
       group: group)
+    if smmu.driver.keepsBusObjects {
+      let id = try claimID(context)
+      device.busObjectID = id
+      occupy(id, of: context, with: device)
+    }
     device.objectID = try claimID(context)
     try pin(smmu, by: device, .field("smmu"))
     try pin(context, by: device, .field("context"))
@@ -120,6 +131,7 @@ extension ObjectCore {
       if let name = group.name { groups[name] = group }
     }
     device.smmu.driver.unbind(device, in: transaction)
+    if let id = device.busObjectID { releaseID(id, of: device.owner) }
     for (pasid, domain) in group.domains.sorted(by: { $0.key < $1.key }) {
       discardFaults(of: device, pasid, from: domain)
     }
@@ -138,5 +150,6 @@ extension ObjectCore {
     recorder?.record(.unplugged(device))
     unbind(device)
     retire(device)
+    try closeIfAbandoned(device.owner)
   }
 }

@@ -3,7 +3,7 @@
 /// The error numbers of Linux that iommufd answers with, by their symbols.
 public enum Errno: String, Error, Sendable, CaseIterable {
   case EPERM, ENOENT, EIO, E2BIG, ENOMEM, EFAULT, EBUSY, EEXIST, ENODEV, EINVAL, ESPIPE, ERANGE
-  case EOPNOTSUPP, EADDRINUSE, EOVERFLOW, ENOSPC, EMFILE, ETIMEDOUT
+  case EOPNOTSUPP, EADDRINUSE, EOVERFLOW, ENOSPC, EMFILE, ETIMEDOUT, ENOTTY, EMSGSIZE, EBADF, ENXIO
 }
 
 /// An object's kind and name, enough to find it again.
@@ -74,3 +74,6 @@ public struct Refusal: Error, Sendable, Equatable {
     }
   }
 }
+
+/// A number as the API writes it.
+func hex(_ value: UInt64) -> String { "0x" + String(value, radix: 16) }

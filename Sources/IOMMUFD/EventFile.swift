@@ -4,7 +4,8 @@
 /// pins them while it is open.
 protocol EventFileOwner: ContextObject {
   var files: [EventFile] { get set }
-  var isFileOpen: Bool { get set }
+  /// The number that the process has for the file that creation handed out, while it is open.
+  var fileDescriptor: UInt32? { get set }
 }
 
 /// An open event file. It pins its queue, and the context too: the kernel's event files hold a
@@ -27,9 +28,14 @@ extension FaultQueue: EventFileOwner {}
 extension ObjectCore {
   /// Opens the file that comes with the queue.
   func openFile(of queue: some EventFileOwner) throws(Refusal) {
+    let context = queue.owner
+    guard let descriptor = context.descriptors.allocate() else {
+      throw Refusal(.EMFILE, field: "file", "the process has no file descriptor left")
+    }
+    transaction.onRollback { context.descriptors.free(descriptor) }
     try addFile(to: queue)
-    queue.isFileOpen = true
-    transaction.onRollback { queue.isFileOpen = false }
+    queue.fileDescriptor = descriptor
+    transaction.onRollback { queue.fileDescriptor = nil }
   }
 
   @discardableResult
@@ -53,9 +59,10 @@ extension ObjectCore {
   }
 
   /// The follower is gone; its file is closed unless somebody closed it before.
-  public func stopFollowing(_ file: EventFile) {
+  public func stopFollowing(_ file: EventFile) throws(Refusal) {
     guard let queue = file.queue.target as? any EventFileOwner else { return }
     close(file, of: queue)
+    try closeIfAbandoned(queue.owner)
   }
 
   /// Closes all files of a queue: the one it came with, and those of its followers, whose streams
@@ -65,12 +72,18 @@ extension ObjectCore {
       throw Refusal(.ENOENT, .notFound, "there is no \(key.kind.rawValue) \(key.id)")
     }
     try step()
-    if queue.isFileOpen {
-      queue.isFileOpen = false
-      transaction.onRollback { queue.isFileOpen = true }
+    if let descriptor = queue.fileDescriptor {
+      let context = queue.owner
+      queue.fileDescriptor = nil
+      context.descriptors.free(descriptor)
+      transaction.onRollback {
+        context.descriptors.take(descriptor)
+        queue.fileDescriptor = descriptor
+      }
     }
     for file in queue.files { close(file, of: queue) }
     recorder?.record(.updated(queue))
+    try closeIfAbandoned(queue.owner)
   }
 
   private func close(_ file: EventFile, of queue: some EventFileOwner) {

@@ -5,8 +5,9 @@ public final class FaultQueue: ContextObject {
   public let fifo = FaultFIFO()
   /// Its open files: the one that creation handed out, and those of its followers.
   var files: [EventFile] = []
+  var fileDescriptor: UInt32?
   /// Whether the file that creation handed out is still open.
-  public internal(set) var isFileOpen = false
+  public var isFileOpen: Bool { fileDescriptor != nil }
   /// The cookies that the transaction under way answers.
   var answering: Set<UInt32> = []
 
@@ -16,6 +17,15 @@ public final class FaultQueue: ContextObject {
 /// What a VMM makes of a page fault group (`enum iommufd_page_response_code`).
 public enum PageResponseCode: String, Sendable, CaseIterable, Codable {
   case success, invalid
+
+  /// The code of a number of the ABI.
+  public init?(number: UInt32) {
+    switch number {
+    case 0: self = .success
+    case 1: self = .invalid
+    default: return nil
+    }
+  }
 }
 
 extension ObjectCore {
@@ -40,7 +50,7 @@ extension ObjectCore {
   public func faultRoute(of device: Device, pasid: UInt32?) -> (queue: FaultQueue, pasid: UInt32)? {
     let wanted = pasid ?? 0
     if let domain = device.domain(at: wanted) { return domain.faultQueue.map { ($0, wanted) } }
-    guard let domain = device.domain(at: 0), domain.viommu != nil else { return nil }
+    guard let domain = device.domain(at: 0), domain.isNested else { return nil }
     return domain.faultQueue.map { ($0, 0) }
   }
 
@@ -77,5 +87,33 @@ extension ObjectCore {
       queue.answering.remove(cookie)
       queue.fifo.answer(cookie)
     }
+  }
+
+  /// Answers as a write to the event file does (`iommufd_fault_fops_write`): records of a cookie
+  /// and a code, of 32 bits each, up to the first that is wrong.
+  ///
+  /// - Returns: how many bytes were taken.
+  /// - Throws: `ESPIPE` for a part of a record; `EINVAL` when the first one is wrong.
+  public func writeResponses(_ name: String, _ bytes: [UInt8]) throws(Refusal) -> Int {
+    let queue: FaultQueue = try find(.faultQueue, name)
+    let size = 8
+    guard bytes.count % size == 0 else {
+      throw Refusal(.ESPIPE, field: "bytes", "not a multiple of \(size) bytes")
+    }
+    var taken = 0
+    while taken < bytes.count {
+      let record = LittleEndian(Array(bytes[taken..<taken + size]), size: size)
+      do throws(Refusal) {
+        guard let code = PageResponseCode(number: record.u32(4)) else {
+          throw Refusal(.EINVAL, field: "bytes", "\(record.u32(4)) is no code of a response")
+        }
+        try respond(queue.name, cookie: record.u32(0), code: code)
+      } catch {
+        if taken == 0 { throw error }
+        break
+      }
+      taken += size
+    }
+    return taken
   }
 }

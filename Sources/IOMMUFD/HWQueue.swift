@@ -1,10 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The types of hw-queues (`enum iommu_hw_queue_type`).
-public enum HWQueueType: String, Sendable, CaseIterable, Codable {
-  case tegra241CMDQV = "tegra241-cmdqv"
-}
-
 /// A command queue of the hardware that a guest owns (`struct iommufd_hw_queue`).
 public final class HWQueue: ContextObject {
   public let viommu: VIOMMU
@@ -36,6 +31,10 @@ public final class HWQueue: ContextObject {
 }
 
 extension ObjectCore {
+  /// As many pages have a list that is more than the kernel allocates in one piece: `INT_MAX`
+  /// bytes of pointers.
+  private static let pageArrayLimit: UInt64 = 1 << 28
+
   /// Hands a command queue to a guest (`iommufd_hw_queue_alloc_ioctl`); its memory is checked
   /// and pinned before the driver sees the index.
   @discardableResult
@@ -51,7 +50,7 @@ extension ObjectCore {
     guard viommu.smmu.driver.supports(type, on: viommu) else {
       throw Refusal(
         .EOPNOTSUPP, field: "type",
-        "vIOMMU \(viommu.name) of type \(viommu.type.rawValue) has no such queues")
+        "vIOMMU \(viommu.name) of type \(viommu.type.name) has no such queues")
     }
     let queue = HWQueue(
       name: try claimName(.hwQueue, name), viommu: viommu, type: type, index: index, iova: iova,
@@ -77,30 +76,20 @@ extension ObjectCore {
     if overflows || size > UInt64.max - (page - 1) {
       throw Refusal(.ERANGE, field: "length", "the ring's pages wrap around")
     }
-    let areas = queue.viommu.ioas.areas
-    if areas.contains(where: { ($0.iova | $0.length | $0.physical) % page != 0 }) {
-      throw Refusal(
-        .EADDRINUSE, field: "iova", "the address space has mappings of less than a page")
+    if (size + page - 1) / page >= ObjectCore.pageArrayLimit {
+      throw Refusal(.ENOMEM, field: "length", "the ring has too many pages")
     }
-    let first = queue.viommu.ioas.firstArea(reaching: queue.iova)
-    var index = first
-    var next = queue.iova - offset
-    while true {
-      guard index < areas.count, areas[index].iova <= next else {
-        throw Refusal(.ENOENT, .invalid, field: "iova", "nothing is mapped at \(hex(next))")
-      }
-      guard areas[index].isReadable else {
-        throw Refusal(.EPERM, field: "iova", "the mapping at \(hex(next)) is not readable")
-      }
-      if areas[index].last >= queue.last { break }
-      next = areas[index].last + 1
-      index += 1
-    }
-    for each in first..<index
-    where areas[each].physical &+ areas[each].length != areas[each + 1].physical {
+    let ioas = queue.viommu.ioas
+    try requirePageAligned(ioas, field: "iova")
+    let first = queue.iova - offset
+    // Whole pages are pinned, and the last one may be the end of all addresses.
+    let whole = min((size + page - 1) / page * page, UInt64.max - first)
+    let areas = try contiguousAreas(of: ioas, from: first, whole, for: .reading, field: "iova")
+    for (left, right) in zip(areas, areas.dropFirst())
+    where left.physical &+ left.length != right.physical {
       throw Refusal(.EFAULT, field: "iova", "the ring is not contiguous in the host's memory")
     }
-    queue.basePhysical = areas[first].physical + (queue.iova - areas[first].iova)
+    queue.basePhysical = areas[0].physical &+ offset
     try step()
     addLock(1, to: queue)
     transaction.onRollback { [unowned self] in addLock(-1, to: queue) }
@@ -120,6 +109,4 @@ extension ObjectCore {
     transaction.onRollback { [unowned self] in addLock(1, to: queue) }
     releaseID(queue.accessID, of: queue.owner)
   }
-
-  private func hex(_ value: UInt64) -> String { "0x" + String(value, radix: 16) }
 }

@@ -33,21 +33,32 @@ extension ObjectCore {
     }
     let ioas: IOAS = try find(.ioas, name)
     let constraints = constraints(of: ioas)
-    let iova = try place(request, in: ioas, constraints)
-    let physical =
-      if let wanted = request.physical { wanted } else { try takeMemory(request.length) }
+    let iova = try place(
+      request.iova, request.length, physical: request.physical, in: ioas, constraints)
+    let memory = request.physical == nil ? try takeMemory(request.length) : nil
+    let physical = request.physical ?? memory?.address ?? 0
+    try requirePlaceable(physical, request.length, constraints)
+    return try add(
+      Area(
+        iova: iova, length: request.length, physical: physical, isReadable: request.isReadable,
+        isWritable: request.isWritable, isMemoryWritable: request.isWritable, memory: memory),
+      to: ioas)
+  }
+
+  private func requirePlaceable(
+    _ physical: UInt64, _ length: UInt64, _ constraints: IOVAConstraints
+  ) throws(Refusal) {
     if physical % constraints.alignment != 0 {
       throw Refusal(
         .EINVAL, field: "physical", "not aligned to \(constraints.alignment) bytes")
     }
-    if physical.addingReportingOverflow(request.length - 1).overflow {
+    if physical.addingReportingOverflow(length - 1).overflow {
       throw Refusal(.EOVERFLOW, field: "physical", "the range wraps around")
     }
+  }
+
+  private func add(_ area: Area, to ioas: IOAS) throws(Refusal) -> Area {
     try step()
-    var area = Area(
-      iova: iova, length: request.length, physical: physical, isReadable: request.isReadable,
-      isWritable: request.isWritable)
-    area.isMemoryOwned = request.physical == nil
     insert(area, into: ioas)
     touch(ioas)
     recorder?.record(.mapped(ioas, area))
@@ -55,126 +66,116 @@ extension ObjectCore {
   }
 
   private func place(
-    _ request: MapRequest, in ioas: IOAS, _ constraints: IOVAConstraints
+    _ iova: UInt64?, _ length: UInt64, physical: UInt64?, in ioas: IOAS,
+    _ constraints: IOVAConstraints
   ) throws(Refusal) -> UInt64 {
     let alignment = constraints.alignment
-    if request.length == 0 || request.length % alignment != 0 {
+    if length == 0 || length % alignment != 0 {
       throw Refusal(
-        .EINVAL, field: "length",
-        "length \(request.length) is not a positive multiple of \(alignment)")
+        .EINVAL, field: "length", "length \(length) is not a positive multiple of \(alignment)")
     }
-    guard let iova = request.iova else {
-      return try lowestHole(request.length, in: ioas, constraints)
+    guard let iova else {
+      return try chooseIOVA(length, physical: physical, in: ioas, constraints)
     }
     if iova % alignment != 0 {
       throw Refusal(.EINVAL, field: "iova", "not aligned to \(alignment) bytes")
     }
-    let (last, overflows) = iova.addingReportingOverflow(request.length - 1)
+    let (last, overflows) = iova.addingReportingOverflow(length - 1)
     if overflows { throw Refusal(.EOVERFLOW, field: "length", "the range wraps around") }
     if !constraints.aperture.contains(iova) || !constraints.aperture.contains(last) {
       throw Refusal(.EINVAL, field: "iova", "outside of what the attached domains translate")
     }
-    let index = ioas.firstArea(reaching: iova)
-    if index < ioas.areas.count, ioas.areas[index].iova <= last {
+    if ioas.reservations.contains(where: { $0.range.overlaps(iova...last) }) {
+      throw Refusal(.EINVAL, field: "iova", "something of the range is reserved")
+    }
+    if ioas.area(in: iova...last) != nil {
       throw Refusal(.EEXIST, field: "iova", "the range overlaps a mapping")
     }
     return iova
   }
 
-  private func lowestHole(
-    _ length: UInt64, in ioas: IOAS, _ constraints: IOVAConstraints
+  // MARK: Copying
+
+  /// Maps what another address space maps (`iommufd_ioas_copy`).
+  ///
+  /// - Parameters:
+  ///   - source: where it is mapped; its whole range must be.
+  ///   - iova: where it is to be mapped; nil for the lowest address that fits.
+  /// - Returns: the address.
+  func copy(
+    _ source: (ioas: IOAS, iova: UInt64), _ length: UInt64, to ioas: () throws(Refusal) -> IOAS,
+    at iova: UInt64?, isReadable: Bool, isWritable: Bool
   ) throws(Refusal) -> UInt64 {
-    let alignment = max(constraints.alignment, min(length & (~length &+ 1), ObjectCore.pageSize))
-    // Address 0 is left out: a script that forgot an address should not find a mapping there.
-    var candidate = max(constraints.aperture.lowerBound, ObjectCore.pageSize)
-    for area in ioas.areas where area.last >= candidate {
-      if area.iova > candidate, area.iova - candidate >= length { break }
-      let (next, overflows) = area.last.addingReportingOverflow(alignment)
-      if overflows { throw noHole }
-      candidate = next & ~(alignment - 1)
+    let pieces = try contiguousAreas(
+      of: source.ioas, from: source.iova, length, for: .nothing, field: "src_iova")
+    let ioas = try ioas()
+    let constraints = constraints(of: ioas)
+    let first = try place(
+      iova, length, physical: pieces[0].physical, in: ioas, constraints)
+    var next = first
+    for piece in pieces {
+      try requirePlaceable(piece.physical, piece.length, constraints)
+      if isWritable, !piece.isMemoryWritable {
+        throw Refusal(.EPERM, field: "src_iova", "the source is not writable")
+      }
+      var area = piece
+      area.iova = next
+      area.isReadable = isReadable
+      area.isWritable = isWritable
+      area.locks = 0
+      if let memory = area.memory { share(memory) }
+      _ = try add(area, to: ioas)
+      next = next &+ area.length
     }
-    let (last, overflows) = candidate.addingReportingOverflow(length - 1)
-    if overflows || last > constraints.aperture.upperBound { throw noHole }
-    return candidate
+    return first
   }
 
-  private var noHole: Refusal {
-    Refusal(.ENOSPC, field: "length", "no hole of that length is left in the address space")
+  private func share(_ memory: MappedMemory) {
+    memory.mappings += 1
+    transaction.onRollback { memory.mappings -= 1 }
   }
 
-  /// Unmaps whole areas (`iopt_unmap_iova`); 0 and 2^64 - 1 name everything.
-  ///
-  /// Like the kernel's it stops at the first area that stands against it. Unlike there, where
-  /// what went before it stays unmapped, a refused call changes nothing.
-  ///
-  /// - Returns: how many bytes were unmapped.
-  public func unmap(_ name: String, iova: UInt64, length: UInt64) throws(Refusal) -> UInt64 {
-    let ioas: IOAS = try find(.ioas, name)
-    let isEverything = iova == 0 && length == .max
-    if !isEverything, iova == .max || length == .max {
-      throw Refusal(.EOVERFLOW, field: "length", "an address or length of all ones")
+  /// What somebody is going to do with mapped memory.
+  enum MemoryUse {
+    case nothing, reading, writing
+
+    func isAllowed(in area: Area) -> Bool {
+      switch self {
+      case .nothing: true
+      case .reading: area.isReadable
+      case .writing: area.isWritable
+      }
     }
-    if length == 0 { throw Refusal(.EINVAL, field: "length", "nothing to unmap") }
+  }
+
+  /// The mappings behind a range, each cut to it; the range must be mapped throughout
+  /// (`iopt_for_each_contig_area`).
+  ///
+  /// - Throws: `EINVAL` for an empty range, `EOVERFLOW` for one that wraps, `ENOENT` for a hole,
+  ///   `EPERM` for what may not be accessed that way; whichever comes first by address.
+  func contiguousAreas(
+    of ioas: IOAS, from iova: UInt64, _ length: UInt64, for use: MemoryUse, field: String
+  ) throws(Refusal) -> [Area] {
+    if length == 0 { throw Refusal(.EINVAL, field: "length", "the range is empty") }
     let (last, overflows) = iova.addingReportingOverflow(length - 1)
     if overflows { throw Refusal(.EOVERFLOW, field: "length", "the range wraps around") }
-    let first = ioas.firstArea(reaching: iova)
-    var end = first
-    while end < ioas.areas.count, ioas.areas[end].iova <= last {
-      try requireUnmappable(ioas.areas[end], from: iova, through: last)
-      end += 1
+    var result: [Area] = []
+    var next = iova
+    for area in ioas.areas[ioas.firstArea(reaching: iova)...] {
+      guard area.iova <= next else { break }
+      guard use.isAllowed(in: area) else {
+        throw Refusal(
+          .EPERM, field: field, "the mapping at \(hex(next)) does not allow \(use)")
+      }
+      var piece = area
+      piece.physical = area.physical &+ (next - area.iova)
+      piece.iova = next
+      piece.length = min(area.last, last) - next + 1
+      result.append(piece)
+      if area.last >= last { return result }
+      next = area.last + 1
     }
-    if first == end {
-      if isEverything { return 0 }
-      throw Refusal(.ENOENT, .invalid, field: "iova", "nothing is mapped there")
-    }
-    try step()
-    let bytes = ioas.areas[first..<end].reduce(0) { $0 &+ $1.length }
-    remove(first..<end, from: ioas)
-    touch(ioas)
-    recorder?.record(.unmapped(ioas, iova: iova, length: bytes))
-    return bytes
-  }
-
-  private func requireUnmappable(
-    _ area: Area, from first: UInt64, through last: UInt64
-  ) throws(Refusal) {
-    if area.locks > 0 {
-      throw Refusal(.EBUSY, field: "iova", "a hw-queue has its ring in the mapping")
-    }
-    if area.iova < first || area.last > last {
-      throw Refusal(.ENOENT, .invalid, field: "iova", "the range would split a mapping")
-    }
-  }
-
-  private func insert(_ area: Area, into ioas: IOAS) {
-    let index = ioas.firstArea(reaching: area.iova)
-    ioas.areas.insert(area, at: index)
-    transaction.onRollback { ioas.areas.remove(at: ioas.firstArea(reaching: area.iova)) }
-  }
-
-  private func remove(_ range: Range<Int>, from ioas: IOAS) {
-    let areas = Array(ioas.areas[range])
-    ioas.areas.removeSubrange(range)
-    transaction.onRollback { ioas.areas.insert(contentsOf: areas, at: range.lowerBound) }
-    releaseMemory(of: areas)
-  }
-
-  // MARK: Memory
-
-  private func takeMemory(_ length: UInt64) throws(Refusal) -> UInt64 {
-    guard let address = machine.allocateMemory(length, alignment: ObjectCore.pageSize) else {
-      throw Refusal(.ENOMEM, field: "length", "the host has no memory left for it")
-    }
-    let machine = machine
-    transaction.onRollback { machine.freeMemory(address, length) }
-    return address
-  }
-
-  func releaseMemory(of areas: [Area]) {
-    let machine = machine
-    for area in areas where area.isMemoryOwned {
-      transaction.onCommit { machine.freeMemory(area.physical, area.length) }
-    }
+    throw Refusal(.ENOENT, .invalid, field: field, "nothing is mapped at \(hex(next))")
   }
 
   /// The object that an operation is about.

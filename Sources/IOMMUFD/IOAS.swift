@@ -1,7 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 
+/// Memory that was taken for a mapping (`struct iopt_pages`): free again when no mapping is left
+/// that has a part of it.
+final class MappedMemory {
+  let address: UInt64
+  /// In bytes.
+  let length: UInt64
+  var mappings = 1
+
+  init(address: UInt64, length: UInt64) {
+    self.address = address
+    self.length = length
+  }
+}
+
 /// A mapped range of an I/O address space (`struct iopt_area`).
-public struct Area: Sendable, Equatable {
+public struct Area {
   public var iova: UInt64
   /// In bytes, at least 1; `iova + length - 1` does not wrap.
   public var length: UInt64
@@ -9,18 +23,36 @@ public struct Area: Sendable, Equatable {
   public var physical: UInt64
   public var isReadable: Bool
   public var isWritable: Bool
+  /// Whether a copy of the mapping may be writable.
+  var isMemoryWritable: Bool
   /// How many hw-queues have their ring in it; a locked area cannot be unmapped.
   var locks = 0
-  /// Whether the memory was taken for the mapping and goes with it.
-  var isMemoryOwned = false
+  /// The memory that was taken for the mapping; nil where the caller named physical addresses.
+  var memory: MappedMemory?
 
   public var last: UInt64 { iova &+ (length &- 1) }
+
+  func isAligned(to alignment: UInt64) -> Bool {
+    (iova | length | physical) & (alignment - 1) == 0
+  }
 }
 
 /// An I/O address space (`struct iommufd_ioas`): mappings that paging domains translate by.
 public final class IOAS: ContextObject {
+  /// A range in which nothing can be mapped.
+  struct Reservation {
+    let range: ClosedRange<UInt64>
+    /// The attached device whose range it is; nil for one that was reserved by hand.
+    let owner: Device?
+  }
+
   /// Sorted by address, without overlaps.
   public internal(set) var areas: [Area] = []
+  var reservations: [Reservation] = []
+  /// Where addresses are chosen, ascending; anywhere when empty (`IOMMU_IOAS_ALLOW_IOVAS`).
+  public internal(set) var allowed: [ClosedRange<UInt64>] = []
+  /// Whether mappings may be put together to large pages (`IOMMU_OPTION_HUGE_PAGES`).
+  public internal(set) var usesHugePages = true
 
   init(name: String, context: Context) { super.init(.ioas, name, in: context) }
 
@@ -40,6 +72,12 @@ public final class IOAS: ContextObject {
     return low
   }
 
+  /// The first area that has something of a range.
+  func area(in range: ClosedRange<UInt64>) -> Area? {
+    let index = firstArea(reaching: range.lowerBound)
+    return index < areas.count && areas[index].iova <= range.upperBound ? areas[index] : nil
+  }
+
   /// Some areas in the order of their addresses, from an address on, and where to go on.
   public func page(from start: UInt64, limit: Int) -> (areas: ArraySlice<Area>, next: UInt64?) {
     let first = firstArea(reaching: start)
@@ -49,6 +87,9 @@ public final class IOAS: ContextObject {
 }
 
 extension ObjectCore {
+  /// The host's page size in bytes.
+  public static let pageSize: UInt64 = 4096
+
   @discardableResult
   public func allocateIOAS(_ name: String?, context: String) throws(Refusal) -> IOAS {
     let context: Context = try resolve(.context, context, field: "context")
@@ -59,26 +100,33 @@ extension ObjectCore {
   }
 
   /// The end of an address space: memory that its mappings took is free again.
-  func end(_ ioas: IOAS) { releaseMemory(of: ioas.areas) }
+  func end(_ ioas: IOAS) {
+    releaseMemory(of: ioas.areas)
+    let context = ioas.owner
+    if context.compatibleIOAS === ioas { setCompatibleIOAS(nil, of: context) }
+  }
 
-  /// What an address space's domains and queues together ask of a mapping.
+  /// What an address space's domains, queues and accesses together ask of a mapping
+  /// (`iopt_calculate_iova_alignment` and the ranges that domains reserve).
   func constraints(of ioas: IOAS) -> IOVAConstraints {
-    var result = IOVAConstraints(aperture: 0...UInt64.max, alignment: 1)
+    var result = IOVAConstraints(
+      aperture: 0...UInt64.max, alignment: ioas.usesHugePages ? 1 : ObjectCore.pageSize)
     for pin in ioas.heldBy {
-      if let domain = pin.holder as? Domain {
+      switch pin.holder {
+      case let domain as Domain:
         let each = domain.smmu.driver.constraints(of: domain)
         let lower = max(result.aperture.lowerBound, each.aperture.lowerBound)
         let upper = min(result.aperture.upperBound, each.aperture.upperBound)
         // Two drivers whose apertures do not meet leave nothing that could be mapped.
         result.aperture = lower...max(lower, upper)
         result.alignment = max(result.alignment, each.alignment)
-      } else if pin.holder is HWQueue {
+      case is HWQueue:
         result.alignment = max(result.alignment, ObjectCore.pageSize)
+      case let access as Access where access.pinsPages:
+        result.alignment = max(result.alignment, ObjectCore.pageSize)
+      default: break
       }
     }
     return result
   }
-
-  /// The host's page size in bytes.
-  public static let pageSize: UInt64 = 4096
 }

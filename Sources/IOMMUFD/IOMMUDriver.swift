@@ -13,6 +13,34 @@ public struct IOVAConstraints: Sendable, Equatable {
   }
 }
 
+/// What `IOMMU_GET_HW_INFO` answers (`struct iommu_hw_info`).
+public struct HardwareInfo: Sendable, Equatable {
+  /// What may be asked of the hardware behind a device (`enum iommufd_hw_capabilities`).
+  public struct Capabilities: OptionSet, Sendable {
+    public let rawValue: UInt64
+    public init(rawValue: UInt64) { self.rawValue = rawValue }
+
+    public static let dirtyTracking = Capabilities(rawValue: 1)
+    public static let pasidExecute = Capabilities(rawValue: 2)
+    public static let pasidPrivileged = Capabilities(rawValue: 4)
+    public static let noATS = Capabilities(rawValue: 8)
+  }
+
+  /// What the data is (`enum iommu_hw_info_type`).
+  public var type: UInt32
+  public var data: [UInt8]
+  public var capabilities: Capabilities
+  /// The width of the PASIDs that the device can use; 0 without them.
+  public var pasidBits: Int
+
+  public init(type: UInt32, data: [UInt8], capabilities: Capabilities, pasidBits: Int) {
+    self.type = type
+    self.data = data
+    self.capabilities = capabilities
+    self.pasidBits = pasidBits
+  }
+}
+
 /// What a driver made of an attach.
 public struct AttachOutcome {
   /// The vdev whose virtual ID the stream table entry now carries, if it carries one.
@@ -40,11 +68,31 @@ public protocol IOMMUDriver: AnyObject {
 
   // MARK: Devices
 
+  /// Whether the bus has an object of its own beside each device, which takes an ID before the
+  /// device's. Destroying it unplugs the device.
+  var keepsBusObjects: Bool { get }
+
+  /// Whether the pages that a device writes can be noted.
+  func tracksDirtyPages(of device: Device) -> Bool
+
+  /// What `IOMMU_GET_HW_INFO` says of the hardware behind a device.
+  ///
+  /// - Parameter type: the type asked for; 0 is the driver's own.
+  /// - Throws: `EOPNOTSUPP` for a type that the driver does not have.
+  func hardwareInfo(of device: Device, type: UInt32) throws(Refusal) -> HardwareInfo
+
+  /// Address ranges that a device cannot send to memory: they are something else's, as message
+  /// signalled interrupts are.
+  func reservedRanges(of device: Device) -> [ClosedRange<UInt64>]
+
   /// Makes a device's streams known (`arm_smmu_insert_master`).
   func bind(_ device: Device, in transaction: Transaction) throws(Refusal)
   func unbind(_ device: Device, in transaction: Transaction)
 
   // MARK: Domains
+
+  /// Whether a nested domain can be made directly on its parent.
+  var nestsOnParents: Bool { get }
 
   /// What `domain` can map.
   func constraints(of domain: Domain) -> IOVAConstraints
@@ -65,7 +113,17 @@ public protocol IOMMUDriver: AnyObject {
 
   /// Whether a vIOMMU of the type can be made for the device (`get_viommu_size` is not 0).
   func supports(_ type: VIOMMUType, for device: Device) -> Bool
-  func initialize(_ viommu: VIOMMU, for device: Device, in transaction: Transaction) throws(Refusal)
+  ///
+  /// - Parameter data: what the caller hands over, if anything.
+  /// - Returns: the data as the caller gets it back.
+  func initialize(
+    _ viommu: VIOMMU, for device: Device, data: UserData?, in transaction: Transaction
+  ) throws(Refusal) -> [UInt8]?
+
+  /// What user space sees in the window of a vIOMMU (`VIOMMU.window`).
+  ///
+  /// - Parameter offset: in bytes, a multiple of 4 within the window.
+  func readWindow(of viommu: VIOMMU, at offset: UInt64) -> UInt32
   func destroy(_ viommu: VIOMMU, in transaction: Transaction)
 
   /// A vdev comes (`vdevice_init`): hardware that keeps a table of virtual IDs learns it.
@@ -78,6 +136,14 @@ public protocol IOMMUDriver: AnyObject {
   /// Takes a guest's queue over; returns the queue that must outlive it, if there is one.
   func initialize(_ queue: HWQueue, in transaction: Transaction) throws(Refusal) -> HWQueue?
   func destroy(_ queue: HWQueue, in transaction: Transaction)
+
+  // MARK: Invalidation
+
+  /// Carries out the invalidations of a guest, in order, up to the first that is refused
+  /// (`cache_invalidate`, `cache_invalidate_user`). What came before stands.
+  func invalidate(
+    _ target: InvalidationTarget, _ request: InvalidationArray, in transaction: Transaction
+  ) -> InvalidationOutcome
 
   // MARK: Attaching
 
@@ -109,4 +175,36 @@ public enum EventDisposition: Sendable, Equatable {
   case faulted
   /// To nobody but the log.
   case logged(Errno)
+}
+
+/// What a driver that lacks a hook answers, as the kernel does in its place.
+extension IOMMUDriver {
+  public var keepsBusObjects: Bool { false }
+  public var nestsOnParents: Bool { false }
+
+  public func reservedRanges(of device: Device) -> [ClosedRange<UInt64>] { [] }
+
+  public func supports(_ type: VIOMMUType, for device: Device) -> Bool { false }
+  public func initialize(
+    _ viommu: VIOMMU, for device: Device, data: UserData?, in transaction: Transaction
+  ) throws(Refusal) -> [UInt8]? { nil }
+  public func readWindow(of viommu: VIOMMU, at offset: UInt64) -> UInt32 { 0 }
+  public func destroy(_ viommu: VIOMMU, in transaction: Transaction) {}
+
+  public func initialize(_ vdev: VDevice, in transaction: Transaction) throws(Refusal) {}
+  public func destroy(_ vdev: VDevice, in transaction: Transaction) {}
+
+  public func supports(_ type: HWQueueType, on viommu: VIOMMU) -> Bool { false }
+  public func initialize(
+    _ queue: HWQueue, in transaction: Transaction
+  ) throws(Refusal) -> HWQueue? { nil }
+  public func destroy(_ queue: HWQueue, in transaction: Transaction) {}
+
+  public func invalidate(
+    _ target: InvalidationTarget, _ request: InvalidationArray, in transaction: Transaction
+  ) -> InvalidationOutcome {
+    InvalidationOutcome(
+      handled: 0,
+      refusal: Refusal(.EOPNOTSUPP, field: "hwpt_id", "the driver invalidates nothing there"))
+  }
 }

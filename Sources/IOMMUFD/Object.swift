@@ -51,9 +51,11 @@ public final class Pin {
     case attachment(pasid: UInt32)
     /// While a reader has the queue's event file open.
     case openFile
+    /// While user space has the vIOMMU's window mapped, under that number.
+    case memoryMap(UInt32)
   }
 
-  /// nil for an event file, which is no object of its own.
+  /// nil for an event file or a memory mapping, which are no objects of their own.
   public let holder: Object?
   public let target: Object
   public let cause: Cause
@@ -79,6 +81,7 @@ public final class Pin {
     case .attachment(pasid: 0): "device.attachment"
     case .attachment(let pasid): "device.attachments.\(pasid)"
     case .openFile: "open file"
+    case .memoryMap(let number): "memory map \(number)"
     }
   }
 }

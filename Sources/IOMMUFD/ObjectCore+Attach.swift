@@ -5,6 +5,8 @@ public enum AttachTarget: Sendable, Equatable, Codable {
   case domain(String)
   /// A domain of that address space, made for it where none fits.
   case ioas(String)
+  /// Whatever object of the device's context has the ID, as the kernel is told (`pt_id`).
+  case objectID(UInt32)
 }
 
 /// Which of the kernel's two verbs an attach is.
@@ -25,13 +27,33 @@ extension ObjectCore {
     _ name: String, pasid: UInt32 = 0, to target: AttachTarget, mode: AttachMode = .either
   ) throws(Refusal) {
     let device: Device = try find(.device, name)
+    switch try pageTable(target, for: device) {
+    case let domain as Domain: try attach(device, pasid, to: domain, mode)
+    case let ioas as IOAS: try attach(device, pasid, to: ioas, mode)
+    case let other:
+      throw Refusal(
+        .EINVAL, field: "object_id",
+        "\(other.kind.rawValue) \(other.name) is nothing that a device is attached to")
+    }
+  }
+
+  private func pageTable(
+    _ target: AttachTarget, for device: Device
+  ) throws(Refusal) -> Object {
     switch target {
     case .domain(let name):
-      let domain: Domain = try resolve(.domain, name, in: device.context, field: "domain")
-      try attach(device, pasid, to: domain, mode)
+      return try resolve(.domain, name, in: device.owner, field: "domain", as: Domain.self)
     case .ioas(let name):
-      let ioas: IOAS = try resolve(.ioas, name, in: device.context, field: "ioas")
-      try attach(device, pasid, to: ioas, mode)
+      return try resolve(.ioas, name, in: device.owner, field: "ioas", as: IOAS.self)
+    case .objectID(let id):
+      guard let object = device.owner.byID[id] else {
+        throw Refusal(
+          .ENOENT, field: "object_id", "context \(device.owner.name) has no object \(id)")
+      }
+      guard object.objectID == id else {
+        throw Refusal(.EINVAL, field: "object_id", "object \(id) is a hidden one")
+      }
+      return object
     }
   }
 
@@ -49,22 +71,35 @@ extension ObjectCore {
         rollback(to: savepoint)
       }
     }
-    let domain = try makePagingDomain(nil, for: device, on: ioas, flags: .init(), isAuto: true)
-    try publish(domain)
-    try attach(device, pasid, to: domain, mode)
+    let domain = try makePaging(nil, for: device, on: ioas, [], nil, isAuto: true)
+    // A new domain meets the device first and its address space then, but where it comes in the
+    // place of another: that one must not go for a domain that cannot be.
+    if isReplacing(device, pasid, mode) {
+      try join(domain, to: ioas)
+      try publish(domain)
+      try attach(device, pasid, to: domain, mode)
+    } else {
+      try publish(domain)
+      try attach(device, pasid, to: domain, mode)
+      try join(domain, to: ioas)
+    }
+  }
+
+  private func isReplacing(_ device: Device, _ pasid: UInt32, _ mode: AttachMode) -> Bool {
+    mode == .replace || mode == .either && device.domain(at: pasid) != nil
   }
 
   private func attach(
     _ device: Device, _ pasid: UInt32, to domain: Domain, _ mode: AttachMode
   ) throws(Refusal) {
-    let current = device.domain(at: pasid)
-    let isReplacing = mode == .replace || mode == .either && current != nil
+    let isReplacing = isReplacing(device, pasid, mode)
     try isReplacing
       ? requireReplaceable(device, pasid)
       : requireAttachable(device, pasid, to: domain)
     // The same domain again: nothing is checked and nothing changes.
     if isReplacing, device.group.domains[pasid] === domain { return }
     try requirePASIDCompatible(device, pasid, domain)
+    if !isReplacing, pasid == 0 { try reserveRanges(of: device, in: domain) }
     try program(device.group, pasid, domain, isReplacing: isReplacing)
     if isReplacing {
       try move(device.group, pasid, to: domain)
@@ -103,16 +138,16 @@ extension ObjectCore {
   ) throws(Refusal) {
     if pasid == 0 {
       let usesPASIDs = device.group.domains.keys.contains { $0 != 0 }
-      if usesPASIDs, !domain.flags.pasid {
+      if usesPASIDs, !domain.flags.contains(.pasid) {
         throw Refusal(
           .EINVAL, field: "domain", "the device has PASIDs attached and the domain no pasid flag")
       }
       return
     }
-    guard domain.flags.pasid else {
+    guard domain.flags.contains(.pasid) else {
       throw Refusal(.EINVAL, field: "domain", "domain \(domain.name) has no pasid flag")
     }
-    if let rid = device.group.domains[0], !rid.flags.pasid {
+    if let rid = device.group.domains[0], !rid.flags.contains(.pasid) {
       throw Refusal(
         .EINVAL, field: "domain", "the device itself is attached to \(rid.name), without the flag")
     }
@@ -157,6 +192,10 @@ extension ObjectCore {
     for device in group.devices {
       guard let pin = device.attachments[pasid], let previous = device.domain(at: pasid) else {
         continue
+      }
+      if pasid == 0, previous.pagingAncestor.ioas !== domain.pagingAncestor.ioas {
+        try reserveRanges(of: device, in: domain)
+        releaseRanges(of: device, in: previous)
       }
       try pinDomain(domain, by: device, pasid)
       unpin(pin)
@@ -223,6 +262,7 @@ extension ObjectCore {
         if pasid == 0 { releaseVDevicePin(of: member) }
       }
     }
+    if pasid == 0 { releaseRanges(of: device, in: domain) }
     unpin(pin)
     recorder?.record(.detached(device, pasid: pasid, previous: domain))
     abandon(domain, device, pasid)

@@ -13,6 +13,7 @@ extension ObjectCore {
     try step()
     if let context = object as? Context { return try close(context) }
     destroyUnheld(object)
+    if let device = object as? Device { try closeIfAbandoned(device.owner) }
   }
 
   private func requireDestroyable(_ object: Object) throws(Refusal) {
@@ -38,7 +39,7 @@ extension ObjectCore {
   private func holders(of object: Object) -> String {
     let pins = PinGraph.sorted(object.heldBy)
     let named = pins.prefix(4).map { pin in
-      pin.holder.map { "\($0.kind.rawValue) \($0.name)" } ?? "an open file"
+      pin.holder.map { "\($0.kind.rawValue) \($0.name)" } ?? "an \(pin.why)"
     }
     let more = pins.count > named.count ? " and \(pins.count - named.count) more" : ""
     return named.joined(separator: ", ") + more
@@ -67,6 +68,8 @@ extension ObjectCore {
     case .unplug(let device): try unplug(device)
     case .destroy(let key): try destroy(key)
     case .closeFiles(let key): try closeFiles(of: key)
+    case .unmapMemory(let context, let number):
+      try unmapMemory(ofContext: context, number)
     }
   }
 }

@@ -49,6 +49,9 @@ extension ObjectCore {
   /// Takes the lowest free ID of a context.
   func claimID(_ context: Context) throws(Refusal) -> UInt32 {
     try step()
+    guard context.isFileOpen else {
+      throw Refusal(.EBADF, .busy, "the file of context \(context.name) is closed")
+    }
     guard let id = context.ids.allocate() else {
       throw Refusal(.ENOMEM, "the context has no object ID left")
     }

@@ -137,7 +137,13 @@ public final class ObjectCore {
     object.holds = []
     object.heldBy = []
     switch object {
-    case let context as Context: context.byID = ObjectIDTable()
+    case let context as Context:
+      context.byID = ObjectIDTable()
+      context.windows = []
+      context.memoryMaps = [:]
+      context.compatibleIOAS = nil
+    case let ioas as IOAS: ioas.reservations = []
+    case let access as Access: access.ioasPin = nil
     case let device as Device:
       device.smmu.driver.unbind(device, in: transaction)
       device.group.devices = []
@@ -147,6 +153,7 @@ public final class ObjectCore {
       device.vdev = nil
     case let viommu as VIOMMU:
       viommu.vdevs = [:]
+      viommu.window = nil
       viommu.driverData = nil
     case let queue as any EventFileOwner: queue.files = []
     default: break

@@ -12,6 +12,7 @@ public enum ObjectKind: String, Sendable, CaseIterable, Codable, Comparable {
   case hwQueue = "hw-queue"
   case veventq
   case faultQueue = "fault-queue"
+  case access
 
   /// The position in `allCases`; tables of kinds are arrays.
   var index: Int {
@@ -26,6 +27,7 @@ public enum ObjectKind: String, Sendable, CaseIterable, Codable, Comparable {
     case .hwQueue: 7
     case .veventq: 8
     case .faultQueue: 9
+    case .access: 10
     }
   }
 

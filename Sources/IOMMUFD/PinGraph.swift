@@ -6,6 +6,7 @@ public enum ReleaseStep: Hashable, Sendable {
   case unplug(device: String)
   case destroy(ObjectKey)
   case closeFiles(ObjectKey)
+  case unmapMemory(context: String, number: UInt32)
 }
 
 /// Walks along the pins of an object: who holds it, through whom, and what would end that.
@@ -35,8 +36,9 @@ public struct PinGraph {
 
   private static func isBefore(_ left: Pin, _ right: Pin) -> Bool {
     guard let first = left.holder, let second = right.holder else {
-      // Open files come last.
-      return left.holder != nil && right.holder == nil
+      // Open files and memory mappings come last.
+      if left.holder != nil || right.holder != nil { return right.holder == nil }
+      return rank(left.cause) < rank(right.cause)
     }
     if first.kind != second.kind { return first.kind < second.kind }
     if first.name != second.name { return first.name < second.name }
@@ -48,6 +50,7 @@ public struct PinGraph {
     case .field(let name): (0, 0, name)
     case .attachment(let pasid): (1, pasid, "")
     case .openFile: (2, 0, "")
+    case .memoryMap(let number): (3, number, "")
     }
   }
 
@@ -128,7 +131,7 @@ public struct PinGraph {
     }
     for pin in PinGraph.sorted(object.heldBy) {
       guard let holder = pin.holder else {
-        plan.add(.closeFiles(object.key))
+        plan.add(letGo(pin))
         continue
       }
       switch (pin.cause, holder) {
@@ -139,6 +142,14 @@ public struct PinGraph {
       default: end(holder, &plan)
       }
     }
+  }
+
+  /// What ends a pin that no object holds.
+  private func letGo(_ pin: Pin) -> ReleaseStep {
+    guard case .memoryMap(let number) = pin.cause, let context = pin.target.context else {
+      return .closeFiles(pin.target.key)
+    }
+    return .unmapMemory(context: context.name, number: number)
   }
 
   private func end(_ holder: Object, _ plan: inout Plan) {

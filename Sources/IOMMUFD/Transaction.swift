@@ -24,6 +24,7 @@ public final class Transaction {
   public internal(set) var number: UInt64 = 0
   var undo: [Undo] = []
   private var effects: [() -> Void] = []
+  private var changed: [Object] = []
   /// The objects that were deleted, in the order in which they went.
   public internal(set) var deleted: [ObjectKey] = []
   /// How many more steps may be taken before one fails; nil outside the tests that sweep it.
@@ -34,6 +35,14 @@ public final class Transaction {
 
   /// Registers what becomes visible outside the host's lock; run in order at commit.
   public func onCommit(_ effect: @escaping () -> Void) { effects.append(effect) }
+
+  /// Notes that what is shown of an object has changed, by a driver's doing.
+  public func noteChange(of object: Object) { changed.append(object) }
+
+  func takeChanged() -> [Object] {
+    defer { changed.removeAll(keepingCapacity: true) }
+    return changed
+  }
 
   /// A point to come back to when one of several ways fails and another may be tried.
   struct Savepoint {
@@ -64,5 +73,6 @@ public final class Transaction {
     undo.removeAll(keepingCapacity: true)
     effects.removeAll(keepingCapacity: true)
     deleted.removeAll(keepingCapacity: true)
+    changed.removeAll(keepingCapacity: true)
   }
 }

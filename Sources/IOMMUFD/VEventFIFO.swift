@@ -5,11 +5,16 @@ import Locking
 /// The data of one vEVENT: up to four 64-bit words, as the hardware wrote them.
 public struct VEventData: Sendable, Equatable {
   public let words: [UInt64]
+  /// Bytes of the data as a reader of the event file gets them; the last word can have less than
+  /// eight.
+  public let byteCount: Int
 
-  public init(_ words: [UInt64]) { self.words = words }
+  public init(_ words: [UInt64]) { self.init(words, byteCount: words.count * 8) }
 
-  /// Bytes of the data as a reader of the event file gets them.
-  public var byteCount: Int { words.count * 8 }
+  public init(_ words: [UInt64], byteCount: Int) {
+    self.words = words
+    self.byteCount = byteCount
+  }
 }
 
 /// An entry as it is read from an event file: a header (`struct iommufd_vevent_header`), and data

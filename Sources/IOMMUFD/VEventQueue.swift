@@ -10,8 +10,9 @@ public final class VEventQueue: ContextObject {
   public let fifo: VEventFIFO
   /// Its open files: the one that creation handed out, and those of its followers.
   var files: [EventFile] = []
+  var fileDescriptor: UInt32?
   /// Whether the file that creation handed out is still open.
-  public internal(set) var isFileOpen = false
+  public var isFileOpen: Bool { fileDescriptor != nil }
 
   init(name: String, viommu: VIOMMU, type: VEventQueueType, depth: Int) {
     self.viommu = viommu
@@ -38,7 +39,7 @@ extension ObjectCore {
     for pin in viommu.heldBy {
       if let other = pin.holder as? VEventQueue, other.type == type {
         throw Refusal(
-          .EEXIST, field: "type", "veventq \(other.name) takes the vIOMMU's \(type.rawValue) events"
+          .EEXIST, field: "type", "veventq \(other.name) takes the vIOMMU's \(type.name) events"
         )
       }
     }

@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Locking
 
-/// The types of veventqs (`enum iommu_veventq_type`).
-public enum VEventQueueType: String, Sendable, CaseIterable, Codable {
-  case armSMMUv3 = "arm-smmuv3"
-  case tegra241CMDQV = "tegra241-cmdqv"
-}
-
 /// The event queues of one vIOMMU, as the hardware's threads find them.
 public final class VIOMMUEvents: Sendable {
   private let queues: Locked<[VEventQueueType: VEventFIFO]> = Locked([:])

@@ -44,6 +44,8 @@ extension SMMUv3Driver {
   static let pageShift: UInt64 = 12
   /// The first table of a 48-bit walk is one page; narrower stage 2s start with up to 16.
   static let tableBytes: UInt64 = 4096
+  /// The type of a guest's two words of an entry (`IOMMU_HWPT_DATA_ARM_SMMUV3`).
+  static let steDataType: UInt32 = 2
 
   func constraints(of domain: Domain) -> IOVAConstraints {
     IOVAConstraints(
@@ -55,8 +57,11 @@ extension SMMUv3Driver {
     _ domain: Domain, for device: Device, in transaction: Transaction
   ) throws(Refusal) {
     let flags = domain.flags
-    if flags.nestParent {
-      if flags.dirtyTracking || flags.pasid {
+    if domain.userData != nil {
+      throw Refusal(.EOPNOTSUPP, field: "data", "a paging domain of an SMMUv3 takes no data")
+    }
+    if flags.contains(.nestParent) {
+      if !flags.isDisjoint(with: [.dirtyTracking, .pasid]) {
         throw Refusal(
           .EOPNOTSUPP, field: "nest_parent", "a nesting parent has no other flag on an SMMUv3")
       }
@@ -64,35 +69,30 @@ extension SMMUv3Driver {
         throw Refusal(.EOPNOTSUPP, field: "nest_parent", "\(name) cannot nest translations")
       }
     }
-    if flags.dirtyTracking, features.httu < 2 {
-      throw Refusal(.EOPNOTSUPP, field: "dirty_tracking", "\(name) does not track dirty pages")
-    }
-    if flags.dirtyTracking || flags.pasid, !features.s1p {
-      let field = flags.pasid ? "pasid" : "dirty_tracking"
+    if !flags.isDisjoint(with: [.dirtyTracking, .pasid]), !features.s1p {
+      let field = flags.contains(.pasid) ? "pasid" : "dirty_tracking"
       throw Refusal(.EOPNOTSUPP, field: field, "\(name) has no stage 1")
     }
     let stage: PagingDomain.Stage =
-      features.s1p && !flags.nestParent
+      features.s1p && !flags.contains(.nestParent)
       ? .stage1(asid: try claim(\.asids, "ASID", in: transaction))
       : .stage2(vmid: try claim(\.vmids, "VMID", in: transaction))
     domain.driverData = PagingDomain(
       stage: stage, table: try allocateTable(Self.tableBytes, in: transaction),
-      forcesWriteBack: flags.nestParent && features.fwb)
+      forcesWriteBack: flags.contains(.nestParent) && features.fwb)
   }
 
   /// `arm_smmu_validate_vste`: no bit of a guest gets into the stream table that it may not set.
   func allocateNested(
     _ domain: Domain, for device: Device, in transaction: Transaction
   ) throws(Refusal) {
-    guard case .nested(_, let words) = domain.form else { return }
-    if domain.flags.pasid {
+    if domain.flags.contains(.pasid) {
       throw Refusal(
         .EOPNOTSUPP, field: "pasid", "a nested domain of an SMMUv3 takes no pasid flag")
     }
-    guard words.count == 2 else {
-      throw Refusal(.EINVAL, field: "ste", "a guest's entry has two words")
-    }
-    domain.driverData = try NestedDomain.checked(words)
+    guard let data = domain.userData else { return }
+    let ste = try data.copy(type: Self.steDataType, minimum: 16, size: 16, field: "ste")
+    domain.driverData = try NestedDomain.checked([ste.u64(0), ste.u64(8)])
   }
 
   func free(_ domain: Domain, in transaction: Transaction) {

@@ -65,8 +65,8 @@ extension SMMUv3Driver {
     return [
       DriverFact("vmid", vsmmu.map { .int(Int($0.vmid)) } ?? .none),
       DriverFact("vintf", vintf.map { .int(Int($0.number)) } ?? .none),
-      DriverFact("mmap_offset", vintf.map { .hex($0.windowOffset) } ?? .none),
-      DriverFact("mmap_length", vintf == nil ? .none : .hex(VINTF.windowLength)),
+      DriverFact("mmap_offset", viommu.window.map { .hex($0.offset) } ?? .none),
+      DriverFact("mmap_length", viommu.window.map { .hex($0.length) } ?? .none),
     ]
   }
 }

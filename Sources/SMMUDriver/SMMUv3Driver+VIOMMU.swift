@@ -17,16 +17,14 @@ final class VSMMU {
 /// A virtual interface of Tegra241's CMDQV in a guest's hands (`struct tegra241_vintf`).
 final class VINTF {
   let number: UInt32
-  /// Where user space maps the interface's page 0, in bytes.
-  let windowOffset: UInt64
+  /// Bytes of the interface's page 0, which user space maps.
   static let windowLength: UInt64 = 0x10000
   /// The SID_MATCH/SID_REPLACE pairs.
   var sidSlots: LowestFreeAllocator
   var queues: [UInt32: HWQueue] = [:]
 
-  init(number: UInt32, windowOffset: UInt64, sidSlots: Int) {
+  init(number: UInt32, sidSlots: Int) {
     self.number = number
-    self.windowOffset = windowOffset
     self.sidSlots = LowestFreeAllocator(0...UInt32(sidSlots - 1))
   }
 }
@@ -42,22 +40,34 @@ extension SMMUv3Driver {
   func supports(_ type: VIOMMUType, for device: Device) -> Bool {
     // Without FWB a guest could make its memory incoherent behind the host's back.
     guard features.s1p, features.s2p, features.fwb else { return false }
-    return type == .armSMMUv3 || settings.cmdqv != nil
+    return type == .armSMMUv3 || type == .tegra241CMDQV && settings.cmdqv != nil
   }
 
   /// `arm_vsmmu_init`
   func initialize(
-    _ viommu: VIOMMU, for device: Device, in transaction: Transaction
-  ) throws(Refusal) {
+    _ viommu: VIOMMU, for device: Device, data: UserData?, in transaction: Transaction
+  ) throws(Refusal) -> [UInt8]? {
     guard viommu.parent.smmu === device.smmu,
       let parent = viommu.parent.driverData as? PagingDomain,
       let vmid = parent.vmid
     else {
       throw Refusal(.EINVAL, field: "domain", "the nesting parent is of another SMMU")
     }
-    let vintf =
-      viommu.type == .tegra241CMDQV ? try claimVINTF(for: viommu, in: transaction) : nil
+    guard viommu.type == .tegra241CMDQV else {
+      viommu.driverData = VSMMU(vmid: vmid, vintf: nil)
+      return nil
+    }
+    guard let data else {
+      throw Refusal(.EINVAL, field: "data", "a vIOMMU of this type says where its window is")
+    }
+    var answer = try data.copy(
+      type: VIOMMUType.tegra241CMDQV.rawValue, minimum: 16, size: 16, field: "data")
+    let vintf = try claimVINTF(for: viommu, in: transaction)
     viommu.driverData = VSMMU(vmid: vmid, vintf: vintf)
+    viommu.openWindow(length: VINTF.windowLength, in: transaction)
+    answer.set(0, u64: viommu.window?.offset ?? 0)
+    answer.set(8, u64: VINTF.windowLength)
+    return answer.bytes
   }
 
   private func claimVINTF(
@@ -67,15 +77,14 @@ extension SMMUv3Driver {
       throw Refusal(.ENOSPC, field: "type", "\(name) has no virtual interface left")
     }
     transaction.onRollback { self.vintfs?.free(number) }
-    let offset = try viommu.owner.claimWindow(in: transaction)
-    return VINTF(number: number, windowOffset: offset, sidSlots: cmdqv.sidsPerVINTF)
+    return VINTF(number: number, sidSlots: cmdqv.sidsPerVINTF)
   }
 
   func destroy(_ viommu: VIOMMU, in transaction: Transaction) {
     guard let vintf = (viommu.driverData as? VSMMU)?.vintf else { return }
     vintfs?.free(vintf.number)
     transaction.onRollback { self.vintfs?.take(vintf.number) }
-    viommu.owner.releaseWindow(at: vintf.windowOffset, in: transaction)
+    viommu.closeWindow(in: transaction)
   }
 
   // MARK: vdevs
@@ -111,7 +120,7 @@ extension SMMUv3Driver {
   // MARK: hw-queues
 
   func supports(_ type: HWQueueType, on viommu: VIOMMU) -> Bool {
-    (viommu.driverData as? VSMMU)?.vintf != nil
+    type == .tegra241CMDQV && (viommu.driverData as? VSMMU)?.vintf != nil
   }
 
   /// `tegra241_vintf_alloc_lvcmdq_user`: ascending, so that each mapped queue has its

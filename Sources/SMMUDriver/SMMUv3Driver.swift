@@ -12,7 +12,7 @@ final class SMMUv3Driver: IOMMUDriver {
   let streams = StreamTable()
   let eventHandler: any HardwareEventHandler
   /// The tree of streams: whose each is.
-  var owners: [UInt32: Device] = [:]
+  let owners: StreamOwners
   var vmids: LowestFreeAllocator
   var asids: LowestFreeAllocator
   /// The virtual interfaces; number 0 is the kernel's own.
@@ -23,6 +23,7 @@ final class SMMUv3Driver: IOMMUDriver {
     self.settings = settings
     self.features = features
     self.machine = machine
+    owners = StreamOwners(of: name, bits: features.sidSize)
     eventHandler = EventHandler(smmu: name, streams: streams, machine: machine)
     vmids = LowestFreeAllocator(1...UInt32(1 << features.vmidBits) - 1)
     asids = LowestFreeAllocator(1...UInt32(1 << features.asidBits) - 1)
@@ -34,32 +35,17 @@ final class SMMUv3Driver: IOMMUDriver {
   // MARK: Devices
 
   func bind(_ device: Device, in transaction: Transaction) throws(Refusal) {
-    for id in device.properties.streamIDs {
-      if UInt64(id) >= 1 << UInt64(features.sidSize) {
-        throw Refusal(
-          .ERANGE, field: "stream_id", "\(name) has stream IDs of \(features.sidSize) bits")
-      }
-      if let owner = owners[id] {
-        throw Refusal(.ENODEV, field: "stream_id", "device \(owner.name) has that stream ID")
-      }
-    }
+    try owners.claim(for: device, in: transaction)
     let master = Master(cdMax: UInt64(min(device.properties.pasidBits, features.ssidSize)))
     device.driverData = master
-    setOwner(device, of: device.properties.streamIDs)
-    transaction.onRollback { self.setOwner(nil, of: device.properties.streamIDs) }
     publish(device, master.current, in: transaction)
   }
 
   func unbind(_ device: Device, in transaction: Transaction) {
     let ids = device.properties.streamIDs
-    setOwner(nil, of: ids)
-    transaction.onRollback { self.setOwner(device, of: ids) }
+    owners.release(of: device, in: transaction)
     freeTable(of: master(of: device), in: transaction)
     transaction.onCommit { [streams] in streams.set(nil, for: ids) }
-  }
-
-  private func setOwner(_ device: Device?, of ids: [UInt32]) {
-    for id in ids { owners[id] = device }
   }
 
   func master(of device: Device) -> Master {

@@ -5,6 +5,7 @@ import HTTPCore
 import Locking
 import Logging
 import MicroHTTPD
+import MockDriver
 import SMMUDriver
 
 /// The program: reads its arguments, starts the server, waits for a signal, stops.
@@ -111,7 +112,7 @@ struct Viommud: ParsableCommand {
 
   private func makeControlPlane() throws -> ControlPlane {
     var configuration = ControlPlane.Configuration(
-      models: [SMMUv3Model()], clock: { SystemClock.now })
+      models: [SMMUv3Model(), MockModel(), VTDModel()], clock: { SystemClock.now })
     configuration.limits = limits.values
     configuration.retainedEvents = limits.retainedEvents
     configuration.version = Version.current

@@ -101,7 +101,7 @@ struct QueueTests {
     #expect(try api.errno("GET", faults + "?count=40") == "EINVAL")
     let item = try api.get(faults + "?count=80").json["items"][0]
     #expect(item["cookie"].int == 1)
-    #expect(item["faults"][0]["address"].string == "0x1000")
+    #expect(item["faults"][0]["address"].string == "0x1234")
     #expect(item["faults"].array.map { $0["last"].bool } == [false, true])
     let answers = "/v1/fault-queues/f0/responses"
     #expect(

@@ -7,6 +7,6 @@ func aFreshHostHasOneSMMUAndOneContextAndNothingElse(_ transport: Transport) thr
   let objects = try api.get("/v1/hosts/default").json["objects"]
   #expect(
     objects.description
-      == #"{"smmus":1,"contexts":1,"devices":0,"ioas":0,"domains":0,"viommus":0,"vdevs":0,"hw-queues":0,"veventqs":0,"fault-queues":0}"#
+      == #"{"smmus":1,"contexts":1,"devices":0,"ioas":0,"domains":0,"viommus":0,"vdevs":0,"hw-queues":0,"veventqs":0,"fault-queues":0,"accesses":0}"#
   )
 }

@@ -53,12 +53,15 @@ struct ProblemTests {
   func enumerations() {
     #expect(values("Errno") == Errno.allCases.map(\.rawValue))
     #expect(values("ObjectKind") == ObjectKind.allCases.map(\.rawValue))
-    #expect(values("HolderKind") == ObjectKind.allCases.map(\.rawValue) + ["file"])
+    #expect(values("HolderKind") == ObjectKind.allCases.map(\.rawValue) + ["file", "mmap"])
     #expect(values("EventType") == EventType.all.map(\.name))
     #expect(values("PinPolicy") == ObjectCore.PinPolicy.allCases.map(\.rawValue))
-    #expect(values("VIOMMUType") == VIOMMUType.allCases.map(\.rawValue))
-    #expect(values("HWQueueType") == HWQueueType.allCases.map(\.rawValue))
-    #expect(values("VEventQueueType") == VEventQueueType.allCases.map(\.rawValue))
+    #expect(values("VIOMMUType") == VIOMMUType.named.map(\.name))
+    #expect(values("HWQueueType") == HWQueueType.named.map(\.name))
+    // Numbers that no driver knows are types of veventqs as well.
+    let names = VEventQueueType.named.map(\.name).joined(separator: "|")
+    let pattern = Document.schema("VEventQueueType")["pattern"]?.string
+    #expect(pattern == "^(\(names)|[1-9][0-9]{0,9})$")
     #expect(values("EventFileMode") == EventFileMode.allCases.map(\.rawValue))
     #expect(parameterValues("AttachMode") == AttachMode.allCases.map(\.rawValue))
     #expect(parameterValues("GraphFormat") == Graph.Format.allCases.map(\.rawValue))

@@ -33,14 +33,14 @@ struct WireType: Sendable, CustomTestStringConvertible {
     WireType("DeviceCreate", .devices),
     WireType("IOASCreate", .ioases),
     WireType("PagingDomainCreate") { reader, scope in
-      let id = scope.id(reader)
+      _ = scope.id(reader)
       _ = reader.choice("type", required: true, of: DomainType.self)
-      _ = PagingDomainRequest(reader, id)
+      _ = DomainCreation.paging(reader)
     },
     WireType("NestedDomainCreate") { reader, scope in
-      let id = scope.id(reader)
+      _ = scope.id(reader)
       _ = reader.choice("type", required: true, of: DomainType.self)
-      _ = NestedDomainRequest(reader, id)
+      _ = DomainCreation.nested(reader)
     },
     WireType("VIOMMUCreate", .viommus),
     WireType("VDevCreate", .vdevs),
@@ -50,7 +50,10 @@ struct WireType: Sendable, CustomTestStringConvertible {
     WireType("AttachTarget") { reader, _ in _ = Routes.decodeTarget(reader) },
     WireType("MapRequest") { reader, _ in _ = AreaCoding.decodeMap(reader) },
     WireType("PageRequest") { reader, _ in _ = PageRequest(reader) },
-    WireType("FaultResponses") { reader, _ in _ = EventCoding.decodeResponses(reader) },
+    WireType("FaultResponses") { reader, _ in _ = EventCoding.decodeResponses(reader, to: "") },
+    WireType("AccessCreate", .accesses),
+    WireType("IoctlRequest") { reader, _ in _ = IoctlCoding.decode(reader) },
+    WireType("MemoryMapRequest") { reader, _ in _ = MemoryMapRequest(reader) },
     WireType("HostCreate") { reader, scope in
       _ = HostSettings(reader, pathID: nil, models: scope.models)
     },

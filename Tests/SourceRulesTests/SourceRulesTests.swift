@@ -14,6 +14,7 @@ import Testing
     "IOMMUHardware": [],
     "IOMMUFD": ["DequeModule", "Locking"],
     "SMMUDriver": ["IOMMUFD", "IOMMUHardware", "Locking"],
+    "MockDriver": ["IOMMUFD", "Locking"],
     "ControlPlane": [
       "DequeModule", "HTTPCore", "IOMMUFD", "IOMMUHardware", "Locking", "Synchronization",
     ],

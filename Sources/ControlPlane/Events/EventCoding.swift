@@ -59,11 +59,28 @@ enum EventCoding {
     }
   }
 
-  /// `POST /fault-queues/{id}/responses`
-  static func decodeResponses(_ reader: ObjectReader) -> [FaultResponse]? {
-    guard let elements = reader.array("responses", required: true, count: 1...4096) else {
-      return nil
+  /// `POST /fault-queues/{id}/responses`: responses by cookie, or the bytes of a write.
+  static func decodeResponses(_ reader: ObjectReader, to queue: String) -> Operation? {
+    let bytes = reader.bytes("bytes")
+    let elements = reader.array("responses", count: 1...4096)
+    switch (elements, bytes) {
+    case (let elements?, nil):
+      return responses(elements, reader).map { .respondToFaults(queue: queue, $0) }
+    case (nil, let bytes?):
+      return .writeFaultResponses(queue: queue, bytes: bytes)
+    case (nil, nil):
+      if !reader.has("responses"), !reader.has("bytes") {
+        reader.fault(.invalidField, "responses", "required field is missing")
+      }
+    case (.some, .some):
+      reader.fault(.invalidField, "bytes", "says the same as responses; send one of them")
     }
+    return nil
+  }
+
+  private static func responses(
+    _ elements: [JSONValue], _ reader: ObjectReader
+  ) -> [FaultResponse]? {
     var result: [FaultResponse] = []
     for (position, element) in elements.enumerated() {
       let inner = ObjectReader(element, at: reader.pointer("responses", position))

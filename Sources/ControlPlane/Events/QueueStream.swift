@@ -183,7 +183,13 @@ final class QueueStream: StreamSource {
   func closed() {
     guard let handle = state.withLock({ $0.file }) else { return }
     // The end of a reader can fail for no reason that anybody could act on.
-    try? host.perform { state throws(Problem) in state.core.stopFollowing(handle.file) }
+    try? host.perform { state throws(Problem) in
+      do throws(Refusal) {
+        try state.core.stopFollowing(handle.file)
+      } catch {
+        throw Problem(error)
+      }
+    }
   }
 }
 

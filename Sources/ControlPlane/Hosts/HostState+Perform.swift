@@ -52,9 +52,14 @@ extension HostState {
       return try deleting { try core.unplug(device) }
     case .closeFiles(let key):
       return try deleting { try core.closeFiles(of: key) }
-    case .map, .unmap:
+    case .closeContextFile(let context):
+      return try deleting { try core.closeFile(ofContext: context) }
+    case .map, .unmap, .reserve, .replaceAccess, .pinPages, .unpinPages:
       return try performMapping(operation)
-    case .raiseHardwareEvent, .requestPages, .readVEvents, .readFaults, .respondToFaults:
+    case .ioctl, .mapMemory, .forkMemoryMap, .unmapMemory:
+      return try performSystemCall(operation)
+    case .raiseHardwareEvent, .requestPages, .readVEvents, .readFaults, .respondToFaults,
+      .writeFaultResponses:
       return try performEvents(operation)
     }
   }
@@ -69,17 +74,12 @@ extension HostState {
       try core.bindDevice(
         request.id, smmu: request.smmu, context: request.context, properties: request.properties)
     case .ioas(let request): try core.allocateIOAS(request.id, context: request.context)
-    case .pagingDomain(let request):
-      try core.allocatePagingDomain(
-        request.id, device: request.device, ioas: request.ioas, flags: request.flags,
-        faultQueue: request.faultQueue)
-    case .nestedDomain(let request):
-      try core.allocateNestedDomain(
-        request.id, device: request.device, viommu: request.viommu, ste: request.ste,
-        pasid: request.pasid, faultQueue: request.faultQueue)
+    case .domain(let creation): try core.allocateDomain(creation.id, creation.request)
     case .viommu(let request):
       try core.allocateVIOMMU(
-        request.id, type: request.type, device: request.device, domain: request.domain)
+        request.id, type: request.type, device: request.device, domain: request.domain,
+        data: request.data
+      ).viommu
     case .vdev(let request):
       try core.allocateVDevice(
         request.id, viommu: request.viommu, device: request.device,
@@ -95,6 +95,8 @@ extension HostState {
     case .faultQueue(let request):
       try core.allocateFaultQueue(
         request.id, context: request.context, keepsFileOpen: request.keepsFileOpen)
+    case .access(let request):
+      try core.createAccess(request.id, ioas: request.ioas, pinsPages: request.pinsPages)
     }
   }
 
@@ -151,19 +153,6 @@ extension HostState {
     if object.isLive { try core.destroy(key) }
   }
 
-  // MARK: Mappings
-
-  private func performMapping(_ operation: Operation) throws(Refusal) -> Outcome {
-    switch operation {
-    case .map(let ioas, let request):
-      return .mapped(try core.map(ioas, request))
-    case .unmap(let ioas, let iova, let length):
-      return .unmapped(bytes: try core.unmap(ioas, iova: iova, length: length))
-    default:
-      preconditionFailure("not about mappings")
-    }
-  }
-
   // MARK: Events and faults
 
   private func performEvents(_ operation: Operation) throws(Refusal) -> Outcome {
@@ -183,6 +172,8 @@ extension HostState {
     case .respondToFaults(let queue, let responses):
       try respond(queue, responses)
       return .responded(responses.count)
+    case .writeFaultResponses(let queue, let bytes):
+      return .written(bytes: try core.writeResponses(queue, bytes))
     default:
       preconditionFailure("not about events")
     }

@@ -112,6 +112,10 @@ struct Batch {
     case .request(let method, let path, let body, let name):
       let change = try decode(method, try substitute(path, names), body, names)
       let outcome = try state.execute(change.operation)
+      if case .stopped(let refusal, let progress) = outcome {
+        // Of a batch nothing stands unless all does.
+        throw Reply(state: state, epoch: call.host.log.extent.epoch).problem(refusal, progress)
+      }
       if let name {
         guard case .created(let key) = outcome else {
           throw Problem(.rejected, "as names what an operation makes, and this one makes nothing")

@@ -7,13 +7,13 @@ public enum Creation: Equatable, Sendable, Codable {
   case context(ContextRequest)
   case device(DeviceRequest)
   case ioas(IOASRequest)
-  case pagingDomain(PagingDomainRequest)
-  case nestedDomain(NestedDomainRequest)
+  case domain(DomainCreation)
   case viommu(VIOMMURequest)
   case vdev(VDevRequest)
   case hwQueue(HWQueueRequest)
   case veventq(VEventQueueRequest)
   case faultQueue(FaultQueueRequest)
+  case access(AccessRequest)
 
   public var kind: ObjectKind {
     switch self {
@@ -21,12 +21,13 @@ public enum Creation: Equatable, Sendable, Codable {
     case .context: .context
     case .device: .device
     case .ioas: .ioas
-    case .pagingDomain, .nestedDomain: .domain
+    case .domain: .domain
     case .viommu: .viommu
     case .vdev: .vdev
     case .hwQueue: .hwQueue
     case .veventq: .veventq
     case .faultQueue: .faultQueue
+    case .access: .access
     }
   }
 
@@ -37,13 +38,13 @@ public enum Creation: Equatable, Sendable, Codable {
     case .context(let request): request.id
     case .device(let request): request.id
     case .ioas(let request): request.id
-    case .pagingDomain(let request): request.id
-    case .nestedDomain(let request): request.id
+    case .domain(let creation): creation.id
     case .viommu(let request): request.id
     case .vdev(let request): request.id
     case .hwQueue(let request): request.id
     case .veventq(let request): request.id
     case .faultQueue(let request): request.id
+    case .access(let request): request.id
     }
   }
 }

@@ -33,18 +33,38 @@ public enum Operation: Equatable, Sendable, Codable {
   /// Reads up to `count` bytes of a fault queue; what is read waits for an answer.
   case readFaults(queue: String, count: Int)
   case respondToFaults(queue: String, [FaultResponse])
+  /// Writes to a fault queue's file: responses as the kernel's ABI has them.
+  case writeFaultResponses(queue: String, bytes: [UInt8])
   /// Closes the open files of a veventq or a fault queue.
   case closeFiles(ObjectKey)
+  /// Closes an iommufd, which lives on as long as its event files are open.
+  case closeContextFile(context: String)
+  /// Makes a system call on an iommufd.
+  case ioctl(context: String, IoctlRequest)
+  /// Maps a window of an iommufd.
+  case mapMemory(context: String, MemoryMapRequest)
+  /// A mapping once more, as in a process that forks.
+  case forkMemoryMap(context: String, number: UInt32)
+  case unmapMemory(context: String, number: UInt32)
+  /// Keeps a range of an address space free of mappings.
+  case reserve(ioas: String, start: UInt64, length: UInt64)
+  /// Moves an access to another address space.
+  case replaceAccess(access: String, ioas: String)
+  case pinPages(access: String, iova: UInt64, length: UInt64, isWritten: Bool)
+  case unpinPages(access: String, number: UInt32)
 }
 
 /// The answer to a page fault group (`struct iommu_hwpt_page_response`).
 public struct FaultResponse: Equatable, Sendable, Codable {
   public var cookie: UInt32
   public var code: PageResponseCode
+
+  /// Bytes of a response in the kernel's ABI.
+  static let recordBytes = 8
 }
 
 /// What becomes of an operation that is carried out.
-public enum Outcome: Sendable {
+public enum Outcome {
   case created(ObjectKey)
   /// It was there already, the very same.
   case unchanged(ObjectKey)
@@ -62,6 +82,21 @@ public enum Outcome: Sendable {
   case vevents([VEventRecord])
   case faults([FaultGroup])
   case responded(Int)
+  /// Bytes of responses that were taken.
+  case written(bytes: Int)
+  case called(IoctlResult)
+  case memoryMapped(context: String, number: UInt32)
+  case pinned(UInt32)
+  /// Something was done, and nothing is to be said of it.
+  case done
+  /// It was refused after a part had been done, which stands: the kernel does not take it back.
+  case stopped(Refusal, Progress)
+
+  /// How far an operation came before it was refused.
+  public enum Progress: Sendable {
+    case unmapped(bytes: UInt64)
+    case called(IoctlResult)
+  }
 }
 
 /// The fate of a record, filled in at commit.

@@ -42,7 +42,7 @@ public struct PageRequest: Equatable, Sendable, Codable {
     let isPrivileged = reader.bool("privileged")
     return address.map { address in
       Page(
-        address: address & ~0xfff, isRead: isRead ?? true, isWrite: isWrite ?? false,
+        address: address, isRead: isRead ?? true, isWrite: isWrite ?? false,
         isExecute: isExecute ?? false, isPrivileged: isPrivileged ?? false)
     }
   }

@@ -58,6 +58,8 @@ struct Plan {
       (.delete, encoder.path(key))
     case .closeFiles(let key):
       (.delete, encoder.path(key) + "/file")
+    case .unmapMemory(let context, let number):
+      (.delete, encoder.path(ObjectKey(.context, context)) + "/mmaps/\(number)")
     }
   }
 }

@@ -14,8 +14,22 @@ struct Reply {
     case .created(let key): object(key, status: 201)
     case .unchanged(let key), .changed(let key): object(key, status: 200)
     case .missing: Response(status: 204)
+    case .stopped(let refusal, let progress): problem(refusal, progress).response()
     default: json { write(outcome, seq, &$0) }
     }
+  }
+
+  /// The refusal of an operation of which a part stands.
+  func problem(_ refusal: Refusal, _ progress: Outcome.Progress) -> Problem {
+    var problem = Problem(refusal)
+    let encoder = state.encoder
+    problem.members = { writer in
+      switch progress {
+      case .unmapped(let bytes): writer.field("unmapped", hex: bytes)
+      case .called(let result): IoctlCoding.write(result, encoder, to: &writer)
+      }
+    }
+    return problem
   }
 
   private func object(_ key: ObjectKey, status: Int) -> Response {
@@ -49,7 +63,7 @@ struct Reply {
 
   private func write(_ outcome: Outcome, _ seq: UInt64?, _ writer: inout JSONWriter) {
     switch outcome {
-    case .created, .unchanged, .changed, .missing: break
+    case .created, .unchanged, .changed, .missing, .stopped, .done: break
     case .deleted(let keys): writeDeleted(keys, &writer)
     case .mapped(let area): AreaCoding.writeMembers(of: area, to: &writer)
     case .unmapped(let bytes): writer.field("unmapped", hex: bytes)
@@ -58,12 +72,26 @@ struct Reply {
     case .vevents(let records):
       writer.key("items")
       writer.array(of: records) { EventCoding.write($1, to: &$0) }
+      writer.field("bytes", int: records.reduce(0) { $0 + $1.byteCount })
       return
     case .faults(let groups):
       writer.key("items")
       writer.array(of: groups) { EventCoding.write($1, to: &$0) }
+      writer.field("bytes", int: groups.reduce(0) { $0 + $1.byteCount })
       return
-    case .responded(let count): writer.field("answered", int: count)
+    case .responded(let count):
+      writer.field("answered", int: count)
+      writer.field("bytes", int: count * FaultResponse.recordBytes)
+    case .written(let bytes):
+      writer.field("answered", int: bytes / FaultResponse.recordBytes)
+      writer.field("bytes", int: bytes)
+    case .called(let result): IoctlCoding.write(result, state.encoder, to: &writer)
+    case .memoryMapped(let context, let number):
+      guard let context = state.core.object(.context, context) as? Context,
+        let map = context.memoryMaps[number]
+      else { break }
+      MemoryMapCoding.writeMembers(of: map, number, to: &writer)
+    case .pinned(let number): writer.field("pin", int: Int(number))
     }
     if let seq { writer.field("seq", int: Int(seq)) }
   }

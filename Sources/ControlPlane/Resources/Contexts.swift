@@ -18,6 +18,13 @@ extension Resource {
       guard let context = object as? Context else { return }
       writer.key("tombstones")
       writer.array(of: context.tombstones.sorted()) { $0.int(Int($1)) }
+      writer.field(
+        "file", text: (context.isFileOpen ? EventFileMode.open : .closed).rawValue)
+      writer.key("mmaps")
+      let maps = context.memoryMaps.sorted { $0.key < $1.key }
+      writer.array(of: maps) { writer, entry in
+        writer.object { MemoryMapCoding.writeMembers(of: entry.value, entry.key, to: &$0) }
+      }
     },
     filters: [])
 }

@@ -14,6 +14,7 @@ public struct DeviceRequest: Equatable, Sendable, Codable {
   public var ats: Bool
   public var pri: Bool
   public var pasidBits: Int
+  public var tracksDirtyPages: Bool
 
   init?(_ reader: ObjectReader, _ scope: DecodingScope) {
     let id = scope.id(reader)
@@ -25,6 +26,7 @@ public struct DeviceRequest: Equatable, Sendable, Codable {
     let ats = reader.bool("ats")
     let pri = reader.bool("pri")
     let pasidBits = reader.int("pasid_bits", in: 0...20)
+    let tracksDirtyPages = reader.bool("dirty_tracking")
     guard let smmu, let streamID else { return nil }
     self.id = id
     self.smmu = smmu
@@ -35,6 +37,7 @@ public struct DeviceRequest: Equatable, Sendable, Codable {
     self.ats = ats ?? false
     self.pri = pri ?? false
     self.pasidBits = pasidBits ?? 0
+    self.tracksDirtyPages = tracksDirtyPages ?? true
   }
 
   init(_ device: Device) {
@@ -48,12 +51,13 @@ public struct DeviceRequest: Equatable, Sendable, Codable {
     ats = properties.ats
     pri = properties.pri
     pasidBits = properties.pasidBits
+    tracksDirtyPages = properties.tracksDirtyPages
   }
 
   var properties: Device.Properties {
     Device.Properties(
       streamIDs: [streamID] + aliasStreamIDs, group: group, ats: ats, pri: pri,
-      pasidBits: pasidBits)
+      pasidBits: pasidBits, tracksDirtyPages: tracksDirtyPages)
   }
 
   private static func readAliases(_ reader: ObjectReader) -> [UInt32] {
@@ -87,6 +91,7 @@ extension Resource {
       writer.field("ats", bool: properties.ats)
       writer.field("pri", bool: properties.pri)
       writer.field("pasid_bits", int: properties.pasidBits)
+      writer.field("dirty_tracking", bool: properties.tracksDirtyPages)
       writer.field("vdev", text: device.vdev?.name)
       writer.key("attachment")
       if let domain = device.domain(at: 0) {

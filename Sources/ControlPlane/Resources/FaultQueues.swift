@@ -33,6 +33,8 @@ extension Resource {
       let status = queue.fifo.status
       writer.field(
         "file", text: (queue.isFileOpen ? EventFileMode.open : .closed).rawValue)
+      writer.key("poll")
+      writer.array(of: status.pending > 0 ? ["in", "out"] : ["out"]) { $0.text($1) }
       writer.field("pending", int: status.pending)
       writer.field("unanswered", int: status.unanswered)
     },

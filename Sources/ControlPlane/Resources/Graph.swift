@@ -20,8 +20,8 @@ struct Graph {
     let from: ObjectKey
     let target: ObjectKey
     let why: String
-    /// Whether an open event file holds, and not an object.
-    let isFile: Bool
+    /// What holds, where that is no object but an open file or a memory mapping.
+    let stranger: String?
   }
 
   private var nodes: [ObjectKey] = []
@@ -34,7 +34,7 @@ struct Graph {
         edges += PinGraph.sorted(object.heldBy).map { pin in
           Edge(
             from: (pin.holder ?? pin.target).key, target: pin.target.key, why: pin.why,
-            isFile: pin.holder == nil)
+            stranger: pin.holder == nil ? pin.holderKind : nil)
         }
         return true
       }
@@ -61,7 +61,7 @@ struct Graph {
         writer.object { writer in
           writer.key("from")
           writer.object { writer in
-            writer.field("kind", text: edge.isFile ? "file" : edge.from.kind.rawValue)
+            writer.field("kind", text: edge.stranger ?? edge.from.kind.rawValue)
             writer.field("id", text: edge.from.id)
           }
           writer.key("to")
@@ -85,8 +85,8 @@ struct Graph {
       text += "  \"\(key.kind.rawValue)/\(key.id)\" [label=\"\(key.kind.rawValue)\\n\(key.id)\"];\n"
     }
     for edge in edges {
-      let file = edge.isFile ? "file/" : "\(edge.from.kind.rawValue)/"
-      text += "  \"\(file)\(edge.from.id)\" -> "
+      let kind = edge.stranger ?? edge.from.kind.rawValue
+      text += "  \"\(kind)/\(edge.from.id)\" -> "
       text += "\"\(edge.target.kind.rawValue)/\(edge.target.id)\" [label=\"\(edge.why)\"];\n"
     }
     return text + "}\n"
@@ -102,7 +102,7 @@ struct Graph {
     }
     for (number, edge) in edges.enumerated() {
       guard let target = numbers[edge.target], let from = numbers[edge.from] else { continue }
-      let holder = edge.isFile ? "f\(number)([\"open file\"])" : "n\(from)"
+      let holder = edge.stranger.map { "f\(number)([\"\($0)\"])" } ?? "n\(from)"
       text += "  \(holder) -->|\"\(edge.why)\"| n\(target)\n"
     }
     return text

@@ -14,7 +14,7 @@ public struct HWQueueRequest: Equatable, Sendable, Codable {
   init?(_ reader: ObjectReader, _ scope: DecodingScope) {
     let id = scope.id(reader)
     let viommu = reader.reference("viommu", required: true)
-    let type = reader.choice("type", required: true, of: HWQueueType.self)
+    let type = reader.type("type", of: HWQueueType.self)
     let index = reader.int("index", required: true, in: 0...Int(UInt32.max))
     let iova = reader.hex("iova", required: true)
     let length = reader.hex("length", required: true)
@@ -45,7 +45,7 @@ extension Resource {
     write: { object, writer in
       guard let queue = object as? HWQueue else { return }
       writer.field("viommu", text: queue.viommu.name)
-      writer.field("type", text: queue.type.rawValue)
+      writer.field("type", text: queue.type.name)
       writer.field("index", int: Int(queue.index))
       writer.field("iova", hex: queue.iova)
       writer.field("length", hex: queue.length)

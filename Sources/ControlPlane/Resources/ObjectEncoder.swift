@@ -93,10 +93,19 @@ struct ObjectEncoder: Sendable {
     }
   }
 
-  /// The members that name a pin's holder; an event file bears its queue's name.
+  /// The members that name a pin's holder; what is no object bears the name of what it holds.
   func writeHolder(of pin: Pin, to writer: inout JSONWriter) {
-    writer.field("kind", text: pin.holder?.kind.rawValue ?? "file")
+    writer.field("kind", text: pin.holderKind)
     writer.field("id", text: pin.holder?.name ?? pin.target.name)
+  }
+}
+
+extension Pin {
+  /// The kind of what holds: an object's, or `file` or `mmap`.
+  var holderKind: String {
+    if let holder { return holder.kind.rawValue }
+    if case .memoryMap = cause { return "mmap" }
+    return "file"
   }
 }
 

@@ -72,6 +72,7 @@ struct Resource: Sendable {
 
   static let all: [Resource] = [
     smmus, contexts, devices, ioases, domains, viommus, vdevs, hwQueues, veventqs, faultQueues,
+    accesses,
   ]
 
   private static let byKind: [Resource] = ObjectKind.allCases.map { kind in

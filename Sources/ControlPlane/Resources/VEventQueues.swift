@@ -18,7 +18,7 @@ public struct VEventQueueRequest: Equatable, Sendable, Codable {
   init?(_ reader: ObjectReader, _ scope: DecodingScope) {
     let id = scope.id(reader)
     let viommu = reader.reference("viommu", required: true)
-    let type = reader.choice("type", required: true, of: VEventQueueType.self)
+    let type = reader.type("type", of: VEventQueueType.self, isOpen: true)
     let depth = reader.int("depth", required: true, in: 1...VEventQueue.depthLimit)
     let file = reader.choice("file", of: EventFileMode.self)
     guard let viommu, let type, let depth else { return nil }
@@ -49,10 +49,12 @@ extension Resource {
       guard let queue = object as? VEventQueue else { return }
       let status = queue.fifo.status
       writer.field("viommu", text: queue.viommu.name)
-      writer.field("type", text: queue.type.rawValue)
+      writer.field("type", text: queue.type.name)
       writer.field("depth", int: queue.fifo.depth)
       writer.field(
         "file", text: (queue.isFileOpen ? EventFileMode.open : .closed).rawValue)
+      writer.key("poll")
+      writer.array(of: queue.fifo.isReadable ? ["in"] : []) { $0.text($1) }
       writer.field("pending", int: status.pending)
       writer.field("lost_events", bool: status.hasLost)
       writer.field("next_sequence", int: Int(status.nextSequence))
@@ -60,6 +62,6 @@ extension Resource {
     filters: [
       .value("context", VEventQueue.self) { $0.owner.name },
       .value("viommu", VEventQueue.self) { $0.viommu.name },
-      .choice("type", VEventQueue.self) { $0.type },
+      .value("type", VEventQueue.self) { $0.type.name },
     ])
 }

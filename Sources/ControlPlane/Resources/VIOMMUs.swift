@@ -11,7 +11,7 @@ public struct VIOMMURequest: Equatable, Sendable, Codable {
 
   init?(_ reader: ObjectReader, _ scope: DecodingScope) {
     let id = scope.id(reader)
-    let type = reader.choice("type", required: true, of: VIOMMUType.self)
+    let type = reader.type("type", of: VIOMMUType.self)
     let device = reader.reference("device", required: true)
     let domain = reader.reference("domain", required: true)
     guard let type, let device, let domain else { return nil }
@@ -19,6 +19,11 @@ public struct VIOMMURequest: Equatable, Sendable, Codable {
     self.type = type
     self.device = device
     self.domain = domain
+  }
+
+  /// What the driver is handed: room for where its window is, from the one that says so.
+  var data: UserData? {
+    type == .tegra241CMDQV ? UserData(type: type.rawValue, words: [0, 0]) : nil
   }
 
   init(_ viommu: VIOMMU) {
@@ -36,14 +41,14 @@ extension Resource {
     creation: { object in (object as? VIOMMU).map { .viommu(VIOMMURequest($0)) } },
     write: { object, writer in
       guard let viommu = object as? VIOMMU else { return }
-      writer.field("type", text: viommu.type.rawValue)
+      writer.field("type", text: viommu.type.name)
       writer.field("device", text: viommu.deviceName)
       writer.field("domain", text: viommu.parent.name)
       writer.field("smmu", text: viommu.smmu.name)
     },
     filters: [
       .value("context", VIOMMU.self) { $0.owner.name },
-      .choice("type", VIOMMU.self) { $0.type },
+      .value("type", VIOMMU.self, .oneOf(VIOMMUType.named.map(\.name))) { $0.type.name },
       .value("domain", VIOMMU.self) { $0.parent.name },
       .value("smmu", VIOMMU.self) { $0.smmu.name },
     ])

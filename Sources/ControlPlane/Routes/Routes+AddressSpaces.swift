@@ -7,6 +7,7 @@ extension Routes {
   static let addressSpaces: [Table.Route] = [
     .init(.post, "/ioas/{id}/map", map),
     .init(.post, "/ioas/{id}/unmap", unmap),
+    .init(.post, "/ioas/{id}/reserved", reserve),
     .init(
       .get, "/ioas/{id}/mappings",
       Endpoint("listMappings", query: ["limit", "cursor"], .answer(listMappings))),
@@ -32,6 +33,18 @@ extension Routes {
       try reader.finish()
       return Change(
         operation: .unmap(ioas: call.parameters[0], iova: iova ?? 0, length: length ?? 0),
+        subject: .object(call.key(.ioas)))
+    })
+
+  private static let reserve = Endpoint(
+    "reserveIOVA", body: .json,
+    .change { call throws(Problem) in
+      let reader = try call.reader()
+      let start = reader.hex("start", required: true)
+      let length = reader.hex("length", required: true)
+      try reader.finish()
+      return Change(
+        operation: .reserve(ioas: call.parameters[0], start: start ?? 0, length: length ?? 0),
         subject: .object(call.key(.ioas)))
     })
 

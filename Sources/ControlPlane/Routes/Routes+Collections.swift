@@ -149,6 +149,7 @@ extension Resource {
     case .hwQueue: "HWQueue"
     case .veventq: "VEventQueue"
     case .faultQueue: "FaultQueue"
+    case .access: "Access"
     }
   }
 }

@@ -46,17 +46,13 @@ extension Routes {
   }
 
   static func decodeTarget(_ reader: ObjectReader) -> AttachTarget? {
-    let domain = reader.reference("domain")
-    let ioas = reader.reference("ioas")
-    switch (domain, ioas) {
-    case (let domain?, nil): return .domain(domain)
-    case (nil, let ioas?): return .ioas(ioas)
-    case (nil, nil):
-      if reader.faults.isEmpty {
-        reader.fault(.invalidField, "", "name a domain or an ioas to attach to")
-      }
-    case (.some, .some):
-      reader.fault(.invalidField, "", "name a domain or an ioas, not both")
+    let domain = reader.reference("domain").map(AttachTarget.domain)
+    let ioas = reader.reference("ioas").map(AttachTarget.ioas)
+    let id = reader.int("object_id", in: 0...Int(UInt32.max)).map(UInt32.init)
+    let targets = [domain, ioas, id.map(AttachTarget.objectID)].compactMap { $0 }
+    if targets.count == 1 { return targets[0] }
+    if targets.count > 1 || reader.faults.isEmpty {
+      reader.fault(.invalidField, "", "name one of domain, ioas and object_id to attach to")
     }
     return nil
   }

@@ -15,7 +15,8 @@ extension Routes {
 
   static func list(_ resource: Resource, _ noun: String) -> Endpoint {
     Endpoint(
-      "list\(noun)s", query: ["limit", "cursor"] + resource.filters.map(\.name),
+      "list\(noun)\(noun.hasSuffix("s") ? "es" : "s")",
+      query: ["limit", "cursor"] + resource.filters.map(\.name),
       .answer { call throws(Problem) in
         try Accept.require([MediaType.json], call.request)
         return try Listing(resource, call).response()

@@ -32,11 +32,12 @@ extension Routes {
     "respondToFaults", body: .json,
     .change { call throws(Problem) in
       let reader = try call.reader()
-      let responses = EventCoding.decodeResponses(reader)
+      let operation = EventCoding.decodeResponses(reader, to: call.parameters[0])
       try reader.finish()
-      return Change(
-        operation: .respondToFaults(queue: call.parameters[0], responses ?? []),
-        subject: .object(call.key(.faultQueue)))
+      guard let operation else {
+        throw Problem(.internal, "responses were neither read nor refused")
+      }
+      return Change(operation: operation, subject: .object(call.key(.faultQueue)))
     })
 
   private static func readVEvents(_ call: Call) throws(Problem) -> Response {

@@ -34,7 +34,8 @@ enum Routes {
 
   /// Routes of a host.
   static let ofHost = Table(
-    Resource.all.flatMap(routes) + devices + addressSpaces + queues + whole)
+    Resource.all.flatMap(routes) + contexts + devices + addressSpaces + accesses + queues
+      + whole)
 
   /// Every operation of the API, with the path that the OpenAPI document has for it.
   static var all: [Table.Route] {

@@ -54,7 +54,7 @@ enum HostImage {
       writer.int(driver.vmids.count)
       writer.int(driver.asids.count)
       writer.int(driver.vintfs?.count ?? -1)
-      writer.array(of: driver.owners.keys.sorted()) { $0.int(Int($1)) }
+      writer.array(of: driver.owners.ids) { $0.int(Int($1)) }
     default: break
     }
   }

@@ -23,7 +23,7 @@ enum HostRemains {
       if driver.vmids.count != 0 { found.append("VMIDs are left") }
       if driver.asids.count != 0 { found.append("ASIDs are left") }
       if driver.vintfs?.count ?? 0 != 0 { found.append("VINTFs are left") }
-      if !driver.owners.isEmpty { found.append("streams have owners") }
+      if !driver.owners.ids.isEmpty { found.append("streams have owners") }
       for id in UInt32(0)...16 where driver.streams.withStream(id, { $0 != nil }) {
         found.append("stream \(id) has an entry")
       }

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+import HTTPCore
+import IOMMUFD
+
+/// How system calls on an iommufd are asked for and answered, `POST /contexts/{id}/ioctl`.
+enum IoctlCoding {
+  private static let segmentLimit = 1024
+
+  static func decode(_ reader: ObjectReader) -> IoctlRequest? {
+    let number = reader.hex("number", required: true)
+    if let number, number > UInt32.max { reader.fault(.invalidField, "number", "has 32 bits") }
+    let argument = reader.bytes("argument")
+    let name = reader.identifier("id")
+    var segments: [UserMemory.Segment] = []
+    for (position, element) in (reader.array("memory", count: 0...segmentLimit) ?? []).enumerated()
+    {
+      let inner = ObjectReader(element, at: reader.pointer("memory", position))
+      if let segment = segment(inner) { segments.append(segment) }
+      reader.adopt(inner)
+    }
+    return number.map { number in
+      IoctlRequest(
+        number: UInt32(truncatingIfNeeded: number), argument: argument,
+        memory: UserMemory(segments), name: name)
+    }
+  }
+
+  private static func segment(_ reader: ObjectReader) -> UserMemory.Segment? {
+    let address = reader.hex("address", required: true)
+    let bytes = reader.bytes("bytes", required: true)
+    guard let address, let bytes else { return nil }
+    return UserMemory.Segment(address: address, bytes: bytes)
+  }
+
+  static func write(_ result: IoctlResult, _ encoder: ObjectEncoder, to writer: inout JSONWriter) {
+    writer.field("argument", text: HexBytes.text(of: result.argument))
+    writer.key("memory")
+    writer.array(of: result.memory.segments) { writer, segment in
+      writer.object { writer in
+        writer.field("address", hex: segment.address)
+        writer.field("bytes", text: HexBytes.text(of: segment.bytes))
+      }
+    }
+    writer.key("created")
+    if let key = result.created {
+      writer.object { writer in
+        writer.field("kind", text: key.kind.rawValue)
+        writer.field("id", text: key.id)
+        writer.field("self", text: encoder.path(key))
+      }
+    } else {
+      writer.null()
+    }
+  }
+}

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+import HTTPCore
+import IOMMUFD
+
+extension ObjectReader {
+  /// A type by its name.
+  ///
+  /// - Parameter isOpen: whether a number in decimal will do, for a type that no driver here knows.
+  func type<Wanted: ABIType>(
+    _ name: String, of type: Wanted.Type, isOpen: Bool = false
+  ) -> Wanted? {
+    guard let text = text(name, required: true, as: .choice) else { return nil }
+    if let found = isOpen ? Wanted(nameOrNumber: text) : Wanted(name: text) { return found }
+    let all = Wanted.named.map(\.name).joined(separator: ", ")
+    fault(.invalidField, name, "must be one of \(all)" + (isOpen ? ", or a type's number" : ""))
+    return nil
+  }
+}

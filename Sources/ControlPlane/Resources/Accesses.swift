@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+import HTTPCore
+import IOMMUFD
+
+/// `POST /accesses`
+public struct AccessRequest: Equatable, Sendable, Codable {
+  public var id: String?
+  public var ioas: String
+  public var pinsPages: Bool
+
+  init?(_ reader: ObjectReader, _ scope: DecodingScope) {
+    let id = scope.id(reader)
+    let ioas = reader.reference("ioas", required: true)
+    let pinsPages = reader.bool("pin")
+    guard let ioas else { return nil }
+    self.id = id
+    self.ioas = ioas
+    self.pinsPages = pinsPages ?? true
+  }
+
+  init(_ access: Access) {
+    id = access.name
+    ioas = access.ioas.name
+    pinsPages = access.pinsPages
+  }
+}
+
+extension Resource {
+  static let accesses = Resource(
+    kind: .access, collection: "accesses",
+    decode: { reader, scope in AccessRequest(reader, scope).map(Creation.access) },
+    creation: { object in (object as? Access).map { .access(AccessRequest($0)) } },
+    write: { object, writer in
+      guard let access = object as? Access else { return }
+      writer.field("ioas", text: access.ioas.name)
+      writer.field("pin", bool: access.pinsPages)
+      writer.key("pinned")
+      let pinned = access.pinned.sorted { $0.key < $1.key }
+      writer.array(of: pinned) { writer, entry in
+        writer.object { writer in
+          writer.field("pin", int: Int(entry.key))
+          writer.field("iova", hex: entry.value.iova)
+          writer.field("length", hex: entry.value.length)
+        }
+      }
+    },
+    filters: [
+      .value("context", Access.self) { $0.owner.name },
+      .value("ioas", Access.self) { $0.ioas.name },
+    ])
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+import HTTPCore
+import IOMMUFD
+
+/// What a process does with an open iommufd besides making objects: system calls.
+extension Routes {
+  static let contexts: [Table.Route] = [
+    .init(.post, "/contexts/{id}/ioctl", ioctl),
+    .init(.delete, "/contexts/{id}/file", closeFile),
+    .init(.post, "/contexts/{id}/mmaps", map),
+    .init(.delete, "/contexts/{id}/mmaps/{number}", unmap),
+    .init(.post, "/contexts/{id}/mmaps/{number}/fork", fork),
+    .init(
+      .get, "/contexts/{id}/mmaps/{number}/{offset}",
+      Endpoint("readMemoryMap", query: ["width"], .answer(read))),
+  ]
+
+  private static let ioctl = Endpoint(
+    "callIoctl", body: .json,
+    .change { call throws(Problem) in
+      let reader = try call.reader()
+      let request = IoctlCoding.decode(reader)
+      try reader.finish()
+      guard let request else { throw Problem(.internal, "a call was neither read nor refused") }
+      return Change(
+        operation: .ioctl(context: call.parameters[0], request),
+        subject: .object(call.key(.context)))
+    })
+
+  private static let closeFile = Endpoint(
+    "closeContextFile",
+    .change { call throws(Problem) in
+      Change(
+        operation: .closeContextFile(context: call.parameters[0]),
+        subject: .object(call.key(.context)))
+    })
+
+  private static let map = Endpoint(
+    "mapMemory", body: .json,
+    .change { call throws(Problem) in
+      let reader = try call.reader()
+      let request = MemoryMapRequest(reader)
+      try reader.finish()
+      guard let request else { throw Problem(.internal, "a mapping was neither read nor refused") }
+      return Change(
+        operation: .mapMemory(context: call.parameters[0], request),
+        subject: .object(call.key(.context)))
+    })
+
+  private static let unmap = Endpoint(
+    "unmapMemory",
+    .change { call throws(Problem) in
+      Change(
+        operation: .unmapMemory(context: call.parameters[0], number: try number(call)),
+        subject: .object(call.key(.context)))
+    })
+
+  private static let fork = Endpoint(
+    "forkMemoryMap",
+    .change { call throws(Problem) in
+      Change(
+        operation: .forkMemoryMap(context: call.parameters[0], number: try number(call)),
+        subject: .object(call.key(.context)))
+    })
+
+  /// Reads a register through what user space has mapped.
+  private static func read(_ call: Call) throws(Problem) -> Response {
+    try Accept.require([MediaType.json], call.request)
+    let width = try call.query.int("width", in: 32...64) ?? 32
+    guard width == 32 || width == 64 else {
+      throw QueryReader.invalid("width", "must be 32 or 64")
+    }
+    let bytes = UInt64(width / 8)
+    guard let offset = HexText.parse(call.parameters[2]), offset % bytes == 0 else {
+      throw Problem(faults: [
+        .init(.invalidField, at: "{offset}", "must be 0x and hex digits, and aligned to the width")
+      ])
+    }
+    let number = try number(call)
+    return try call.host.read { state throws(Problem) in
+      guard let context = try find(call.key(.context), in: state) as? Context,
+        let map = context.memoryMaps[number]
+      else { throw Problem(.notFound, "nothing is mapped under \(number)") }
+      guard offset < map.length else {
+        throw Problem(faults: [
+          .init(.invalidField, at: "{offset}", "is behind the end of the mapping")
+        ])
+      }
+      let driver = map.viommu.smmu.driver
+      var value = UInt64(driver.readWindow(of: map.viommu, at: offset))
+      if width == 64 {
+        value |= UInt64(driver.readWindow(of: map.viommu, at: offset + 4)) << 32
+      }
+      var writer = JSONWriter()
+      writer.object { $0.field("value", hex: value) }
+      return Response(status: 200, json: writer.bytes)
+    }
+  }
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Bytes as text: two hex digits each, without a prefix.
+public enum HexBytes {
+  public static let rule = "must be hex digits, two for each byte"
+
+  private static let digits = Array("0123456789abcdef".utf8)
+
+  public static func text(of bytes: some Collection<UInt8>) -> String {
+    var text: [UInt8] = []
+    text.reserveCapacity(bytes.count * 2)
+    for byte in bytes {
+      text.append(digits[Int(byte >> 4)])
+      text.append(digits[Int(byte & 15)])
+    }
+    return String(decoding: text, as: UTF8.self)
+  }
+
+  /// nil for a text that is not what `rule` says.
+  public static func parse(_ text: String) -> [UInt8]? {
+    guard text.utf8.count.isMultiple(of: 2) else { return nil }
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(text.utf8.count / 2)
+    var high: UInt8?
+    for character in text.utf8 {
+      guard let digit = value(of: character) else { return nil }
+      if let upper = high {
+        bytes.append(upper << 4 | digit)
+        high = nil
+      } else {
+        high = digit
+      }
+    }
+    return bytes
+  }
+
+  private static func value(of character: UInt8) -> UInt8? {
+    switch character {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"): character - UInt8(ascii: "0")
+    case UInt8(ascii: "a")...UInt8(ascii: "f"): character - UInt8(ascii: "a") + 10
+    case UInt8(ascii: "A")...UInt8(ascii: "F"): character - UInt8(ascii: "A") + 10
+    default: nil
+    }
+  }
+}
+
+extension ObjectReader {
+  /// Bytes in hex digits; as many as a body can have.
+  public func bytes(_ name: String, required: Bool = false) -> [UInt8]? {
+    guard let text = text(name, required: required, limit: .max) else { return nil }
+    guard let bytes = HexBytes.parse(text) else {
+      fault(.invalidField, name, HexBytes.rule)
+      return nil
+    }
+    return bytes
+  }
+}

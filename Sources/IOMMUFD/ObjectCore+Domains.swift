@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A request for a domain (`struct iommu_hwpt_alloc`).
+public struct DomainRequest: Sendable, Equatable, Codable {
+  /// What the domain is filled from, `pt_id`.
+  public enum PageTable: Sendable, Equatable, Codable {
+    case ioas(String)
+    case viommu(String)
+    /// A nesting parent.
+    case domain(String)
+  }
+
+  public var device: String
+  public var pageTable: PageTable
+  public var flags: Domain.Flags
+  public var data: UserData?
+  /// Counts only with the flag `faultIDValid`.
+  public var faultQueue: String?
+
+  public init(
+    device: String, pageTable: PageTable, flags: Domain.Flags = [], data: UserData? = nil,
+    faultQueue: String? = nil
+  ) {
+    self.device = device
+    self.pageTable = pageTable
+    self.flags = flags
+    self.data = data
+    self.faultQueue = faultQueue
+  }
+}
+
+extension ObjectCore {
+  /// Allocates a domain (`iommufd_hwpt_alloc`).
+  @discardableResult
+  public func allocateDomain(
+    _ name: String?, _ request: DomainRequest
+  ) throws(Refusal) -> Domain {
+    let device: Device = try resolve(.device, request.device, field: "device")
+    let domain: Domain =
+      switch request.pageTable {
+      case .ioas(let ioas): try allocatePaging(name, for: device, on: ioas, request)
+      case .viommu(let viommu): try allocateNested(name, for: device, on: viommu, request)
+      case .domain(let parent): try allocateNested(name, for: device, directlyOn: parent, request)
+      }
+    try bindFaultQueue(request, to: domain)
+    try publish(domain)
+    return domain
+  }
+
+  // MARK: Paging
+
+  /// `iommufd_hwpt_paging_alloc`
+  private func allocatePaging(
+    _ name: String?, for device: Device, on ioas: String, _ request: DomainRequest
+  ) throws(Refusal) -> Domain {
+    let ioas: IOAS = try resolvePageTable(.ioas, ioas, in: device.owner, field: "ioas")
+    let flags = request.flags
+    guard flags.isSubset(of: .known) else {
+      throw Refusal(.EOPNOTSUPP, field: "flags", "there is no such flag of a domain")
+    }
+    if flags.contains(.dirtyTracking), !device.smmu.driver.tracksDirtyPages(of: device) {
+      throw Refusal(
+        .EOPNOTSUPP, field: "dirty_tracking", "nothing tracks the dirty pages of \(device.name)")
+    }
+    if flags.isSuperset(of: [.faultIDValid, .nestParent]) {
+      throw Refusal(
+        .EOPNOTSUPP, field: "fault_queue", "a nesting parent takes no page faults")
+    }
+    let domain = try makePaging(name, for: device, on: ioas, flags, request.data, isAuto: false)
+    try join(domain, to: ioas)
+    return domain
+  }
+
+  /// A paging domain that its address space does not know of yet.
+  func makePaging(
+    _ name: String?, for device: Device, on ioas: IOAS, _ flags: Domain.Flags, _ data: UserData?,
+    isAuto: Bool
+  ) throws(Refusal) -> Domain {
+    let domain = Domain(
+      name: try claimName(.domain, name), device: device, form: .paging(ioas), flags: flags,
+      userData: data, isAuto: isAuto, serial: nextSerial())
+    domain.objectID = try claimID(device.owner)
+    try device.smmu.driver.allocatePaging(domain, for: device, in: transaction)
+    return domain
+  }
+
+  /// Puts a domain to its address space, whose mappings it translates from now on
+  /// (`iopt_table_add_domain`).
+  func join(_ domain: Domain, to ioas: IOAS) throws(Refusal) {
+    try requireMappable(ioas, by: domain)
+    try pin(ioas, by: domain, .field("ioas"))
+  }
+
+  // MARK: Nested
+
+  /// `iommufd_viommu_alloc_hwpt_nested`
+  private func allocateNested(
+    _ name: String?, for device: Device, on viommu: String, _ request: DomainRequest
+  ) throws(Refusal) -> Domain {
+    let viommu: VIOMMU = try resolvePageTable(.viommu, viommu, in: device.owner, field: "viommu")
+    guard viommu.smmu === device.smmu else {
+      throw Refusal(
+        .EINVAL, field: "device",
+        "device \(device.name) is behind \(device.smmu.name), the vIOMMU on \(viommu.smmu.name)")
+    }
+    try requireNestable(request)
+    return try makeNested(name, for: device, .nested(viommu), pinning: viommu, "viommu", request)
+  }
+
+  /// `iommufd_hwpt_nested_alloc`
+  private func allocateNested(
+    _ name: String?, for device: Device, directlyOn parent: String, _ request: DomainRequest
+  ) throws(Refusal) -> Domain {
+    let parent: Domain = try resolvePageTable(.domain, parent, in: device.owner, field: "domain")
+    if parent.isNested {
+      throw Refusal(.EINVAL, field: "domain", "domain \(parent.name) is a nested one itself")
+    }
+    try requireNestable(request)
+    guard device.smmu.driver.nestsOnParents else {
+      throw Refusal(
+        .EOPNOTSUPP, field: "domain", "\(device.smmu.name) nests on vIOMMUs, not on their parents")
+    }
+    guard parent.flags.contains(.nestParent), !parent.isAuto,
+      parent.smmu.driver.settings.driver == device.smmu.driver.settings.driver
+    else {
+      throw Refusal(
+        .EINVAL, field: "domain", "domain \(parent.name) is no nesting parent for \(device.name)")
+    }
+    return try makeNested(
+      name, for: device, .nestedOnParent(parent), pinning: parent, "domain", request)
+  }
+
+  private func requireNestable(_ request: DomainRequest) throws(Refusal) {
+    guard request.flags.isSubset(of: .ofNested) else {
+      throw Refusal(.EOPNOTSUPP, field: "flags", "a nested domain takes no such flag")
+    }
+    if request.data == nil {
+      throw Refusal(.EOPNOTSUPP, field: "data", "a nested domain is made of a guest's data")
+    }
+  }
+
+  private func makeNested(
+    _ name: String?, for device: Device, _ form: Domain.Form, pinning base: Object,
+    _ field: String, _ request: DomainRequest
+  ) throws(Refusal) -> Domain {
+    let domain = Domain(
+      name: try claimName(.domain, name), device: device, form: form, flags: request.flags,
+      userData: request.data, serial: nextSerial())
+    domain.objectID = try claimID(device.owner)
+    try pin(base, by: domain, .field(field))
+    try device.smmu.driver.allocateNested(domain, for: device, in: transaction)
+    return domain
+  }
+
+  // MARK: Parts
+
+  /// The ID of a page table that is not there is `EINVAL` to `IOMMU_HWPT_ALLOC`, not `ENOENT`.
+  private func resolvePageTable<Wanted: Object>(
+    _ kind: ObjectKind, _ name: String, in context: Context, field: String
+  ) throws(Refusal) -> Wanted {
+    do {
+      return try resolve(kind, name, in: context, field: field)
+    } catch {
+      throw Refusal(.EINVAL, .referenceNotFound, field: field, error.detail)
+    }
+  }
+
+  /// The last thing that can fail, as in the kernel: a bad flag hides a bad fault queue.
+  private func bindFaultQueue(_ request: DomainRequest, to domain: Domain) throws(Refusal) {
+    guard request.flags.contains(.faultIDValid) else { return }
+    let queue: FaultQueue = try resolve(
+      .faultQueue, request.faultQueue ?? "", in: domain.owner, field: "fault_queue")
+    try pin(queue, by: domain, .field("fault_queue"))
+    domain.faultQueue = queue
+  }
+
+  private func nextSerial() -> UInt64 {
+    serial += 1
+    return serial
+  }
+
+  // MARK: Dirty tracking
+
+  /// Begins or ends to note which pages are written (`IOMMU_HWPT_SET_DIRTY_TRACKING`).
+  ///
+  /// - Throws: `EOPNOTSUPP` for a domain that was not made for it.
+  public func setDirtyTracking(_ name: String, _ isOn: Bool) throws(Refusal) {
+    let domain: Domain = try resolve(.domain, name, field: "domain")
+    guard !domain.isNested else {
+      throw Refusal(.ENOENT, field: "domain", "domain \(name) is not a paging domain")
+    }
+    guard domain.flags.contains(.dirtyTracking) else {
+      throw Refusal(.EOPNOTSUPP, field: "domain", "domain \(name) does not track dirty pages")
+    }
+    try step()
+    let previous = domain.isTrackingDirty
+    domain.isTrackingDirty = isOn
+    transaction.onRollback { domain.isTrackingDirty = previous }
+    touch(domain)
+    recorder?.record(.updated(domain))
+  }
+}

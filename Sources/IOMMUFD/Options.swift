@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What can be set of a context and of an address space (`IOMMU_OPTION`, `IOMMU_VFIO_IOAS`).
+extension ObjectCore {
+  /// Has pinned pages counted against the process or against its user; possible only while the
+  /// context has nothing (`iommufd_option_rlimit_mode`).
+  ///
+  /// - Throws: `EBUSY` when it has something, a tombstone among it.
+  func setAccounting(_ isPerProcess: Bool, of context: Context) throws(Refusal) {
+    try requireEmpty(context)
+    try step()
+    let previous = context.accountsPerProcess
+    context.accountsPerProcess = isPerProcess
+    transaction.onRollback { context.accountsPerProcess = previous }
+    touch(context)
+  }
+
+  func requireEmpty(_ context: Context) throws(Refusal) {
+    if context.ids.count > 0 {
+      throw Refusal(.EBUSY, field: "val64", "the context has objects already")
+    }
+  }
+
+  /// Allows or forbids large pages (`iopt_disable_large_pages`).
+  ///
+  /// - Throws: `EINVAL` when domains have mappings already that might be large, `EADDRINUSE` when
+  ///   a mapping is less than a page.
+  func setHugePages(_ isOn: Bool, of ioas: IOAS) throws(Refusal) {
+    if isOn == ioas.usesHugePages { return }
+    if !isOn {
+      if !ioas.areas.isEmpty, !ioas.domains.isEmpty {
+        throw Refusal(.EINVAL, field: "val64", "domains have mappings that may be large")
+      }
+      try requirePageAligned(ioas, field: "val64")
+    }
+    try step()
+    ioas.usesHugePages = isOn
+    transaction.onRollback { ioas.usesHugePages = !isOn }
+    touch(ioas)
+  }
+
+  /// Makes an address space the one that stands for a VFIO container; it is not pinned by that.
+  func setCompatibleIOAS(_ ioas: IOAS?, of context: Context) {
+    let previous = context.compatibleIOAS
+    context.compatibleIOAS = ioas
+    transaction.onRollback { context.compatibleIOAS = previous }
+    touch(context)
+  }
+}
