@@ -56,6 +56,16 @@ let package = Package(
       ],
       swiftSettings: strict),
     .target(name: "OpenAPIDocument"),
+    .target(name: "Conformance", dependencies: ["HTTPCore"], swiftSettings: strict),
+    .executableTarget(
+      name: "viommu-conform",
+      dependencies: [
+        "Conformance", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict),
+    .testTarget(
+      name: "ConformanceTests",
+      dependencies: ["Conformance", "ControlPlane", "HTTPCore", "IOMMUFD", "SMMUDriver"]),
     .executableTarget(
       name: "viommud",
       dependencies: [

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+import HTTPCore
+
+/// Attaching, replacing and detaching, of a device's RID and of its PASIDs.
+enum AttachmentOperations {
+  static let all: [OperationDefinition] = [
+    .init("attach", ["name", "pt"]) { stage, arguments throws(PlayFailure) in
+      try attach(stage, arguments, pasid: 0, mode: "attach")
+    },
+    .init("replace", ["name", "pt"]) { stage, arguments throws(PlayFailure) in
+      try attach(stage, arguments, pasid: 0, mode: "replace")
+    },
+    .init("detach", ["name"]) { stage, arguments throws(PlayFailure) in
+      try detach(stage, arguments.name, pasid: 0)
+    },
+    .init("pasid_attach", ["name", "pasid", "pt"]) { stage, arguments throws(PlayFailure) in
+      try attach(stage, arguments, pasid: arguments.u32("pasid", default: 0), mode: "attach")
+    },
+    .init("pasid_replace", ["name", "pasid", "pt"]) { stage, arguments throws(PlayFailure) in
+      try attach(stage, arguments, pasid: arguments.u32("pasid", default: 0), mode: "replace")
+    },
+    .init("pasid_detach", ["name", "pasid"]) { stage, arguments throws(PlayFailure) in
+      try detach(stage, arguments.name, pasid: arguments.u32("pasid", default: 0))
+    },
+  ]
+
+  /// PASID 0 is the RID.
+  private static func path(_ device: String, _ pasid: UInt32) -> String {
+    "/devices/\(device)/" + (pasid == 0 ? "attachment" : "attachments/\(pasid)")
+  }
+
+  /// What to attach to: by name what can be attached to, and by number what cannot.
+  static func target(_ stage: Stage, _ word: String) throws(PlayFailure) -> JSONWriter {
+    let reference = try stage.table.resolve(word)
+    let number = try stage.table.number(reference)
+    return HostClient.object { writer in
+      switch reference.object?.kind {
+      case .ioas: writer.field("ioas", text: reference.object?.id)
+      case .domain: writer.field("domain", text: reference.object?.id)
+      default: writer.field("object_id", int: Int(number))
+      }
+    }
+  }
+
+  /// - Parameter mode: `attach`, `replace` or, with nil, whichever it takes.
+  static func attach(
+    _ stage: Stage, _ arguments: Arguments, pasid: UInt32, mode: String?
+  ) throws(PlayFailure) -> Outcome {
+    let id = try stage.table.id(arguments.name, as: .device)
+    let query = mode.map { "?mode=\($0)" } ?? ""
+    let reply = try stage.client.send(
+      "PUT", path(id, pasid) + query, target(stage, arguments.required("pt")))
+    if let refusal = reply.refusal { return refusal }
+    guard let shown = reply.json else { throw .unexpected("the answer is no JSON") }
+    return try attached(stage, shown, pasid: pasid)
+  }
+
+  static func detach(
+    _ stage: Stage, _ name: String, pasid: UInt32
+  ) throws(PlayFailure) -> Outcome {
+    let reply = try stage.client.delete(path(stage.table.id(name, as: .device), pasid))
+    if let refusal = reply.refusal { return refusal }
+    note(stage, reply.json)
+    return .success
+  }
+
+  /// What a device that was attached shows of it.
+  static func attached(
+    _ stage: Stage, _ device: JSONValue, pasid: UInt32
+  ) throws(PlayFailure) -> Outcome {
+    note(stage, device)
+    guard let id = domain(of: device, pasid) else {
+      throw .unexpected("the device shows no domain behind its PASID \(pasid)")
+    }
+    let (name, isNew) = try stage.domainName(id)
+    return .success(["hwpt": .text(name), "new_auto": .bool(isNew)])
+  }
+
+  /// The domain that a device shows behind a PASID.
+  static func domain(of device: JSONValue?, _ pasid: UInt32) -> String? {
+    if pasid == 0 { return device?.member("attachment")?.member("domain")?.string }
+    let attachment = device?.member("attachments")?.elements.first {
+      $0.member("pasid")?.quantity == UInt64(pasid)
+    }
+    return attachment?.member("domain")?.string
+  }
+
+  /// Notes whether PASIDs are attached.
+  private static func note(_ stage: Stage, _ device: JSONValue?) {
+    guard let id = device?.member("id")?.string,
+      let object = stage.table.living(.device, id: id)
+    else { return }
+    let pasids = device?.member("attachments")?.elements ?? []
+    object.hasAttachedPASID = pasids.contains { $0.member("pasid")?.quantity != 0 }
+  }
+}

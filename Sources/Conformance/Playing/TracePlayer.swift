@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+import HTTPCore
+
+/// Plays traces against the API, each on a host of its own, and finds where it first answers
+/// otherwise than the kernel did.
+public struct TracePlayer {
+  /// What a host does about the pins of which the design and Linux differ.
+  public enum PinPolicy: String, CaseIterable, Sendable {
+    case linux, design
+  }
+
+  private let transport: any Transport
+  private let pinPolicy: PinPolicy
+  private let keepsHosts: Bool
+
+  /// - Parameter keepsHosts: leaves the hosts for looking at.
+  public init(_ transport: any Transport, pinPolicy: PinPolicy = .linux, keepsHosts: Bool = false) {
+    self.transport = transport
+    self.pinPolicy = pinPolicy
+    self.keepsHosts = keepsHosts
+  }
+
+  /// - Throws: when the server cannot be reached or gives no host.
+  public func play(_ trace: Trace) throws(TransportFailure) -> TraceResult {
+    let host = try makeHost(for: trace)
+    var result: TraceResult
+    do throws(PlayFailure) {
+      result = try play(trace, on: Stage(HostClient(id: host, transport)))
+    } catch {
+      guard case .transport(let failure) = error else {
+        throw TransportFailure("\(trace.name) ended for no reason")
+      }
+      throw failure
+    }
+    if keepsHosts {
+      result.host = host
+    } else {
+      _ = try transport.send(APIRequest("DELETE", "/v1/hosts/\(host)"))
+    }
+    return result
+  }
+
+  // MARK: The host
+
+  private func makeHost(for trace: Trace) throws(TransportFailure) -> String {
+    // Only traces of real devices need the IOMMU behind them.
+    let isPhysical = trace.operations.contains { $0.name.hasPrefix("vfio_") }
+    let smmus =
+      [(Stage.mockSMMU, "mock")] + (isPhysical ? [(Stage.vtdSMMU, "intel-vtd")] : [])
+    let body = HostClient.object { writer in
+      writer.field("pin_policy", text: pinPolicy.rawValue)
+      writer.key("smmus")
+      writer.array(of: smmus) { writer, smmu in
+        writer.object { writer in
+          writer.field("id", text: smmu.0)
+          writer.field("driver", text: smmu.1)
+        }
+      }
+      writer.key("contexts")
+      writer.array(of: [Stage.mainContext]) { writer, context in
+        writer.object { $0.field("id", text: context) }
+      }
+    }
+    let answer = try transport.send(APIRequest("POST", "/v1/hosts", body: body.bytes))
+    let reply = Reply(answer)
+    guard answer.status == 201, let id = reply.json?.member("id")?.string else {
+      let detail = reply.json?.member("detail")?.string ?? "no reason is given"
+      throw TransportFailure("the server makes no host: \(answer.status), \(detail)")
+    }
+    return id
+  }
+
+  // MARK: Operations
+
+  private func play(_ trace: Trace, on stage: Stage) throws(PlayFailure) -> TraceResult {
+    var hazard = KernelHazard(trace)
+    var compared = 0
+    for (position, operation) in trace.operations.enumerated() {
+      let left = trace.operations.count - position
+      if let reason = hazard.reason(before: operation, stage.table) {
+        return TraceResult(
+          trace: trace.name, ending: .notCompared(from: operation.index, reason: reason),
+          compared: compared, notCompared: trace.operations.count - compared)
+      }
+      if operation.isDriversOwn { continue }
+      hazard.note(operation, stage.table)
+      if let difference = try difference(of: operation, trace, stage) {
+        return TraceResult(
+          trace: trace.name, ending: .differed(difference), compared: compared,
+          notCompared: position - compared + left)
+      }
+      compared += 1
+    }
+    return TraceResult(
+      trace: trace.name, ending: .agreed, compared: compared,
+      notCompared: trace.operations.count - compared)
+  }
+
+  private func difference(
+    of operation: TraceOperation, _ trace: Trace, _ stage: Stage
+  ) throws(PlayFailure) -> Difference? {
+    stage.client.forgetExchanges()
+    var outcome: Outcome
+    do throws(PlayFailure) {
+      let definition = try OperationRegistry.definition(of: operation)
+      outcome = try definition.play(stage, Arguments(operation))
+      let autos = try stage.reviewAutomaticDomains()
+      outcome.fields["auto_destroyed"] = .names(autos.gone)
+      outcome.fields["unexpected_auto"] = .names(autos.unexpected)
+    } catch {
+      switch error {
+      case .transport: throw error
+      case .untranslatable(let reason): outcome = Outcome(errno: "unplayable", detail: reason)
+      case .unexpected(let reason): outcome = Outcome(errno: "unreadable", detail: reason)
+      }
+    }
+    guard let (expected, got) = Comparison.difference(operation, outcome) else { return nil }
+    let exchanges = stage.client.exchanges
+    return Difference(
+      trace: trace.name, operation: operation, expected: expected, got: got,
+      detail: outcome.detail, exchanges: exchanges, states: try states(operation, stage))
+  }
+
+  /// The living objects that an operation names.
+  private func states(
+    _ operation: TraceOperation, _ stage: Stage
+  ) throws(PlayFailure) -> [Difference.ObjectState] {
+    var states: [Difference.ObjectState] = []
+    for argument in operation.arguments {
+      guard let object = stage.table.object(argument.value), object.life == .alive else { continue }
+      let reply = try stage.client.get(object.path)
+      states.append(
+        .init(name: object.name, path: object.path, json: TracePlayer.shortened(reply.json)))
+    }
+    return states
+  }
+
+  /// Members that say nothing about how an object is.
+  private static let dullMembers: Set = ["kind", "id", "self", "revision", "context"]
+
+  private static func shortened(_ json: JSONValue?) -> String {
+    guard let json else { return "no JSON" }
+    let writer = HostClient.object { writer in
+      for (name, value) in json.members where !dullMembers.contains(name) {
+        writer.memberName(name)
+        value.write(to: &writer)
+      }
+    }
+    return String(decoding: writer.bytes, as: UTF8.self)
+  }
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// HTTP/1.1 as far as a client of one server needs it (RFC 9112).
+public enum HTTPMessage {
+  /// A request on a connection that stays open.
+  public static func encode(_ request: APIRequest, authority: String) -> [UInt8] {
+    var head = "\(request.method) \(request.path) HTTP/1.1\r\nHost: \(authority)\r\n"
+    if let body = request.body {
+      head += "Content-Type: application/json\r\nContent-Length: \(body.count)\r\n"
+    }
+    return Array((head + "\r\n").utf8) + (request.body ?? [])
+  }
+
+  /// A response that is complete.
+  public struct Response: Equatable {
+    public var answer: APIAnswer
+    /// How many bytes of the connection it took.
+    public var length: Int
+    /// Whether the server closes the connection behind it.
+    public var closes: Bool
+  }
+
+  /// Reads the response that the bytes begin with; nil if some of it has yet to come.
+  public static func decode(_ bytes: [UInt8]) throws(TransportFailure) -> Response? {
+    guard let end = endOfHead(bytes) else { return nil }
+    let lines = String(decoding: bytes[..<end], as: UTF8.self).split(separator: "\r\n")
+    let words = lines.first?.split(separator: " ") ?? []
+    guard words.count >= 2, words[0] == "HTTP/1.1", let status = Int(words[1]) else {
+      throw TransportFailure("the server answered with something that is not HTTP/1.1")
+    }
+    let fields = lines.dropFirst().compactMap(field)
+    let closes = fields.contains { $0.name == "connection" && $0.value.lowercased() == "close" }
+    let body: (bytes: [UInt8], end: Int)?
+    if fields.contains(where: { $0.name == "transfer-encoding" }) {
+      body = try chunks(bytes, from: end)
+    } else {
+      let text = fields.first { $0.name == "content-length" }?.value ?? "0"
+      guard let length = Int(text), length >= 0 else {
+        throw TransportFailure("the server answered with the length \(text)")
+      }
+      body = bytes.count - end < length ? nil : (Array(bytes[end..<end + length]), end + length)
+    }
+    return body.map { body in
+      Response(
+        answer: APIAnswer(status: status, body: body.bytes), length: body.end, closes: closes)
+    }
+  }
+
+  private static func endOfHead(_ bytes: [UInt8]) -> Int? {
+    let mark = Array("\r\n\r\n".utf8)
+    guard bytes.count >= mark.count else { return nil }
+    for start in 0...(bytes.count - mark.count)
+    where bytes[start] == mark[0] && bytes[start..<start + mark.count].elementsEqual(mark) {
+      return start + mark.count
+    }
+    return nil
+  }
+
+  private static func field(_ line: Substring) -> (name: String, value: String)? {
+    guard let colon = line.firstIndex(of: ":") else { return nil }
+    let value = line[line.index(after: colon)...].drop { $0 == " " }
+    return (line[..<colon].lowercased(), String(value))
+  }
+
+  private static func chunks(
+    _ bytes: [UInt8], from start: Int
+  ) throws(TransportFailure) -> (bytes: [UInt8], end: Int)? {
+    var body: [UInt8] = []
+    var index = start
+    while let lineEnd = bytes[index...].firstIndex(of: UInt8(ascii: "\n")) {
+      let text = String(decoding: bytes[index..<lineEnd], as: UTF8.self)
+      guard let size = Int(text.prefix { $0.isHexDigit }, radix: 16), size < 1 << 30 else {
+        throw TransportFailure("the server sent a chunk without a size")
+      }
+      let end = lineEnd + 1 + size
+      guard bytes.count >= end + 2 else { return nil }
+      if size == 0 { return (body, end + 2) }
+      body += bytes[(lineEnd + 1)..<end]
+      index = end + 2
+    }
+    return nil
+  }
+}
