@@ -81,6 +81,18 @@ import Testing
       Reply(APIAnswer(status: 502, body: [])).refusal?.errno == "502 no problem document")
   }
 
+  @Test func `an automatic domain goes by the name that the trace has for it`() throws {
+    // The server has forgotten it by the time that one looks around.
+    let made = TraceOperation(
+      script: "create_mock_domain dev0 pt=a", index: 1,
+      fields: [
+        "hwpt": .text("auto7"), "new_auto": .bool(true), "auto_destroyed": .list([.text("auto7")]),
+      ])
+    let trace = Trace(
+      name: "t", kernel: "", operations: [TraceOperation(script: "ioas_alloc a"), made])
+    #expect(try play(trace).difference == nil)
+  }
+
   @Test func `what the driving program refused is not asked`() throws {
     let server = FakeServer()
     let trace = Trace(

@@ -161,6 +161,11 @@ import Testing
           + #""pages":[{"address":"0xdeadbeaf","read":true,"write":true}]}"#
       ),
       (
+        "trigger_iopf dev=dev0 pasid=0 addr=0x1000 perm=13",
+        #"POST /devices/dev0/page-requests {"group":0,"pages":[{"address":"0x1000","#
+          + #""read":true,"write":false,"execute":true,"privileged":true}]}"#
+      ),
+      (
         "respond_fault f0 cookie=3 code=1",
         #"POST /fault-queues/f0/responses {"responses":[{"cookie":3,"code":"invalid"}]}"#
       ),
@@ -185,9 +190,9 @@ import Testing
   @Test func `a mock device is one batch of plugging in and attaching`() throws {
     try expect(
       "create_mock_domain dev1 pt=hp flags=pasid|no_dirty",
-      sends: #"POST /batch {"operations":[{"method":"POST","path":"/devices","body":"#
+      sends: #"POST /batch {"operations":[{"method":"POST","path":"/v1/hosts/h1/devices","body":"#
         + #"{"id":"dev1","smmu":"smmu0","stream_id":2,"pasid_bits":20,"dirty_tracking":false}},"#
-        + #"{"method":"PUT","path":"/devices/dev1/attachment?mode=attach","#
+        + #"{"method":"PUT","path":"/v1/hosts/h1/devices/dev1/attachment?mode=attach","#
         + #""body":{"domain":"hp"}}]}"#)
   }
 

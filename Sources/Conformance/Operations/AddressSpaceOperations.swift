@@ -6,7 +6,7 @@ enum AddressSpaceOperations {
   static let all: [OperationDefinition] = [
     .init("ioas_alloc", ["name", "flags"], allocate),
     .init("ioas_allow", ["name", "start", "last", "num"], allow),
-    .init("ioas_ranges", ["name"], ranges),
+    .init("ioas_ranges", ["name", "num"], ranges),
     .init("add_reserved", ["name", "start", "length"], addReserved),
     .init("option", ["name", "opt", "set"], option),
     .init("vfio_ioas", ["name", "do"], compatibilityIOAS),
@@ -49,16 +49,17 @@ enum AddressSpaceOperations {
   @Sendable private static func ranges(
     _ stage: Stage, _ arguments: Arguments
   ) throws(PlayFailure) -> Outcome {
-    let room = [UInt8](repeating: 0, count: Int(rangeLimit) * rangeSize)
+    let limit = min(try arguments.u32("num", default: rangeLimit), rangeLimit)
+    let room = [UInt8](repeating: 0, count: Int(limit) * rangeSize)
     let argument = StructBytes.argument(
-      .u32(try stage.table.number(arguments.name)), .u32(rangeLimit), .u32(0),
+      .u32(try stage.table.number(arguments.name)), .u32(limit), .u32(0),
       .u64(IOCTLMemory.address), .u64(0))
     let answer = try stage.ioctl(.ioasIOVARanges, argument, memory: IOCTLMemory(bytes: room))
     if answer.outcome.errno != nil { return answer.outcome }
     let count = try answer.u32(at: ArgumentOffset.rangeCount)
-    let data = try answer.data()
+    let data = limit == 0 ? [] : try answer.data()
     var ranges: [TraceValue] = []
-    for index in 0..<Int(min(count, rangeLimit)) {
+    for index in 0..<Int(min(count, limit)) {
       guard let start = StructBytes.u64(data, at: index * rangeSize),
         let last = StructBytes.u64(data, at: index * rangeSize + 8)
       else { throw .unexpected("the answer's `memory` is too short for \(count) ranges") }

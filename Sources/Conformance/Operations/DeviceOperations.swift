@@ -46,10 +46,12 @@ enum DeviceOperations {
       // What no field stands for is refused as one, as the driver refuses the flag.
       if unknown != 0 { writer.field("mock_flags", hex: unknown) }
     }
+    let prefix = stage.client.prefix
     let reply = try stage.client.post("/batch") { writer in
       writer.key("operations")
       writer.array(of: [
-        ("POST", "/devices", device), ("PUT", "/devices/\(id)/attachment?mode=attach", target),
+        ("POST", prefix + "/devices", device),
+        ("PUT", prefix + "/devices/\(id)/attachment?mode=attach", target),
       ]) { writer, operation in
         writer.object { writer in
           writer.field("method", text: operation.0)
@@ -131,13 +133,14 @@ enum DeviceOperations {
     _ stage: Stage, _ arguments: Arguments
   ) throws(PlayFailure) -> Outcome {
     let id = try stage.table.id(arguments.required("dev"), as: .device)
-    let pasid = try arguments.number("pasid")
+    // PASID 0 is none (`IOMMU_NO_PASID`).
+    let pasid = try arguments.number("pasid", default: 0)
     let group = try arguments.number("grpid", default: 0)
     let address = try arguments.number("addr", default: mockAddress)
     let permissions = try arguments.number("perm", default: mockPermissions)
     return Outcome(
       try stage.client.post("/devices/\(id)/page-requests") { writer in
-        if let pasid { writer.field("pasid", int: Int(truncatingIfNeeded: pasid)) }
+        if pasid != 0 { writer.field("pasid", int: Int(truncatingIfNeeded: pasid)) }
         writer.field("group", int: Int(truncatingIfNeeded: group))
         writer.key("pages")
         writer.array(of: [address]) { writer, address in

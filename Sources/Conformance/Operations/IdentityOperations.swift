@@ -14,6 +14,7 @@ enum IdentityOperations {
     let reference = try stage.table.resolve(arguments.name)
     guard let object = reference.object else {
       // What a script remembers of the dead is their number.
+      if case .number(let number) = reference { return .success(["id": .number(UInt64(number))]) }
       guard let number = stage.table.object(try arguments.name)?.objectID else {
         throw .untranslatable("`\(try arguments.name)` never had a number")
       }

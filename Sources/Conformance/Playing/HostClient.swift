@@ -27,13 +27,17 @@ struct Reply {
     "unsupported_media_type", "not_implemented", "payload_too_large",
   ]
 
+  /// What is said of a path that no resource has; an object that is not there has other words.
+  private static let noSuchPath = "there is nothing under this path"
+
   /// - Parameter codes: problems that count although they are about the request.
   func refusal(trusting codes: Set<String>) -> Outcome? {
     guard status >= 400 || status < 200 else { return nil }
     let code = json?.member("code")?.string ?? "no problem document"
     let detail = json?.member("detail")?.string
     guard let errno = json?.member("errno")?.string,
-      !Reply.mistakes.contains(code) || codes.contains(code)
+      !Reply.mistakes.contains(code) || codes.contains(code),
+      detail?.hasPrefix(Reply.noSuchPath) != true
     else { return Outcome(errno: "\(status) \(code)", detail: detail) }
     return Outcome(errno: errno, detail: detail)
   }
@@ -55,12 +59,13 @@ struct Reply {
 
 /// The host that a trace is played on.
 final class HostClient {
-  let id: String
+  /// What stands before a collection in the paths of the host.
+  let prefix: String
   private let transport: any Transport
   private(set) var exchanges: [Exchange] = []
 
   init(id: String, _ transport: any Transport) {
-    self.id = id
+    prefix = "/v1/hosts/\(id)"
     self.transport = transport
   }
 
@@ -69,11 +74,20 @@ final class HostClient {
   func send(
     _ method: String, _ path: String, _ body: JSONWriter? = nil
   ) throws(PlayFailure) -> Reply {
-    let request = APIRequest(method, "/v1/hosts/\(id)" + path, body: body?.bytes)
+    let request = APIRequest(method, prefix + path, body: body?.bytes)
+    let answer = try answer(to: request)
+    exchanges.append(Exchange(request: request, answer: answer))
+    return Reply(answer)
+  }
+
+  /// Looks at something without noting it as a part of the operation.
+  func look(_ path: String) throws(PlayFailure) -> Reply {
+    Reply(try answer(to: APIRequest("GET", prefix + path)))
+  }
+
+  private func answer(to request: APIRequest) throws(PlayFailure) -> APIAnswer {
     do {
-      let answer = try transport.send(request)
-      exchanges.append(Exchange(request: request, answer: answer))
-      return Reply(answer)
+      return try transport.send(request)
     } catch {
       throw .transport(error)
     }

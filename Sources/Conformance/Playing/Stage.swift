@@ -15,6 +15,8 @@ final class Stage {
   var contexts: Set<String> = [Stage.mainContext]
   /// How many automatic domains the trace has seen.
   private var autoCount = 0
+  /// What the trace calls the automatic domain that the current operation makes.
+  var nextAutoName: String?
   /// The stream IDs of mock devices.
   private var lastStreamID = 0
 
@@ -68,7 +70,7 @@ final class Stage {
   // MARK: Automatic domains
 
   private func automaticDomains() throws(PlayFailure) -> [String] {
-    let reply = try client.get("/domains?auto=true&limit=1000")
+    let reply = try client.look("/domains?auto=true&limit=1000")
     guard let items = reply.json?.member("items"), reply.status == 200 else {
       throw .unexpected("the automatic domains cannot be listed: \(reply.status)")
     }
@@ -82,7 +84,7 @@ final class Stage {
     if let known = table.living(.domain, id: id) { return (known.name, false) }
     let reply = try client.get("/domains/\(id)")
     let object = TableObject(
-      "auto\(autoCount)", .domain, id: id, objectID: Stage.objectID(reply.json),
+      nextAutoName ?? "auto\(autoCount)", .domain, id: id, objectID: Stage.objectID(reply.json),
       context: reply.json?.member("context")?.string ?? Stage.mainContext)
     object.isAuto = true
     autoCount += 1

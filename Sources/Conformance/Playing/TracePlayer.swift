@@ -103,22 +103,34 @@ public struct TracePlayer {
     var outcome: Outcome
     do throws(PlayFailure) {
       let definition = try OperationRegistry.definition(of: operation)
+      stage.nextAutoName = autoName(operation, stage.table)
       outcome = try definition.play(stage, Arguments(operation))
       let autos = try stage.reviewAutomaticDomains()
       outcome.fields["auto_destroyed"] = .names(autos.gone)
       outcome.fields["unexpected_auto"] = .names(autos.unexpected)
     } catch {
       switch error {
-      case .transport: throw error
+      case .transport(let failure):
+        let place = "\(trace.name), operation \(operation.index), \(operation.script)"
+        throw .transport(TransportFailure("\(place): \(failure)"))
       case .untranslatable(let reason): outcome = Outcome(errno: "unplayable", detail: reason)
       case .unexpected(let reason): outcome = Outcome(errno: "unreadable", detail: reason)
       }
     }
     guard let (expected, got) = Comparison.difference(operation, outcome) else { return nil }
-    let exchanges = stage.client.exchanges
     return Difference(
       trace: trace.name, operation: operation, expected: expected, got: got,
-      detail: outcome.detail, exchanges: exchanges, states: try states(operation, stage))
+      detail: outcome.detail, exchanges: stage.client.exchanges,
+      states: try states(operation, stage))
+  }
+
+  /// What a trace calls the automatic domain that comes with an operation. It is the driving
+  /// program's name for something new, as those of other objects are.
+  private func autoName(_ operation: TraceOperation, _ table: ObjectTable) -> String? {
+    guard operation.fields["new_auto"]?.isTrue == true,
+      case .text(let name) = operation.fields["hwpt"], table.object(name)?.life != .alive
+    else { return nil }
+    return name
   }
 
   /// The living objects that an operation names.
@@ -128,7 +140,7 @@ public struct TracePlayer {
     var states: [Difference.ObjectState] = []
     for argument in operation.arguments {
       guard let object = stage.table.object(argument.value), object.life == .alive else { continue }
-      let reply = try stage.client.get(object.path)
+      let reply = try stage.client.look(object.path)
       states.append(
         .init(name: object.name, path: object.path, json: TracePlayer.shortened(reply.json)))
     }
