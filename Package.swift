@@ -65,7 +65,9 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "ConformanceTests",
-      dependencies: ["Conformance", "ControlPlane", "HTTPCore", "IOMMUFD", "SMMUDriver"]),
+      dependencies: [
+        "Conformance", "ControlPlane", "HTTPCore", "IOMMUFD", "MockDriver", "SMMUDriver",
+      ]),
     .executableTarget(
       name: "viommud",
       dependencies: [

@@ -3,10 +3,11 @@ import Conformance
 import ControlPlane
 import HTTPCore
 import IOMMUFD
+import MockDriver
 import SMMUDriver
 
 /// The kinds of IOMMUs that hosts may have.
-func models() -> [any SMMUModel] { [SMMUv3Model()] }
+func models() -> [any SMMUModel] { [SMMUv3Model(), MockModel(), VTDModel()] }
 
 /// A control plane of its own in this process.
 final class InProcessTransport: Transport {
