@@ -76,14 +76,14 @@ extension ObjectCore {
     if overflows || size > UInt64.max - (page - 1) {
       throw Refusal(.ERANGE, field: "length", "the ring's pages wrap around")
     }
-    if (size + page - 1) / page >= ObjectCore.pageArrayLimit {
+    if (size + (page - 1)) / page >= ObjectCore.pageArrayLimit {
       throw Refusal(.ENOMEM, field: "length", "the ring has too many pages")
     }
     let ioas = queue.viommu.ioas
     try requirePageAligned(ioas, field: "iova")
     let first = queue.iova - offset
     // Whole pages are pinned, and the last one may be the end of all addresses.
-    let whole = min((size + page - 1) / page * page, UInt64.max - first)
+    let whole = min((size + (page - 1)) / page * page, UInt64.max - first)
     let areas = try contiguousAreas(of: ioas, from: first, whole, for: .reading, field: "iova")
     for (left, right) in zip(areas, areas.dropFirst())
     where left.physical &+ left.length != right.physical {

@@ -15,13 +15,13 @@ public struct PageRequest: Equatable, Sendable, Codable {
   }
 
   public var pasid: UInt32?
-  /// The group's index, 9 bits.
+  /// The group's index: 9 bits on PCIe, more elsewhere.
   public var group: UInt32
   public var pages: [Page]
 
   init?(_ reader: ObjectReader) {
-    let pasid = reader.int("pasid", in: 0...(1 << 20) - 1)
-    let group = reader.int("group", in: 0...511)
+    let pasid = reader.int("pasid", in: 0...Int(UInt32.max))
+    let group = reader.int("group", in: 0...Int(UInt32.max))
     guard let elements = reader.array("pages", required: true, count: 1...512) else { return nil }
     var pages: [Page] = []
     for (position, element) in elements.enumerated() {

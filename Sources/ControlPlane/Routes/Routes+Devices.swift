@@ -14,8 +14,8 @@ extension Routes {
     .init(.post, "/devices/{id}/page-requests", requestPages),
   ]
 
-  /// The greatest PASID: 20 bits.
-  private static let greatestPASID = (1 << 20) - 1
+  /// The greatest number that can be asked for; which of them a device has, the kernel judges.
+  private static let greatestPASID = Int(UInt32.max)
 
   private static func pasid(_ call: Call) throws(Problem) -> UInt32 {
     guard call.parameters.count > 1 else { return 0 }
