@@ -69,7 +69,7 @@ enum EventCoding {
     case (nil, let bytes?):
       return .writeFaultResponses(queue: queue, bytes: bytes)
     case (nil, nil):
-      if !reader.has("responses"), !reader.has("bytes") {
+      if reader.lacks("responses"), reader.lacks("bytes") {
         reader.fault(.invalidField, "responses", "required field is missing")
       }
     case (.some, .some):

@@ -101,10 +101,22 @@ public final class Host: Sendable {
     var outcome = Outcome.missing
     let body = { () throws(Problem) in outcome = try state.execute(change.operation) }
     if conditions.isDryRun {
-      return try state.tryOut(body) { reply(to: outcome, seq: log.extent.latest + $0, state) }
+      return try state.tryOut(body) {
+        answer(to: outcome, seq: log.extent.latest + $0, conditions, state)
+      }
     }
     let seq = commit(try state.run(body), state)
-    return reply(to: outcome, seq: seq, state)
+    return answer(to: outcome, seq: seq, conditions, state)
+  }
+
+  private func answer(
+    to outcome: Outcome, seq: UInt64, _ conditions: Conditions, _ state: HostState
+  ) -> Response {
+    let reply = Reply(state: state, epoch: log.extent.epoch)
+    guard case .stopped(let refusal, let progress) = outcome else {
+      return reply.response(to: outcome, seq: seq)
+    }
+    return conditions.response(to: reply.problem(refusal, progress))
   }
 
   /// Carries out operations that are no client's change but the server's own.
@@ -147,10 +159,6 @@ public final class Host: Sendable {
 
   private func commit(_ drafts: [EventLog.Draft], _ state: HostState) -> UInt64 {
     log.append(drafts, transaction: state.core.committed, time: clock())
-  }
-
-  private func reply(to outcome: Outcome, seq: UInt64, _ state: HostState) -> Response {
-    Reply(state: state, epoch: log.extent.epoch).response(to: outcome, seq: seq)
   }
 
   // MARK: Beginning and end

@@ -32,9 +32,7 @@ extension HostState {
   func performSystemCall(_ operation: Operation) throws(Refusal) -> Outcome {
     switch operation {
     case .ioctl(let context, let request):
-      let result = try core.ioctl(context, request)
-      guard let refusal = result.refusal else { return .called(result) }
-      return .stopped(refusal, .called(result))
+      return try call(request, on: context)
     case .mapMemory(let context, let request):
       let number = try core.mapMemory(
         ofContext: context, offset: request.offset, length: request.length,
@@ -49,5 +47,16 @@ extension HostState {
     default:
       preconditionFailure("no system call")
     }
+  }
+
+  private func call(_ request: IoctlRequest, on context: String) throws(Refusal) -> Outcome {
+    let result: IoctlResult
+    do throws(Refusal) {
+      result = try core.ioctl(context, request)
+    } catch {
+      throw IoctlCoding.placed(error)
+    }
+    guard let refusal = result.refusal else { return .called(result) }
+    return .stopped(IoctlCoding.placed(refusal), .called(result))
   }
 }

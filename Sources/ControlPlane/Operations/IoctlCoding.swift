@@ -32,6 +32,16 @@ enum IoctlCoding {
     return UserMemory.Segment(address: address, bytes: bytes)
   }
 
+  /// A refusal with its place in the body: the fields of a command's struct are all in `argument`.
+  static func placed(_ refusal: Refusal) -> Refusal {
+    guard let field = refusal.field, field != "number", field != "argument" else { return refusal }
+    // The one field besides them is the name of what the call makes, and it can only be taken.
+    if field == "id", refusal.errno == .EEXIST { return refusal }
+    return Refusal(
+      refusal.errno, refusal.reason, field: "argument", "\(field): \(refusal.detail)",
+      object: refusal.object)
+  }
+
   static func write(_ result: IoctlResult, _ encoder: ObjectEncoder, to writer: inout JSONWriter) {
     writer.field("argument", text: HexBytes.text(of: result.argument))
     writer.key("memory")

@@ -11,8 +11,15 @@ extension ObjectReader {
   ) -> Wanted? {
     guard let text = text(name, required: true, as: .choice) else { return nil }
     if let found = isOpen ? Wanted(nameOrNumber: text) : Wanted(name: text) { return found }
-    let all = Wanted.named.map(\.name).joined(separator: ", ")
-    fault(.invalidField, name, "must be one of \(all)" + (isOpen ? ", or a type's number" : ""))
+    fault(.invalidField, name, Wanted.rule(isOpen: isOpen))
     return nil
+  }
+}
+
+extension ABIType {
+  /// What a text must be to name a type.
+  static func rule(isOpen: Bool) -> String {
+    let all = named.map(\.name).joined(separator: ", ")
+    return "must be one of \(all)" + (isOpen ? ", or a type's number" : "")
   }
 }

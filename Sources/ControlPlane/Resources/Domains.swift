@@ -64,7 +64,7 @@ public struct DomainCreation: Equatable, Sendable, Codable {
     case (let viommu?, nil): return .viommu(viommu)
     case (nil, let domain?): return .domain(domain)
     case (nil, nil):
-      if !reader.has("viommu"), !reader.has("domain") {
+      if reader.lacks("viommu"), reader.lacks("domain") {
         reader.fault(.invalidField, "viommu", "required field is missing")
       }
     case (.some, .some):
@@ -84,7 +84,7 @@ public struct DomainCreation: Equatable, Sendable, Codable {
     case (let ste?, nil): return UserData(type: DomainCoding.steType, words: ste)
     case (nil, let iotlb?): return UserData(type: DomainCoding.iotlbType, words: [iotlb])
     case (nil, nil):
-      if !reader.has("ste"), !reader.has("iotlb") {
+      if reader.lacks("ste"), reader.lacks("iotlb") {
         reader.fault(.invalidField, "ste", "required field is missing")
       }
     case (.some, .some):

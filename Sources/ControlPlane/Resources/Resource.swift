@@ -27,6 +27,8 @@ struct Resource: Sendable {
       case oneOf([String])
       case int
       case hex
+      /// A name of a type, or the number of one that has none.
+      case veventType
 
       /// A value in the spelling that it is compared in; nil for one that is none.
       func canonical(_ text: String) -> String? {
@@ -35,6 +37,7 @@ struct Resource: Sendable {
         case .oneOf(let values): values.contains(text) ? text : nil
         case .int: Decimal.parse(text.utf8).flatMap { UInt32(exactly: $0) }.map { String($0) }
         case .hex: HexText.parse(text).map { HexText.of($0) }
+        case .veventType: VEventQueueType(nameOrNumber: text)?.name
         }
       }
 
@@ -44,6 +47,7 @@ struct Resource: Sendable {
         case .oneOf(let values): "must be one of " + values.joined(separator: ", ")
         case .int: "must be an integer of 0 to \(UInt32.max)"
         case .hex: "must be 0x and 1 to 16 hex digits"
+        case .veventType: VEventQueueType.rule(isOpen: true)
         }
       }
     }

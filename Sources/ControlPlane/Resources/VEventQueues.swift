@@ -62,6 +62,6 @@ extension Resource {
     filters: [
       .value("context", VEventQueue.self) { $0.owner.name },
       .value("viommu", VEventQueue.self) { $0.viommu.name },
-      .value("type", VEventQueue.self) { $0.type.name },
+      .value("type", VEventQueue.self, .veventType) { $0.type.name },
     ])
 }

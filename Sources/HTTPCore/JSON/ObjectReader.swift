@@ -266,6 +266,11 @@ public final class ObjectReader {
   /// Whether a member is there, be it null.
   public func has(_ name: String) -> Bool { value?.member(name) != nil }
 
+  /// Whether a member is not there, or null, which is the same for a field that may be left out.
+  public func lacks(_ name: String) -> Bool {
+    value?.member(name).map { $0.kind == .null } ?? true
+  }
+
   /// The pointer of an element of an array in this object.
   public func pointer(_ name: String, _ position: Int) -> String { path(name) + "/\(position)" }
 }
