@@ -88,8 +88,8 @@ let package = Package(
     .testTarget(
       name: "APITests",
       dependencies: [
-        "ControlPlane", "HTTPCore", "IOMMUFD", "Locking", "MicroHTTPD", "RawHTTPClient",
-        "SMMUDriver", .product(name: "Logging", package: "swift-log"),
+        "ControlPlane", "HTTPCore", "IOMMUFD", "Locking", "MicroHTTPD", "MockDriver",
+        "RawHTTPClient", "SMMUDriver", .product(name: "Logging", package: "swift-log"),
       ]),
     .testTarget(name: "HTTPCoreTests", dependencies: ["HTTPCore"]),
     .testTarget(
@@ -99,7 +99,7 @@ let package = Package(
     .testTarget(
       name: "OpenAPITests",
       dependencies: [
-        "ControlPlane", "HTTPCore", "IOMMUFD", "OpenAPIDocument", "SMMUDriver",
+        "ControlPlane", "HTTPCore", "IOMMUFD", "MockDriver", "OpenAPIDocument", "SMMUDriver",
         .product(name: "Yams", package: "Yams"),
       ]),
     .executableTarget(

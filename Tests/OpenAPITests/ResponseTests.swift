@@ -104,7 +104,7 @@ struct ResponseTests {
     let service = try Service()
     try service.furnish()
     #expect(try service.send("PUT", "/v1/hosts/t1").status == 201)
-    for path in ["/v1/hosts", "/v1/devices", "/v1/ioas/guest-memory/mappings"] {
+    for path in ["/v1/hosts", "/v1/smmus", "/v1/ioas/guest-memory/mappings"] {
       let first = try service.send("GET", path + "?limit=1")
       let link = try #require(first.response[.link], "\(path)")
       let second = try service.send("GET", String(link.dropFirst().prefix { $0 != ">" }))

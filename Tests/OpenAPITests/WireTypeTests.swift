@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 @testable import ControlPlane
 import HTTPCore
-import SMMUDriver
 import Testing
 
 /// A decoder, and the schema of what it decodes.
@@ -23,7 +22,7 @@ struct WireType: Sendable, CustomTestStringConvertible {
   /// What the decoder asks a body for.
   func recorded() -> ObjectReader {
     let reader = ObjectReader.recording()
-    decode(reader, DecodingScope(models: [SMMUv3Model()]))
+    decode(reader, DecodingScope(models: Service.models))
     return reader
   }
 

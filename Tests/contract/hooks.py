@@ -16,25 +16,28 @@ WORLD = json.loads((FOLDER / "world.json").read_text(encoding="utf-8"))
 
 # IDs that the world has, by the collection in a path and by the field of a body.
 IDS = {
-    "smmus": ["smmu0"],
+    "smmus": ["smmu0", "mock0"],
     "contexts": ["default"],
-    "devices": ["gpu0", "nic0"],
-    "ioas": ["guest-memory", "host-memory"],
-    "domains": ["stage2", "nested0", "stage1"],
-    "viommus": ["v0", "v1"],
-    "vdevs": ["vd0"],
+    "devices": ["gpu0", "nic0", "dut0"],
+    "ioas": ["guest-memory", "host-memory", "mock-memory"],
+    "domains": ["stage2", "nested0", "stage1", "parent0", "inner0", "inner1"],
+    "viommus": ["v0", "v1", "w0"],
+    "vdevs": ["vd0", "vdut0"],
     "hw-queues": ["vcmdq0"],
-    "veventqs": ["events0"],
+    "veventqs": ["events0", "signals0"],
     "fault-queues": ["faults0"],
+    "accesses": ["access0"],
+    "pins": [0],
+    "mmaps": [1],
     "hosts": ["default"],
 }
 REFERENCES = {
-    "smmu": ["smmu0"],
+    "smmu": ["smmu0", "mock0"],
     "context": ["default"],
-    "device": ["gpu0", "nic0"],
-    "ioas": ["guest-memory", "host-memory"],
-    "domain": ["stage2", "stage1", "nested0"],
-    "viommu": ["v0", "v1"],
+    "device": ["gpu0", "nic0", "dut0"],
+    "ioas": ["guest-memory", "host-memory", "mock-memory"],
+    "domain": ["stage2", "stage1", "nested0", "parent0"],
+    "viommu": ["v0", "v1", "w0"],
     "fault_queue": ["faults0"],
 }
 STREAMS = {"getEvents", "readVEvents", "readFaults"}
@@ -103,7 +106,7 @@ def aim(case) -> None:
     """Has most of the valid requests meet objects that exist."""
     segments = case.operation.path.split("/")
     parameters = case.path_parameters or {}
-    for name in ("id", "host"):
+    for name in ("id", "host", "number"):
         if name in parameters:
             collection = segments[segments.index("{" + name + "}") - 1]
             wanted = choose(case, name, IDS[collection])
@@ -167,8 +170,12 @@ def problems_are_consistent(ctx, response, case):
     return None
 
 
-# What a schema cannot say: parameters that exclude each other, and names that come twice.
+# What a schema cannot say: parameters that exclude each other, names that come twice, offsets that
+# another parameter's value limits, and 32 bits in decimal digits.
 BEYOND_SCHEMAS = (
+    "aligned to the width",
+    "behind the end of the mapping",
+    "or a type's number",
     "does not go with",
     "goes with cascade=true",
     "reads all there is",

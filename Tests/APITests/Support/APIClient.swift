@@ -3,6 +3,7 @@ import ControlPlane
 import HTTPCore
 import Logging
 import MicroHTTPD
+import MockDriver
 import RawHTTPClient
 import SMMUDriver
 
@@ -42,7 +43,8 @@ final class API {
   init(_ transport: Transport, adjust: (inout ControlPlane.Configuration) -> Void = { _ in }) throws
   {
     var configuration = ControlPlane.Configuration(
-      models: [SMMUv3Model()], clock: { Timestamp(microseconds: 1_700_000_000_000_000) })
+      models: [SMMUv3Model(), MockModel(), VTDModel()],
+      clock: { Timestamp(microseconds: 1_700_000_000_000_000) })
     adjust(&configuration)
     plane = try ControlPlane(configuration)
     guard transport == .overSocket else { return }

@@ -87,9 +87,10 @@ enum Document {
     }
   }
 
-  /// The operation that a request is.
+  /// The operation that a request is, to the host `default` or to another.
   static func operation(_ method: String, _ path: String) -> Operation? {
-    let wanted = path.prefix { $0 != "?" }.split(separator: "/")
+    var wanted = path.prefix { $0 != "?" }.split(separator: "/")
+    if wanted.starts(with: ["v1", "hosts"]), wanted.count > 3 { wanted.removeSubrange(1...2) }
     return operations.first { operation in
       let pattern = operation.path.split(separator: "/")
       return operation.method == method && pattern.count == wanted.count

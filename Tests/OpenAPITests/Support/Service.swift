@@ -2,14 +2,19 @@
 import ControlPlane
 import Foundation
 import HTTPCore
+import IOMMUFD
+import MockDriver
 import SMMUDriver
 
 /// The API in process, without HTTP around it.
 struct Service {
+  /// All kinds of SMMUs that the server has, in its order.
+  static let models: [any SMMUModel] = [SMMUv3Model(), MockModel(), VTDModel()]
+
   let api: ControlPlane
 
   init() throws {
-    var configuration = ControlPlane.Configuration(models: [SMMUv3Model()]) {
+    var configuration = ControlPlane.Configuration(models: Service.models) {
       Timestamp(microseconds: 1_795_348_800_000_000)
     }
     configuration.openAPI = (Document.yamlBytes, Document.jsonBytes)
