@@ -192,6 +192,27 @@ same() {
   printf '  ok: %s\n' "$1"
 }
 
+# --- bytes --------------------------------------------------------------------------------------
+
+# le32 NUMBER..., le64 NUMBER...: prints numbers as bytes in hex digits, little-endian.
+le32() {
+  local number digits
+  for number in "$@"; do
+    printf -v digits '%08x' $((number & 0xffffffff))
+    printf '%s' "${digits:6:2}${digits:4:2}${digits:2:2}${digits:0:2}"
+  done
+}
+le64() {
+  local number
+  for number in "$@"; do le32 $((number)) $((number >> 32)); done
+}
+
+# read32 BYTES OFFSET: prints the number that is there.
+read32() {
+  local digits=${1:$(($2 * 2)):8}
+  printf '%d' $((16#${digits:6:2}${digits:4:2}${digits:2:2}${digits:0:2}))
+}
+
 # --- streams ------------------------------------------------------------------------------------
 
 # follow FILE PATH [CURL-OPTION...]: reads a stream into a file, in the background, until it
