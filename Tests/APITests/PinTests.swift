@@ -187,6 +187,28 @@ struct PinTests {
     #expect(refused.json["plan"]["steps"][0]["path"].string == base + "devices/gpu0/unplug")
   }
 
+  @Test(
+    "Under the linux policy a refused unmap keeps what went before; by design nothing goes",
+    arguments: Transport.allCases)
+  func partialUnmap(_ transport: Transport) throws {
+    let api = try API(transport)
+    #expect(try api.post("/v1/hosts", #"{"id":"l","pin_policy":"linux"}"#).status == 201)
+    for (base, unmapped, left) in [("/v1/", nil, 2), ("/v1/hosts/l/", "0x1000", 1)] {
+      #expect(try api.post(base + "ioas", #"{"id":"ram"}"#).status == 201)
+      let ram = base + "ioas/ram"
+      try api.post(ram + "/map", #"{"iova":"0x1000","length":"0x1000"}"#)
+      try api.post(ram + "/map", #"{"iova":"0x2000","length":"0x2000"}"#)
+      let seq = try api.get("/v1/hosts/\(base == "/v1/" ? "default" : "l")").json["seq"].int!
+      let refused = try api.post(ram + "/unmap", #"{"iova":"0x1000","length":"0x2000"}"#).json
+      #expect(refused["errno"].string == "ENOENT")
+      #expect(refused["instance"].string == ram + "/unmap")
+      #expect(refused["unmapped"].string == unmapped)
+      #expect(try api.get(ram).json["mappings"].int == left)
+      let events = try api.get(base + "events?after=\(seq)&type=ioas.unmapped").lines
+      #expect(events.count { $0["type"].string == "ioas.unmapped" } == 2 - left)
+    }
+  }
+
   @Test("A missing object is 404, or 204 where that is allowed", arguments: Transport.allCases)
   func missing(_ transport: Transport) throws {
     let api = try API(transport)
