@@ -63,7 +63,7 @@ final class MockDriver: IOMMUDriver {
         .EINVAL, field: "domain", "nothing tracks the dirty pages of device \(device.name)")
     }
     if pasid != 0 {
-      try master.callDriver(forPASID: pasid)
+      try master.attach(pasid: pasid, in: transaction)
       return AttachOutcome()
     }
     guard let viommu = domain.viommu else {
@@ -88,8 +88,7 @@ final class MockDriver: IOMMUDriver {
     if pasid == 0 {
       enter(nil, device, master, in: transaction)
     } else {
-      // The blocking domain takes a call as well, whose error nobody could act on.
-      try? master.callDriver(forPASID: pasid)
+      master.detach(pasid: pasid, in: transaction)
     }
   }
 
@@ -125,17 +124,27 @@ final class MockMaster {
   var vmaster: VMaster?
   /// Words that a guest's invalidations clear.
   var cache = Array(repeating: cacheWord, count: cacheLimit + 1)
-  private var failsNextCall = false
+  /// Whether the next attach at the failing PASID fails.
+  private var failsNextAttach = false
 
-  /// The PASID at which every other call fails, to test what comes of that.
+  /// The PASID at which the second attach in a row fails, to test what comes of that.
   private static let failingPASID: UInt32 = 1024
 
-  /// - Throws: `ENOMEM` for every other call about the one PASID.
-  func callDriver(forPASID pasid: UInt32) throws(Refusal) {
+  /// - Throws: `ENOMEM` for the second attach at the one PASID, without a detach between the two.
+  func attach(pasid: UInt32, in transaction: Transaction) throws(Refusal) {
     guard pasid == MockMaster.failingPASID else { return }
-    defer { failsNextCall.toggle() }
-    if failsNextCall {
-      throw Refusal(.ENOMEM, field: "pasid", "every other call about PASID \(pasid) fails")
+    if failsNextAttach {
+      // The failure counts although it is taken back: the third attach passes.
+      failsNextAttach = false
+      throw Refusal(.ENOMEM, field: "pasid", "the second attach in a row at PASID \(pasid) fails")
     }
+    failsNextAttach = true
+    transaction.onRollback { self.failsNextAttach = false }
+  }
+
+  func detach(pasid: UInt32, in transaction: Transaction) {
+    guard pasid == MockMaster.failingPASID, failsNextAttach else { return }
+    failsNextAttach = false
+    transaction.onRollback { self.failsNextAttach = true }
   }
 }
