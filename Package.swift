@@ -83,7 +83,11 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ]),
     .testTarget(
-      name: "ConcurrencyTests", dependencies: ["ControlPlane", "HTTPCore", "IOMMUFD", "SMMUDriver"]),
+      name: "ConcurrencyTests",
+      dependencies: ["ControlPlane", "HTTPCore", "IOMMUFD", "MockDriver", "SMMUDriver"]),
+    .testTarget(
+      name: "KernelTests",
+      dependencies: ["ControlPlane", "HTTPCore", "IOMMUFD", "MockDriver", "SMMUDriver"]),
     .target(name: "RawHTTPClient", path: "Tests/RawHTTPClient"),
     .testTarget(
       name: "APITests",
@@ -94,7 +98,9 @@ let package = Package(
     .testTarget(name: "HTTPCoreTests", dependencies: ["HTTPCore"]),
     .testTarget(
       name: "ControlPlaneTests",
-      dependencies: ["ControlPlane", "HTTPCore", "IOMMUFD", "IOMMUHardware", "SMMUDriver"]),
+      dependencies: [
+        "ControlPlane", "HTTPCore", "IOMMUFD", "IOMMUHardware", "MockDriver", "SMMUDriver",
+      ]),
     .testTarget(name: "SourceRulesTests"),
     .testTarget(
       name: "OpenAPITests",
