@@ -113,8 +113,9 @@ extension ObjectCore {
   /// A range is about to be unmapped: whoever has pinned something of it lets go
   /// (`iommufd_access_notify_unmap`).
   func unpinPages(in range: ClosedRange<UInt64>, of ioas: IOAS) {
-    for pin in ioas.heldBy {
-      guard let access = pin.holder as? Access else { continue }
+    // The log tells of each, in an order that does not depend on what came and went before.
+    let accesses = ioas.heldBy.compactMap { $0.holder as? Access }
+    for access in accesses.sorted(by: { $0.name < $1.name }) {
       let gone = access.pinned.filter { range.overlaps($0.value.iova...$0.value.last) }
       if !gone.isEmpty { forget(gone.keys.sorted(), of: access) }
     }

@@ -156,4 +156,25 @@ import Testing
     let queue = try world.send(.get, "/v1/hosts/t/fault-queues/f0")
     #expect(try queue.json("unanswered")?.quantity == 0)
   }
+
+  @Test func accessesLetGoInTheOrderOfTheirNames() throws {
+    let world = try TestHost()
+    for name in ["b", "a", "c"] {
+      try world.send(.put, "/v1/ioas/i", "{}")
+      try world.send(.post, "/v1/accesses", "{\"id\":\"\(name)\",\"ioas\":\"i\"}")
+    }
+    try world.send(.post, "/v1/ioas/i/map", #"{"iova":"0x1000","length":"0x1000"}"#)
+    for name in ["c", "b", "a"] {
+      try world.send(
+        .post, "/v1/accesses/\(name)/pins", #"{"iova":"0x1000","length":"0x1000"}"#)
+    }
+    try world.send(.post, "/v1/ioas/i/unmap", #"{"iova":"0x1000","length":"0x1000"}"#)
+    let names = try world.log(of: try world.host()).split(separator: "\n").compactMap { line in
+      let event = try JSONParser.parse(Array(line.utf8)).root
+      let isUpdate = event.member("type")?.string == "access.updated"
+      return isUpdate ? event.member("object")?.member("id")?.string : nil
+    }
+    // They have pinned in one order, were made in another, and let go in this one.
+    #expect(names == ["c", "b", "a", "a", "b", "c"])
+  }
 }
