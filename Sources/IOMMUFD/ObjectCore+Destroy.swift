@@ -61,8 +61,11 @@ extension ObjectCore {
     retire(object)
   }
 
-  /// Takes one step of a plan.
+  /// Takes one step of a plan; one about an object that an earlier step took along is taken
+  /// already. An event file is such a step: the last one of a context whose own file is closed
+  /// ends the context.
   public func take(_ step: ReleaseStep) throws(Refusal) {
+    guard object(step.subject) != nil else { return }
     switch step {
     case .detach(let device, let pasid): try detach(device, pasid: pasid)
     case .unplug(let device): try unplug(device)

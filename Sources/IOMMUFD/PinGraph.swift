@@ -7,6 +7,15 @@ public enum ReleaseStep: Hashable, Sendable {
   case destroy(ObjectKey)
   case closeFiles(ObjectKey)
   case unmapMemory(context: String, number: UInt32)
+
+  /// The object that the request names.
+  var subject: ObjectKey {
+    switch self {
+    case .detach(let device, _), .unplug(let device): ObjectKey(.device, device)
+    case .destroy(let key), .closeFiles(let key): key
+    case .unmapMemory(let context, _): ObjectKey(.context, context)
+    }
+  }
 }
 
 /// Walks along the pins of an object: who holds it, through whom, and what would end that.

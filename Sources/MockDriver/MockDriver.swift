@@ -7,7 +7,7 @@ final class MockDriver: IOMMUDriver {
   let name: String
   let settings: SMMUSettings
   let streams = MockStreamTable()
-  private let owners: StreamOwners
+  let owners: StreamOwners
   let eventHandler: any HardwareEventHandler
 
   init(name: String, settings: SMMUSettings, machine: any Machine) {

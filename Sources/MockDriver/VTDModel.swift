@@ -26,7 +26,7 @@ final class VTDDriver: IOMMUDriver {
   let name: String
   let settings: SMMUSettings
   let eventHandler: any HardwareEventHandler
-  private let owners: StreamOwners
+  let owners: StreamOwners
 
   init(name: String, settings: SMMUSettings, machine: any Machine) {
     self.name = name

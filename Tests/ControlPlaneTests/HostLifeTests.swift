@@ -177,4 +177,18 @@ import Testing
     // They have pinned in one order, were made in another, and let go in this one.
     #expect(names == ["c", "b", "a", "a", "b", "c"])
   }
+
+  @Test func cascadeThatClosesTheLastFileOfAContextSucceeds() throws {
+    let world = try busyWorld()
+    let host = "/v1/hosts/t"
+    for device in ["d0", "d1", "d2"] { try world.send(.post, "\(host)/devices/\(device)/unplug") }
+    try world.send(.delete, "\(host)/fault-queues/f0/file")
+    // Its event file keeps the context, and all that is in it.
+    try world.send(.delete, "\(host)/contexts/default/file")
+    #expect(try world.send(.get, "\(host)/viommus/v0").status == 200)
+    let answer = try world.send(.delete, "\(host)/viommus/v0?cascade=true")
+    #expect(answer.status == 200, "\(answer.text)")
+    #expect(try world.send(.get, "\(host)/contexts/default").status == 404)
+    #expect(HostInvariants.violations(of: try world.host("t")) == [])
+  }
 }
