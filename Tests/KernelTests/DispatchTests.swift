@@ -111,6 +111,10 @@ struct DispatchTests {
     #expect(try call(clear).errno == nil)
     #expect(try call(get).errno == "ENODEV")
     #expect(try call(3).errno == "EOPNOTSUPP")
+    // It is not pinned by that, and nothing stands for the container when it is gone.
+    #expect(try call(set, id).errno == nil)
+    #expect(try kernel.destroy(id) == nil)
+    #expect(try call(get).errno == "ENODEV")
     try kernel.close()
   }
 }
