@@ -40,9 +40,9 @@ import Testing
     }
     // Requests that never get anywhere would prove nothing.
     guard OperationFuzzTests.steps >= 20_000 else { return }
-    let queues = [ObjectKind.veventq, .faultQueue]
+    let changing: [ObjectKind] = [.context, .ioas, .domain, .veventq, .faultQueue, .access]
     let expected = EventType.all.filter { type in
-      if case .updated(let kind) = type { queues.contains(kind) } else { true }
+      if case .updated(let kind) = type { changing.contains(kind) } else { true }
     }
     for type in expected { #expect(types.contains(type.name), "no \(type.name) in any log") }
   }

@@ -19,6 +19,7 @@ enum HostInvariants {
       for (name, group) in state.core.groups where group.devices.isEmpty {
         found.append("group \(name) is kept without devices")
       }
+      found += memoryViolations(of: state.core)
     }
     return found
   }
@@ -43,15 +44,14 @@ enum HostInvariants {
         found.append("\(name) is held by \(holder.name), which does not know")
       }
     }
-    if let context = object.context, let id = object.objectID {
-      if context.byID[id] !== object { found.append("\(name) does not have its object ID") }
-      if context.tombstones.contains(id) { found.append("\(name) has a tombstone's ID") }
+    found += idViolations(of: object)
+    switch object {
+    case let context as Context: found += violations(of: context)
+    case let device as Device: found += violations(of: device) + streamViolations(of: device)
+    case let ioas as IOAS: found += violations(of: ioas)
+    case let access as Access: found += violations(of: access)
+    default: break
     }
-    if let context = object as? Context {
-      let taken = context.takenIDs.count + context.tombstones.count
-      if context.ids.count != taken { found.append("\(name) has IDs that nobody has") }
-    }
-    if let device = object as? Device { found += violations(of: device) }
     return found
   }
 

@@ -5,38 +5,90 @@ import HTTPCore
 extension RequestGenerator {
   // MARK: A virtual machine
 
+  /// What a guest on a kind of IOMMU is made of. The two kinds share few names, so that both can be
+  /// there.
+  private struct Machine {
+    var smmu: String
+    var driver: String
+    var devices: [String]
+    var ioas: String
+    /// Behind the letter that says what an object is.
+    var number: Int
+    /// The type of its vIOMMU and of its queues.
+    var type: String
+    var eventType: String
+    var data: String
+    var firstPage: String
+    var secondPage: String
+  }
+
+  private static let machines = [
+    Machine(
+      smmu: "smmu0", driver: "arm-smmuv3", devices: ["d0", "d2"], ioas: "i0", number: 0,
+      type: "tegra241-cmdqv", eventType: "arm-smmuv3", data: "\"ste\":[\"0xb\",0]",
+      firstPage: "0x10000", secondPage: "0x12000"),
+    Machine(
+      smmu: "m0", driver: "mock", devices: ["d1", "d3"], ioas: "i2", number: 1, type: "selftest",
+      eventType: "selftest", data: "\"iotlb\":\"0x99\"", firstPage: "0x1000000",
+      secondPage: "0x1002000"),
+  ]
+
   /// All that a virtual machine with a device, guest-owned queues and events is made of. Where
   /// some of it is there already, the rest is added, or refused.
   mutating func virtualMachine() -> [TestRequest] {
-    let device = random.pick(["d0", "d1"])
-    let (parent, viommu, nested) = random.pick([("p0", "v0", "n0"), ("p1", "v1", "n1")])
-    let stream = random.below(4)
+    let machine = random.pick(RequestGenerator.machines)
+    let device = random.pick(machine.devices)
+    let number = machine.number
+    return addressSpace(machine, device) + guest(machine, device) + [
+      put("accesses/a\(number)", "\"ioas\":\"\(machine.ioas)\""),
+      post("accesses/a\(number)/pins", "\"iova\":\"\(machine.firstPage)\",\"length\":4096"),
+      post(
+        "devices/\(device)/page-requests",
+        "\"pages\":[{\"address\":0}],\"group\":\(random.below(9))"),
+      TestRequest(method: .get, path: "\(prefix)/fault-queues/f0/faults"),
+    ]
+  }
+
+  private mutating func addressSpace(_ machine: Machine, _ device: String) -> [TestRequest] {
+    let paging = "\"type\":\"paging\",\"device\":\"\(device)\",\"ioas\":\"\(machine.ioas)\","
+    let stream = device.utf8.last.map { Int($0) & 3 } ?? 0
     return [
-      put("devices/\(device)", "\"smmu\":\"smmu0\",\"stream_id\":\(stream),\"pasid_bits\":4"),
-      put("ioas/i0", ""),
-      post("ioas/i0/map", "\"iova\":\"0x10000\",\"length\":\"0x10000\""),
+      put("contexts/default", ""),
+      put("smmus/\(machine.smmu)", "\"driver\":\"\(machine.driver)\""),
       put(
-        "domains/\(parent)",
-        "\"type\":\"paging\",\"device\":\"\(device)\",\"ioas\":\"i0\",\"nest_parent\":true"),
+        "devices/\(device)",
+        "\"smmu\":\"\(machine.smmu)\",\"stream_id\":\(stream),\"pasid_bits\":4"),
+      put("ioas/\(machine.ioas)", ""),
+      post(
+        "ioas/\(machine.ioas)/map",
+        "\"iova\":\"\(machine.firstPage)\",\"length\":\"0x10000\""),
+      put("domains/p\(machine.number)", paging + "\"nest_parent\":true"),
+      put("domains/s\(machine.number)", paging + "\"pasid\":true,\"dirty_tracking\":true"),
+    ]
+  }
+
+  private mutating func guest(_ machine: Machine, _ device: String) -> [TestRequest] {
+    let number = machine.number
+    let (viommu, nested) = ("v\(number)", "n\(number)")
+    let on = "\"viommu\":\"\(viommu)\",\"type\":"
+    let ring = on + "\"\(machine.type)\",\"length\":4096,"
+    return [
       put(
         "viommus/\(viommu)",
-        "\"type\":\"tegra241-cmdqv\",\"device\":\"\(device)\",\"domain\":\"\(parent)\""),
-      put("vdevs/x0", "\"viommu\":\"\(viommu)\",\"device\":\"\(device)\",\"virt_id\":1"),
+        "\"type\":\"\(machine.type)\",\"device\":\"\(device)\",\"domain\":\"p\(number)\""),
+      put(
+        "vdevs/x\(number)", "\"viommu\":\"\(viommu)\",\"device\":\"\(device)\",\"virt_id\":1"),
       put("fault-queues/f0", ""),
       put(
         "domains/\(nested)",
         "\"type\":\"nested\",\"device\":\"\(device)\",\"viommu\":\"\(viommu)\","
-          + "\"ste\":[\"0xb\",0],\"fault_queue\":\"f0\""),
-      put("devices/\(device)/attachment", "\"domain\":\"\(nested)\""),
-      put("veventqs/e0", "\"viommu\":\"\(viommu)\",\"type\":\"arm-smmuv3\",\"depth\":2"),
-      put(
-        "hw-queues/q0",
-        "\"viommu\":\"\(viommu)\",\"type\":\"tegra241-cmdqv\",\"index\":0,"
-          + "\"iova\":\"0x10000\",\"length\":\"0x1000\""),
-      put(
-        "hw-queues/q1",
-        "\"viommu\":\"\(viommu)\",\"type\":\"tegra241-cmdqv\",\"index\":1,"
-          + "\"iova\":\"0x12000\",\"length\":\"0x1000\""),
+          + "\(machine.data),\"fault_queue\":\"f0\""),
+      random.chance(30)
+        ? put("devices/\(device)/attachment", "\"domain\":\"s\(number)\"")
+        : put("devices/\(device)/attachment", "\"domain\":\"\(nested)\""),
+      put("veventqs/e\(number)", on + "\"\(machine.eventType)\",\"depth\":2"),
+      put("hw-queues/q0", ring + "\"index\":0,\"iova\":\"\(machine.firstPage)\""),
+      put("hw-queues/q1", ring + "\"index\":1,\"iova\":\"\(machine.secondPage)\""),
     ]
   }
 
@@ -52,9 +104,14 @@ extension RequestGenerator {
 
   mutating func attachment() -> TestRequest {
     var path = "\(prefix)/devices/\(device())/attachment"
-    if random.chance(35) { path += "s/\(random.pick([1, 2, 3, 15, 16, 1_048_575, 1_048_576]))" }
+    let isPASID = random.chance(35)
+    if isPASID { path += "s/\(random.pick([1, 2, 3, 15, 16, 1_048_575, 1_048_576]))" }
     if random.chance(25) { return TestRequest(method: .delete, path: path) }
-    let target = random.chance(70) ? "\"domain\":\"\(domain())\"" : "\"ioas\":\"\(ioas())\""
+    let wanted = isPASID && random.chance(80) ? random.pick(["s0", "s1", "n2"]) : domain()
+    let target = random.pick(weighted: [
+      (60, "\"domain\":\"\(wanted)\""), (25, "\"ioas\":\"\(ioas())\""),
+      (15, "\"object_id\":\(objectID(random.pick([.domain, .domain, .ioas, .viommu])))"),
+    ])
     var request = TestRequest(method: .put, path: path, body: "{\(target)}")
     if random.chance(30) {
       request.addQuery("mode=\(random.pick(["attach", "replace", "either"]))")
@@ -68,10 +125,10 @@ extension RequestGenerator {
     let path = "\(prefix)/ioas/\(ioas())"
     let iova = random.pick([
       "0x0", "0x1000", "0x2000", "0x4000", "0x10000", "8192", "0x1001", "0xffffffffffff",
-      "0xfffffffffffff000", "0xffffffffffffffff",
+      "0xfffffffffffff000", "0xffffffffffffffff", "0x1000000", "0x1000800", "0x8000000",
     ])
     let length = random.pick([
-      "0x1000", "0x1000", "0x2000", "4096", "0x10000", "0", "1", "0x40000000",
+      "0x1000", "0x1000", "0x2000", "4096", "0x10000", "0", "1", "0x800", "0x40000000",
       "0x8000000000000000", "0xffffffffffffffff",
     ])
     if random.chance(30) {
@@ -79,6 +136,11 @@ extension RequestGenerator {
       return TestRequest(
         method: .post, path: path + "/unmap",
         body: "{\"iova\":\(quoted(start)),\"length\":\(quoted(count))}")
+    }
+    if random.chance(6) {
+      return TestRequest(
+        method: .post, path: path + "/reserved",
+        body: "{\"start\":\(quoted(iova)),\"length\":\(quoted(length))}")
     }
     let place = optional(70, "\"iova\":\(quoted(iova))")
     let physical = optional(
@@ -111,6 +173,13 @@ extension RequestGenerator {
       return TestRequest(
         method: .get, path: "\(prefix)/fault-queues/\(faultQueue())/faults\(count)")
     default:
+      if random.chance(30) {
+        let bytes =
+          random.pick(["", "01", ""]) + response() + (random.chance(40) ? response() : "")
+        return TestRequest(
+          method: .post, path: "\(prefix)/fault-queues/\(faultQueue())/responses",
+          body: "{\"bytes\":\"\(bytes)\"}")
+      }
       let more = optional(20, "{\"cookie\":\(1 + random.below(3)),\"code\":\"invalid\"}")
       return TestRequest(
         method: .post, path: "\(prefix)/fault-queues/\(faultQueue())/responses",
@@ -118,7 +187,13 @@ extension RequestGenerator {
     }
   }
 
-  /// A record of four words: what happened, with or without a substream, stalled, stage 2.
+  /// A response as the ABI has it: a cookie and a code.
+  private mutating func response() -> String {
+    "0\(random.below(4))000000" + random.pick(["00000000", "01000000", "02000000"])
+  }
+
+  /// A record of an SMMUv3: what happened, with or without a substream, stalled, stage 2. A mock's
+  /// has one word, that of a VT-d two.
   private mutating func hardwareEvent() -> TestRequest {
     let id = random.pick([UInt64(0x10), 0x10, 0x12, 0x04, 0x01, 0xff])
     let substream = random.chance(20) ? UInt64(1) << 11 | UInt64(random.below(4)) << 12 : 0
@@ -127,7 +202,7 @@ extension RequestGenerator {
     var words = [id | substream, stall | stage2 | UInt64(random.below(8)), 0x1000, 0].map {
       "\"0x\(String($0, radix: 16))\""
     }
-    if random.chance(5) { words.removeLast() }
+    words.removeLast(random.pick(weighted: [(70, 0), (24, 3), (4, 2), (2, 1)]))
     return TestRequest(
       method: .post, path: "\(prefix)/devices/\(device())/hardware-events",
       body: "{\"record\":[\(words.joined(separator: ","))]}")

@@ -6,7 +6,8 @@ extension RequestGenerator {
   mutating func creation() -> TestRequest {
     let kind = random.pick(weighted: [
       (9, "devices"), (6, "ioas"), (14, "domains"), (9, "nested"), (9, "viommus"), (9, "vdevs"),
-      (7, "hw-queues"), (6, "veventqs"), (4, "fault-queues"), (2, "contexts"), (2, "smmus"),
+      (7, "hw-queues"), (6, "veventqs"), (4, "fault-queues"), (3, "contexts"), (4, "smmus"),
+      (6, "accesses"),
     ])
     let (id, members) = body(kind)
     let collection = kind == "nested" ? "domains" : kind
@@ -38,7 +39,8 @@ extension RequestGenerator {
     case "veventqs": (eventQueue(), eventQueueMembers())
     case "fault-queues": faultQueueBody()
     case "contexts": (context(), "")
-    default: (random.pick(["s1", "s2", "smmu0"]), smmuMembers())
+    case "accesses": (access(), "\"ioas\":\"\(ioas())\"" + optional(40, "\"pin\":\(flag(60))"))
+    default: smmuBody()
     }
   }
 
@@ -50,6 +52,7 @@ extension RequestGenerator {
       + optional(30, "\"pri\":\(flag(50))")
       + optional(60, "\"pasid_bits\":\(random.pick([0, 1, 4, 12, 20]))")
       + optional(8, "\"alias_stream_ids\":[\(random.below(12)),7]")
+      + optional(15, "\"dirty_tracking\":\(flag(30))")
   }
 
   private mutating func paging() -> (String, String) {
@@ -58,7 +61,7 @@ extension RequestGenerator {
     let members =
       "\"type\":\"paging\",\"device\":\"\(device())\",\"ioas\":\"\(ioas())\""
       + (isParent ? ",\"nest_parent\":true" : optional(45, "\"pasid\":\(flag(80))"))
-      + optional(15, "\"dirty_tracking\":\(flag(50))")
+      + optional(25, "\"dirty_tracking\":\(flag(75))")
       + optional(25, "\"fault_queue\":\"\(faultQueue())\"")
     return (name, members)
   }
@@ -72,15 +75,22 @@ extension RequestGenerator {
     let word1 = random.pick(weighted: [
       (10, "0x0"), (2, "0x10000000"), (1, "0x20000000"), (1, "0x80000"),
     ])
+    // Which data fits depends on the IOMMU, and only the mock nests on parents.
+    let data =
+      random.chance(65)
+      ? "\"ste\":[\"\(word0)\",\"\(word1)\"]"
+      : "\"iotlb\":\"0x\(random.pick(["0", "99", "ffffffff"]))\""
+    let base =
+      random.chance(80)
+      ? "\"viommu\":\"\(viommu())\"" : "\"domain\":\"\(random.pick(["p0", "p1", "s0"]))\""
     let members =
-      "\"type\":\"nested\",\"device\":\"\(device())\",\"viommu\":\"\(viommu())\""
-      + ",\"ste\":[\"\(word0)\",\"\(word1)\"]" + optional(4, "\"pasid\":true")
-      + optional(30, "\"fault_queue\":\"\(faultQueue())\"")
+      "\"type\":\"nested\",\"device\":\"\(device())\",\(base),\(data)"
+      + optional(10, "\"pasid\":true") + optional(30, "\"fault_queue\":\"\(faultQueue())\"")
     return (random.pick(["n0", "n1", "n2"]), members)
   }
 
   private mutating func viommuMembers() -> String {
-    let type = random.pick(["arm-smmuv3", "tegra241-cmdqv"])
+    let type = random.pick(["arm-smmuv3", "tegra241-cmdqv", "selftest"])
     let parent = random.chance(85) ? random.pick(["p0", "p1"]) : domain()
     return "\"type\":\"\(type)\",\"device\":\"\(device())\",\"domain\":\"\(parent)\""
   }
@@ -92,18 +102,21 @@ extension RequestGenerator {
 
   private mutating func ringMembers() -> String {
     let iova = random.pick([
-      "0x1000", "0x2000", "0x4000", "0x10000", "0x1020", "0xffffffffffffffff",
+      "0x1000", "0x2000", "0x4000", "0x10000", "0x1020", "0x1000000", "0x1000000",
+      "0xffffffffffffffff",
     ])
+    let type = random.pick(["tegra241-cmdqv", "selftest"])
     let length = random.pick([
       "0x20", "0x1000", "0x1000", "0x2000", "0x800000", "0x1000000", "0x0", "0x30",
       "0xffffffffffffffff",
     ])
-    return "\"viommu\":\"\(viommu())\",\"type\":\"tegra241-cmdqv\",\"index\":\(random.below(3))"
+    return "\"viommu\":\"\(viommu())\",\"type\":\"\(type)\",\"index\":\(random.below(3))"
       + ",\"iova\":\"\(iova)\",\"length\":\"\(length)\""
   }
 
   private mutating func eventQueueMembers() -> String {
-    "\"viommu\":\"\(viommu())\",\"type\":\"\(random.pick(["arm-smmuv3", "tegra241-cmdqv"]))\""
+    let type = random.pick(["arm-smmuv3", "tegra241-cmdqv", "selftest", "7"])
+    return "\"viommu\":\"\(viommu())\",\"type\":\"\(type)\""
       + ",\"depth\":\(random.pick([1, 2, 3, 524_288, 524_289]))"
       + optional(20, "\"file\":\"\(random.pick(["open", "closed"]))\"")
   }
@@ -113,12 +126,17 @@ extension RequestGenerator {
     return (faultQueue(), "\"context\":\"\(context())\"" + file)
   }
 
-  private mutating func smmuMembers() -> String {
-    random.pick([
+  private mutating func smmuBody() -> (String, String) {
+    if random.chance(40) {
+      let (name, driver) = random.pick([("m0", "mock"), ("m0", "mock"), ("t0", "intel-vtd")])
+      return (name, "\"driver\":\"\(driver)\"" + optional(5, "\"cmdqv\":null"))
+    }
+    let members = random.pick([
       "\"cmdqv\":null", "\"cmdqv\":{\"vintfs\":2,\"vcmdqs\":2,\"sids_per_vintf\":1}",
       "\"features\":{\"s1p\":false}", "\"features\":{\"fwb\":false},\"stream_id_bits\":2",
       "\"features\":{\"s2p\":false,\"s1p\":false}", "\"features\":{\"ssidsize\":4,\"httu\":0}",
       "\"cmdqv\":{\"vintfs\":3,\"vcmdqs\":4,\"sids_per_vintf\":1}", "\"driver\":\"arm-smmuv3\"",
     ])
+    return (random.pick(["s1", "s2", "smmu0"]), members)
   }
 }

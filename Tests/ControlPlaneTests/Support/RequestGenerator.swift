@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import HTTPCore
+import IOMMUFD
 
 @testable import ControlPlane
 
@@ -9,8 +10,11 @@ struct RequestGenerator {
   var random: SplitMix64
   /// The path of the host that the requests are about, `/v1`.
   let prefix: String
+  /// The IDs that the objects of each kind had when they were last looked at: system calls name
+  /// objects by these.
+  var objectIDs: [ObjectKind: [UInt32]] = [:]
   /// Requests that come next, the last one first.
-  private var pending: [TestRequest] = []
+  var pending: [TestRequest] = []
 
   init(seed: UInt64, prefix: String = "/v1") {
     random = SplitMix64(seed: seed)
@@ -20,7 +24,7 @@ struct RequestGenerator {
   /// Any request.
   mutating func next() -> TestRequest {
     if let step = pending.popLast() { return step }
-    if random.chance(1) { pending = virtualMachine().reversed() }
+    if random.chance(3) { pending = virtualMachine().reversed() }
     var request = draft()
     if request.method != .get, random.chance(12) { request.addQuery("dry_run=true") }
     if random.chance(4) {
@@ -35,7 +39,8 @@ struct RequestGenerator {
 
   private mutating func draft() -> TestRequest {
     let kind = random.pick(weighted: [
-      (76, 0), (28, 1), (24, 2), (20, 3), (22, 4), (10, 5), (10, 6), (6, 7), (2, 8), (1, 9),
+      (140, 0), (56, 1), (44, 2), (32, 3), (60, 4), (16, 5), (16, 6), (8, 7), (3, 8), (2, 9),
+      (24, 10), (64, 11), (16, 12),
     ])
     switch kind {
     case 0: return creation()
@@ -47,8 +52,12 @@ struct RequestGenerator {
     case 6: return batch()
     case 7: return malformed()
     case 8: return TestRequest(method: .post, path: "\(prefix)/devices/\(device())/unplug")
+    case 10: return accessAction()
+    case 11: return ioctl()
+    case 12: return systemCall()
     default:
-      let path = random.chance(90) ? "contexts/\(context())?cascade=true" : "reset"
+      let name = random.chance(40) ? "default" : random.pick(["c1", "c2"])
+      let path = random.chance(75) ? "contexts/\(name)?cascade=true" : "reset"
       let method: HTTPCore.Method = path == "reset" ? .post : .delete
       return TestRequest(method: method, path: "\(prefix)/\(path)")
     }
@@ -56,7 +65,9 @@ struct RequestGenerator {
 
   // MARK: Names
 
-  mutating func device() -> String { random.pick(["d0", "d1", "d2", "d3", "device-1"]) }
+  mutating func device() -> String {
+    random.pick(["d0", "d0", "d1", "d1", "d2", "d3", "device-1"])
+  }
   mutating func ioas() -> String { random.pick(["i0", "i1", "i2", "ioas-1"]) }
   mutating func domain() -> String {
     random.pick(["p0", "p1", "n0", "n1", "n2", "s0", "s1", "domain-\(1 + random.below(9))"])
@@ -66,12 +77,16 @@ struct RequestGenerator {
   mutating func ring() -> String { random.pick(["q0", "q1", "q2"]) }
   mutating func eventQueue() -> String { random.pick(["e0", "e1", "e2"]) }
   mutating func faultQueue() -> String { random.pick(["f0", "f1", "f2"]) }
-  mutating func smmu() -> String { random.chance(85) ? "smmu0" : random.pick(["s1", "s2"]) }
+  mutating func access() -> String { random.pick(["a0", "a1", "a2"]) }
+  /// The mock is `m0`, VT-d `t0`.
+  mutating func smmu() -> String {
+    random.pick(weighted: [(65, "smmu0"), (20, "m0"), (5, "t0"), (5, "s1"), (5, "s2")])
+  }
   mutating func context() -> String { random.chance(80) ? "default" : random.pick(["c1", "c2"]) }
 
   /// A collection and a name that one of its objects may have.
   mutating func object() -> (collection: String, id: String) {
-    switch random.below(15) {
+    switch random.below(16) {
     case 0, 1: ("devices", device())
     case 2: ("ioas", ioas())
     case 3, 4, 5: ("domains", domain())
@@ -81,7 +96,8 @@ struct RequestGenerator {
     case 11: ("veventqs", eventQueue())
     case 12: ("fault-queues", faultQueue())
     case 13: ("contexts", context())
-    default: ("smmus", smmu())
+    case 14: ("accesses", access())
+    default: ("smmus", random.pick(["smmu0", "m0", "t0", "s1", "s2"]))
     }
   }
 
@@ -94,18 +110,19 @@ struct RequestGenerator {
 
   // MARK: Deleting
 
-  private mutating func deletion() -> TestRequest {
+  mutating func deletion() -> TestRequest {
     let (collection, id) = object()
     // The SMMU and the context that all the rest needs go but rarely.
-    if collection == "smmus" || id == "default", random.chance(90) {
+    if id == "smmu0" || id == "default", random.chance(90) {
       return TestRequest(method: .delete, path: "\(prefix)/vdevs/\(vdev())")
     }
     var request = TestRequest(method: .delete, path: "\(prefix)/\(collection)/\(id)")
     if random.chance(15) { request.addQuery("allow_missing=true") }
-    if random.chance(30) { request.addQuery("cascade=true") }
+    if random.chance(20) { request.addQuery("cascade=true") }
     if random.chance(5) { request.addQuery("plan=sha256:0") }
-    if random.chance(4) {
-      request.path = "\(prefix)/\(random.pick(["veventqs", "fault-queues"]))/\(id)/file"
+    if random.chance(8) {
+      let queue = random.chance(50) ? "veventqs/\(eventQueue())" : "fault-queues/\(faultQueue())"
+      request.path = "\(prefix)/\(queue)/file"
     }
     return request
   }
@@ -121,7 +138,8 @@ struct RequestGenerator {
       "graph?format=\(random.pick(["json", "dot", "mermaid"]))", "events?limit=3&kind=vdev",
       "events?snapshot=true", "events?after=\(random.below(50))", "events?after=latest",
       "veventqs/\(eventQueue())/events?follow=true",
-      "fault-queues/\(faultQueue())/faults?follow=true",
+      "fault-queues/\(faultQueue())/faults?follow=true", "accesses?ioas=\(ioas())",
+      "contexts/default/mmaps/\(1 + random.below(3))/0x\(random.pick(["0", "4", "1fffc"]))",
     ])
     return TestRequest(method: random.chance(8) ? .head : .get, path: "\(prefix)/\(path)")
   }

@@ -30,15 +30,15 @@ extension SweptOperation {
       + "\(index),\"iova\":\"0x1\(index)000\""
   }
 
-  private static func put(_ path: String, _ members: String) -> (HTTPCore.Method, String, String) {
+  static func put(_ path: String, _ members: String) -> (HTTPCore.Method, String, String) {
     (.put, "\(host)/\(path)", "{\(members)}")
   }
 
-  private static func post(_ path: String, _ members: String) -> (HTTPCore.Method, String, String) {
+  static func post(_ path: String, _ members: String) -> (HTTPCore.Method, String, String) {
     (.post, "\(host)/\(path)", "{\(members)}")
   }
 
-  private static func operation(
+  static func operation(
     _ name: String, _ method: HTTPCore.Method, _ path: String, _ members: String? = nil,
     after setUp: [(HTTPCore.Method, String, String)] = []
   ) -> SweptOperation {
@@ -54,7 +54,8 @@ extension SweptOperation {
   ]
   private static let attachToIOAS = put("devices/d0/attachment", #""ioas":"i0""#)
 
-  static let all: [SweptOperation] = creations + attachments + deletions + others
+  static let all: [SweptOperation] =
+    creations + attachments + deletions + others + kernelOperations
 
   private static let creations = [
     operation("create smmu", .post, "smmus", ""),

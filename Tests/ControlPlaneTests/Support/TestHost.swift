@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import HTTPCore
+import MockDriver
 import SMMUDriver
 
 @testable import ControlPlane
@@ -65,7 +66,8 @@ struct TestHost {
 
   init(_ change: (inout ControlPlane.Configuration) -> Void = { _ in }) throws {
     var configuration = ControlPlane.Configuration(
-      models: [SMMUv3Model()], clock: { Timestamp(microseconds: 1_700_000_000_000_000) })
+      models: [SMMUv3Model(), MockModel(), VTDModel()],
+      clock: { Timestamp(microseconds: 1_700_000_000_000_000) })
     change(&configuration)
     plane = try ControlPlane(configuration)
   }
