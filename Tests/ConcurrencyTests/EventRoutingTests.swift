@@ -168,24 +168,3 @@ struct EventRoutingTests {
     }
   }
 }
-
-/// Up until somebody lowers it.
-private final class Flag: Sendable {
-  private let value = Atomic<Bool>(true)
-  var isUp: Bool { value.load(ordering: .acquiring) }
-  func lower() { value.store(false, ordering: .releasing) }
-}
-
-extension ControlPlane {
-  /// Sends a request past the socket.
-  fileprivate func send(_ method: String, _ path: String, _ body: String?) -> Int {
-    guard let method = HTTPCore.Method(rawValue: method),
-      let target = try? Target(Array(path.utf8))
-    else { return 0 }
-    let bytes = Array((body ?? "").utf8)
-    return respond(
-      to: Request(
-        head: RequestHead(method: method, target: target, hasBody: body != nil), body: bytes)
-    ).status
-  }
-}

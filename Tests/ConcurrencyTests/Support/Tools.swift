@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+import ControlPlane
+import HTTPCore
+import Synchronization
+
+/// Up until somebody lowers it.
+final class Flag: Sendable {
+  private let value = Atomic<Bool>(true)
+  var isUp: Bool { value.load(ordering: .acquiring) }
+  func lower() { value.store(false, ordering: .releasing) }
+}
+
+extension ControlPlane {
+  /// Sends a request past the socket.
+  func answer(_ method: String, _ path: String, _ body: String? = nil) -> Response {
+    guard let method = HTTPCore.Method(rawValue: method),
+      let target = try? Target(Array(path.utf8))
+    else { return Response(status: 0) }
+    let bytes = Array((body ?? "").utf8)
+    return respond(
+      to: Request(
+        head: RequestHead(method: method, target: target, hasBody: body != nil), body: bytes))
+  }
+
+  /// Sends a request past the socket; the status of the answer is all that counts.
+  func send(_ method: String, _ path: String, _ body: String?) -> Int {
+    answer(method, path, body).status
+  }
+}
