@@ -14,7 +14,7 @@ public final class Access: ContextObject {
 
   /// Whether it pins whole pages, or only reads and writes.
   public let pinsPages: Bool
-  /// What it reaches at present; nil inside of a change only.
+  /// What it reaches at present.
   public internal(set) var ioas: IOAS
   var ioasPin: Pin?
   /// Ranges in use by number, from 0.

@@ -113,6 +113,7 @@ public protocol IOMMUDriver: AnyObject {
 
   /// Whether a vIOMMU of the type can be made for the device (`get_viommu_size` is not 0).
   func supports(_ type: VIOMMUType, for device: Device) -> Bool
+  /// Takes what a vIOMMU needs (`viommu_init`).
   ///
   /// - Parameter data: what the caller hands over, if anything.
   /// - Returns: the data as the caller gets it back.

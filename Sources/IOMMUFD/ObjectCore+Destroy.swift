@@ -39,7 +39,7 @@ extension ObjectCore {
   private func holders(of object: Object) -> String {
     let pins = PinGraph.sorted(object.heldBy)
     let named = pins.prefix(4).map { pin in
-      pin.holder.map { "\($0.kind.rawValue) \($0.name)" } ?? "an \(pin.why)"
+      pin.holder.map { "\($0.kind.rawValue) \($0.name)" } ?? pin.why
     }
     let more = pins.count > named.count ? " and \(pins.count - named.count) more" : ""
     return named.joined(separator: ", ") + more
