@@ -107,6 +107,10 @@ struct AttachTests {
     // A new vdev is not known to the attachment.
     #expect(try kernel.makeVDev("y", virtualID: 0x20) == nil)
     #expect(try kernel.raise()["virt_id"]?.quantity == 0x10)
+    // To another domain on the vIOMMU an SMMUv3 takes it along; the mock remembers how it came in.
+    try kernel.makeNested("m")
+    #expect(try kernel.replace(by: .domain("m")) == nil)
+    #expect(try kernel.raise()["virt_id"]?.quantity == (driver == .mock ? 0x10 : 0x20))
     #expect(try kernel.detach() == nil)
     #expect(try kernel.attach(to: .domain("n")) == nil)
     #expect(try kernel.raise()["virt_id"]?.quantity == 0x20)
