@@ -107,6 +107,7 @@ extension ObjectCore {
     ioas.allowed = sorted
     transaction.onRollback { ioas.allowed = previous }
     touch(ioas)
+    recorder?.record(.updated(ioas))
   }
 
   /// The ranges that are not reserved, ascending (`iommufd_ioas_iova_ranges`).

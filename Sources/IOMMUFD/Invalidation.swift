@@ -79,7 +79,12 @@ extension ObjectCore {
       throw Refusal(.ENOENT, field: "hwpt_id", "there is no such object")
     }
     try step()
-    defer { for object in transaction.takeChanged() { touch(object) } }
+    defer {
+      for object in transaction.takeChanged() {
+        touch(object)
+        recorder?.record(.updated(object))
+      }
+    }
     switch object {
     case let domain as Domain where domain.isNested:
       return domain.smmu.driver.invalidate(.domain(domain), request, in: transaction)

@@ -13,6 +13,7 @@ extension ObjectCore {
     context.accountsPerProcess = isPerProcess
     transaction.onRollback { context.accountsPerProcess = previous }
     touch(context)
+    recorder?.record(.updated(context))
   }
 
   func requireEmpty(_ context: Context) throws(Refusal) {
@@ -37,6 +38,7 @@ extension ObjectCore {
     ioas.usesHugePages = isOn
     transaction.onRollback { ioas.usesHugePages = !isOn }
     touch(ioas)
+    recorder?.record(.updated(ioas))
   }
 
   /// Makes an address space the one that stands for a VFIO container; it is not pinned by that.
@@ -45,5 +47,6 @@ extension ObjectCore {
     context.compatibleIOAS = ioas
     transaction.onRollback { context.compatibleIOAS = previous }
     touch(context)
+    recorder?.record(.updated(context))
   }
 }
