@@ -38,7 +38,7 @@ let package = Package(
         "CMicroHTTPD", "HTTPCore", "Locking", .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
-    .target(name: "IOMMUHardware", swiftSettings: strict),
+    .target(name: "IOMMUHardware", dependencies: ["Locking"], swiftSettings: strict),
     .target(
       name: "IOMMUFD",
       dependencies: ["Locking", .product(name: "DequeModule", package: "swift-collections")],
@@ -96,6 +96,7 @@ let package = Package(
         "RawHTTPClient", "SMMUDriver", .product(name: "Logging", package: "swift-log"),
       ]),
     .testTarget(name: "HTTPCoreTests", dependencies: ["HTTPCore"]),
+    .testTarget(name: "IOMMUHardwareTests", dependencies: ["IOMMUHardware", "Locking"]),
     .testTarget(
       name: "ControlPlaneTests",
       dependencies: [

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+import Synchronization
+
+extension PhysicalMemory {
+  // MARK: Words
+
+  /// Reads a byte.
+  public func read8(_ address: UInt64) throws(ExternalAbort) -> UInt8 { try load(address) }
+  /// Reads a little-endian word, in one piece if it is aligned.
+  public func read16(_ address: UInt64) throws(ExternalAbort) -> UInt16 { try load(address) }
+  /// Reads a little-endian word, in one piece if it is aligned.
+  public func read32(_ address: UInt64) throws(ExternalAbort) -> UInt32 { try load(address) }
+  /// Reads a little-endian word, in one piece if it is aligned.
+  public func read64(_ address: UInt64) throws(ExternalAbort) -> UInt64 { try load(address) }
+
+  /// Writes a byte.
+  public func write8(_ value: UInt8, at address: UInt64) throws(ExternalAbort) {
+    try store(value, at: address)
+  }
+
+  /// Writes a little-endian word, in one piece if it is aligned.
+  public func write16(_ value: UInt16, at address: UInt64) throws(ExternalAbort) {
+    try store(value, at: address)
+  }
+
+  /// Writes a little-endian word, in one piece if it is aligned.
+  public func write32(_ value: UInt32, at address: UInt64) throws(ExternalAbort) {
+    try store(value, at: address)
+  }
+
+  /// Writes a little-endian word, in one piece if it is aligned.
+  public func write64(_ value: UInt64, at address: UInt64) throws(ExternalAbort) {
+    try store(value, at: address)
+  }
+
+  @inline(__always)
+  func load<Word: MemoryWord>(_ address: UInt64) throws(ExternalAbort) -> Word {
+    let width = UInt64(MemoryLayout<Word>.size)
+    let offset = try offset(of: address, width)
+    if address & (width &- 1) != 0 { return try loadUnaligned(address) }
+    guard let page = unsafe page(offset) else { return 0 }
+    return unsafe Word(littleEndian: Word.load(page + Int(offset & (Self.pageSize - 1))))
+  }
+
+  @inline(__always)
+  func store<Word: MemoryWord>(_ value: Word, at address: UInt64) throws(ExternalAbort) {
+    let width = UInt64(MemoryLayout<Word>.size)
+    let offset = try offset(of: address, width)
+    if address & (width &- 1) != 0 { return try storeUnaligned(value, at: address) }
+    let entry = unsafe entryForWriting(offset)
+    let page = unsafe page(of: entry)
+    unsafe Word.store(value.littleEndian, page + Int(offset & (Self.pageSize - 1)))
+    unsafe noteWrite(entry)
+  }
+
+  @inline(never)
+  private func loadUnaligned<Word: MemoryWord>(_ address: UInt64) throws(ExternalAbort) -> Word {
+    var value: Word = 0
+    for index in 0..<MemoryLayout<Word>.size {
+      let byte: UInt8 = try load(address &+ UInt64(index))
+      value |= Word(truncatingIfNeeded: byte) << Word(8 * index)
+    }
+    return value
+  }
+
+  @inline(never)
+  private func storeUnaligned<Word: MemoryWord>(
+    _ value: Word, at address: UInt64
+  ) throws(ExternalAbort) {
+    for index in 0..<MemoryLayout<Word>.size {
+      let byte = UInt8(truncatingIfNeeded: value >> Word(8 * index))
+      try store(byte, at: address &+ UInt64(index))
+    }
+  }
+
+  /// Replaces a word that is what it is expected to be, in one piece, as the SMMU does when it
+  /// sets an access flag. It does not count as a write to a table: the translation stays.
+  ///
+  /// - Parameter address: a multiple of 8.
+  /// - Returns: whether the word was what was expected.
+  func compareExchange(
+    _ address: UInt64, expected: UInt64, desired: UInt64
+  ) throws(ExternalAbort) -> Bool {
+    let offset = try offset(of: address, 8)
+    let page = unsafe page(of: entryForWriting(offset)) + Int(offset & (Self.pageSize - 8))
+    return unsafe page.assumingMemoryBound(to: Atomic<UInt64>.self).pointee.compareExchange(
+      expected: expected.littleEndian, desired: desired.littleEndian,
+      ordering: .sequentiallyConsistent
+    ).exchanged
+  }
+
+  /// Reads a word of a table, and marks its page as one of tables.
+  ///
+  /// - Parameter address: a multiple of 8.
+  @inline(__always)
+  func readTable(_ address: UInt64) throws(ExternalAbort) -> UInt64 {
+    let offset = try offset(of: address, 8)
+    markTable(offset)
+    guard let page = unsafe page(offset) else { return 0 }
+    return unsafe UInt64(littleEndian: UInt64.load(page + Int(offset & (Self.pageSize - 8))))
+  }
+
+  // MARK: Blocks
+
+  /// Reads bytes into a buffer. The whole of it must exist, or nothing is read.
+  public func read(
+    _ address: UInt64, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(ExternalAbort) {
+    unsafe copyOut(try offset(of: address, UInt64(buffer.count)), buffer)
+  }
+
+  private func copyOut(_ start: UInt64, _ buffer: UnsafeMutableRawBufferPointer) {
+    var offset = start
+    var done = 0
+    while done < buffer.count {
+      let start = Int(offset & (Self.pageSize - 1))
+      let count = min(buffer.count - done, Int(Self.pageSize) - start)
+      let part = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[done..<done + count])
+      if let page = unsafe page(offset) {
+        unsafe copy(from: page + start, to: part)
+      } else {
+        unsafe part.initializeMemory(as: UInt8.self, repeating: 0)
+      }
+      done += count
+      offset &+= UInt64(count)
+    }
+  }
+
+  /// Writes the bytes of a buffer. All addresses must exist, or nothing is written.
+  public func write(
+    _ buffer: UnsafeRawBufferPointer, at address: UInt64
+  ) throws(ExternalAbort) {
+    unsafe copyIn(try offset(of: address, UInt64(buffer.count)), buffer)
+  }
+
+  private func copyIn(_ start: UInt64, _ buffer: UnsafeRawBufferPointer) {
+    var offset = start
+    var done = 0
+    while done < buffer.count {
+      let start = Int(offset & (Self.pageSize - 1))
+      let count = min(buffer.count - done, Int(Self.pageSize) - start)
+      let entry = unsafe entryForWriting(offset)
+      let part = unsafe UnsafeRawBufferPointer(rebasing: buffer[done..<done + count])
+      unsafe copy(from: part, to: page(of: entry) + start)
+      unsafe noteWrite(entry)
+      done += count
+      offset &+= UInt64(count)
+    }
+  }
+
+  /// Reads bytes.
+  public func read(_ address: UInt64, count: Int) throws(ExternalAbort) -> [UInt8] {
+    // Before the array is made: a length that does not exist must not cost memory.
+    let offset = try offset(of: address, UInt64(clamping: count))
+    var bytes = [UInt8](repeating: 0, count: max(0, count))
+    unsafe bytes.withUnsafeMutableBytes { unsafe copyOut(offset, $0) }
+    return bytes
+  }
+
+  /// Writes bytes.
+  public func write(_ bytes: [UInt8], at address: UInt64) throws(ExternalAbort) {
+    let offset = try offset(of: address, UInt64(bytes.count))
+    unsafe bytes.withUnsafeBytes { unsafe copyIn(offset, $0) }
+  }
+
+  private func copy(
+    from source: UnsafeMutableRawPointer, to buffer: UnsafeMutableRawBufferPointer
+  ) {
+    var index = 0
+    while index < buffer.count {
+      if buffer.count - index >= 8, unsafe UInt(bitPattern: source + index) & 7 == 0 {
+        unsafe buffer.storeBytes(
+          of: UInt64.load(source + index), toByteOffset: index, as: UInt64.self)
+        index += 8
+      } else {
+        unsafe buffer.storeBytes(
+          of: UInt8.load(source + index), toByteOffset: index, as: UInt8.self)
+        index += 1
+      }
+    }
+  }
+
+  private func copy(from buffer: UnsafeRawBufferPointer, to target: UnsafeMutableRawPointer) {
+    var index = 0
+    while index < buffer.count {
+      if buffer.count - index >= 8, unsafe UInt(bitPattern: target + index) & 7 == 0 {
+        unsafe UInt64.store(
+          buffer.loadUnaligned(fromByteOffset: index, as: UInt64.self), target + index)
+        index += 8
+      } else {
+        unsafe UInt8.store(buffer[index], target + index)
+        index += 1
+      }
+    }
+  }
+}
