@@ -9,6 +9,8 @@ public struct SMMUv3Features: Sendable, Equatable {
   public var cohacc = true
   /// IDR0.HTTU: 0 none, 1 access flag, 2 and dirty state.
   public var httu = 2
+  /// IDR0.HYP: EL2's translation regime, and the commands for it.
+  public var hyp = false
   public var ats = true
   /// IDR0.ASID16 and VMID16: 16-bit identifiers, else 8-bit ones.
   public var asid16 = true
@@ -25,6 +27,8 @@ public struct SMMUv3Features: Sendable, Equatable {
   public var cmdqs = 19
   public var evtqs = 19
   public var priqs = 19
+  /// IDR3.HAD: hierarchical attributes of stage 1's tables can be switched off.
+  public var had = false
   /// IDR3.FWB: stage 2 can force write-back.
   public var fwb = true
   /// IDR3.RIL: range invalidation.
@@ -38,6 +42,9 @@ public struct SMMUv3Features: Sendable, Equatable {
   public var gran64k = true
   /// IDR5.DS: the 52-bit descriptor format.
   public var ds = false
+  /// IDR5.STALL_MAX: how many transactions may be stalled at once; 0 is reported where the SMMU
+  /// does not stall.
+  public var stallMax = 64
 
   public init() {}
 
@@ -64,6 +71,7 @@ public struct SMMUv3Features: Sendable, Equatable {
     value.setField(3, 2, 2)  // TTF: AArch64 tables
     value.setBit(4, cohacc)
     value.setField(7, 6, UInt64(httu))
+    value.setBit(9, hyp)
     value.setBit(10, ats)
     value.setBit(12, asid16)
     value.setBit(13, msi)
@@ -88,6 +96,7 @@ public struct SMMUv3Features: Sendable, Equatable {
 
   public var idr3: UInt32 {
     var value: UInt64 = 0
+    value.setBit(2, had)
     value.setBit(8, fwb)
     value.setBit(10, ril)
     value.setField(12, 11, UInt64(bbml))
@@ -101,6 +110,7 @@ public struct SMMUv3Features: Sendable, Equatable {
     value.setBit(5, gran16k)
     value.setBit(6, gran64k)
     value.setBit(7, ds)
+    value.setField(31, 16, stallModel == 1 ? 0 : UInt64(stallMax))
     return UInt32(truncatingIfNeeded: value)
   }
 }

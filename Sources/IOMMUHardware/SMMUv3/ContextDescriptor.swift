@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A context descriptor: eight 64-bit words that describe a stage 1 (IHI 0070, section 5.4).
+public struct ContextDescriptor: Sendable, Equatable {
+  /// Bytes of a descriptor in memory.
+  public static let byteCount: UInt64 = 64
+
+  public var dw0: UInt64
+  public var dw1: UInt64
+  public var dw2: UInt64
+  public var dw3: UInt64
+  public var dw4: UInt64
+
+  public init(
+    dw0: UInt64 = 0, dw1: UInt64 = 0, dw2: UInt64 = 0, dw3: UInt64 = 0, dw4: UInt64 = 0
+  ) {
+    self.dw0 = dw0
+    self.dw1 = dw1
+    self.dw2 = dw2
+    self.dw3 = dw3
+    self.dw4 = dw4
+  }
+
+  /// All eight words; the last three are reserved.
+  public var words: [UInt64] { [dw0, dw1, dw2, dw3, dw4, 0, 0, 0] }
+
+  /// T0SZ, dw0 bits 5:0: 64 less the width of the lower half's addresses.
+  public var t0SZ: UInt64 {
+    get { dw0.field(5, 0) }
+    set { dw0.setField(5, 0, newValue) }
+  }
+
+  /// TG0, dw0 bits 7:6: 0 for 4 KiB, 1 for 64 KiB, 2 for 16 KiB granules.
+  public var tg0: UInt64 {
+    get { dw0.field(7, 6) }
+    set { dw0.setField(7, 6, newValue) }
+  }
+
+  /// IR0, OR0 and SH0, dw0 bits 13:8: how the lower half's tables are cached.
+  public var tableAttributes0: UInt64 {
+    get { dw0.field(13, 8) }
+    set { dw0.setField(13, 8, newValue) }
+  }
+
+  /// EPD0, dw0 bit 14: the lower half has no tables.
+  public var epd0: Bool {
+    get { dw0.bit(14) }
+    set { dw0.setBit(14, newValue) }
+  }
+
+  /// ENDI, dw0 bit 15: the tables are big-endian.
+  public var endi: Bool {
+    get { dw0.bit(15) }
+    set { dw0.setBit(15, newValue) }
+  }
+
+  /// T1SZ, dw0 bits 21:16: 64 less the width of the upper half's addresses.
+  public var t1SZ: UInt64 {
+    get { dw0.field(21, 16) }
+    set { dw0.setField(21, 16, newValue) }
+  }
+
+  /// TG1, dw0 bits 23:22: 1 for 16 KiB, 2 for 4 KiB, 3 for 64 KiB granules.
+  public var tg1: UInt64 {
+    get { dw0.field(23, 22) }
+    set { dw0.setField(23, 22, newValue) }
+  }
+
+  /// EPD1, dw0 bit 30: the upper half has no tables.
+  public var epd1: Bool {
+    get { dw0.bit(30) }
+    set { dw0.setBit(30, newValue) }
+  }
+
+  /// V, dw0 bit 31: whether the descriptor means anything.
+  public var isValid: Bool {
+    get { dw0.bit(31) }
+    set { dw0.setBit(31, newValue) }
+  }
+
+  /// IPS, dw0 bits 34:32: the code of stage 1's output width.
+  public var ips: UInt64 {
+    get { dw0.field(34, 32) }
+    set { dw0.setField(34, 32, newValue) }
+  }
+
+  /// AFFD, dw0 bit 35: a clear access flag is no fault.
+  public var affd: Bool {
+    get { dw0.bit(35) }
+    set { dw0.setBit(35, newValue) }
+  }
+
+  /// WXN, dw0 bit 36: what can be written cannot be executed.
+  public var wxn: Bool {
+    get { dw0.bit(36) }
+    set { dw0.setBit(36, newValue) }
+  }
+
+  /// UWXN, dw0 bit 37: what the unprivileged can write the privileged cannot execute.
+  public var uwxn: Bool {
+    get { dw0.bit(37) }
+    set { dw0.setBit(37, newValue) }
+  }
+
+  /// TBI, dw0 bits 39:38: the top byte is ignored; bit 0 for the lower half.
+  public var tbi: UInt64 {
+    get { dw0.field(39, 38) }
+    set { dw0.setField(39, 38, newValue) }
+  }
+
+  /// PAN, dw0 bit 40: the privileged may not touch data of the unprivileged.
+  public var pan: Bool {
+    get { dw0.bit(40) }
+    set { dw0.setBit(40, newValue) }
+  }
+
+  /// AA64, dw0 bit 41: AArch64 tables.
+  public var aa64: Bool {
+    get { dw0.bit(41) }
+    set { dw0.setBit(41, newValue) }
+  }
+
+  /// HD, dw0 bit 42: the hardware keeps the dirty state.
+  public var hd: Bool {
+    get { dw0.bit(42) }
+    set { dw0.setBit(42, newValue) }
+  }
+
+  /// HA, dw0 bit 43: the hardware sets access flags.
+  public var ha: Bool {
+    get { dw0.bit(43) }
+    set { dw0.setBit(43, newValue) }
+  }
+
+  /// S, dw0 bit 44: faults stall.
+  public var s: Bool {
+    get { dw0.bit(44) }
+    set { dw0.setBit(44, newValue) }
+  }
+
+  /// R, dw0 bit 45: faults are recorded.
+  public var r: Bool {
+    get { dw0.bit(45) }
+    set { dw0.setBit(45, newValue) }
+  }
+
+  /// A, dw0 bit 46: what is terminated is aborted; else reads give zero and writes vanish.
+  public var a: Bool {
+    get { dw0.bit(46) }
+    set { dw0.setBit(46, newValue) }
+  }
+
+  /// ASET, dw0 bit 47: the ASID is not shared with the processors.
+  public var aset: Bool {
+    get { dw0.bit(47) }
+    set { dw0.setBit(47, newValue) }
+  }
+
+  /// ASID, dw0 bits 63:48.
+  public var asid: UInt64 {
+    get { dw0.field(63, 48) }
+    set { dw0.setField(63, 48, newValue) }
+  }
+
+  /// TTB0, dw1 bits 51:4, as an address.
+  public var ttb0: UInt64 {
+    get { dw1.field(51, 4) << 4 }
+    set { dw1.setField(51, 4, newValue >> 4) }
+  }
+
+  /// HAD0, dw1 bit 1: the lower half's tables have no hierarchical attributes.
+  public var had0: Bool {
+    get { dw1.bit(1) }
+    set { dw1.setBit(1, newValue) }
+  }
+
+  /// TTB1, dw2 bits 51:4, as an address.
+  public var ttb1: UInt64 {
+    get { dw2.field(51, 4) << 4 }
+    set { dw2.setField(51, 4, newValue >> 4) }
+  }
+
+  /// HAD1, dw2 bit 1: the upper half's tables have no hierarchical attributes.
+  public var had1: Bool {
+    get { dw2.bit(1) }
+    set { dw2.setBit(1, newValue) }
+  }
+
+  /// MAIR, dw3: the memory attributes that a page's index selects.
+  public var mair: UInt64 {
+    get { dw3 }
+    set { dw3 = newValue }
+  }
+}

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension TableWalker {
+  /// What a walk of stage 1 needs to know.
+  struct Stage1Walk {
+    let stage1: Stage1Configuration
+    /// What the output goes through.
+    let stage2: Stage2Configuration?
+    /// What the addresses of stage 1's tables go through.
+    let tablesStage2: Stage2Configuration?
+    let transaction: Transaction
+
+    init(
+      stage1: Stage1Configuration, stage2: Stage2Configuration?,
+      tablesStage2: Stage2Configuration?, _ transaction: Transaction
+    ) {
+      self.stage1 = stage1
+      self.stage2 = stage2
+      self.tablesStage2 = tablesStage2
+      self.transaction = transaction
+    }
+
+    func fault(_ id: EventRecord.ID, detail: UInt64 = 0) -> TranslationFault {
+      // An aborted fetch is of the table walk; everything else is of the input address.
+      var fault = TranslationFault(
+        id, class: id == .walkEABT ? .tableWalk : .input, detail: detail)
+      if fault.isTranslationRelated {
+        fault.isStall = stage1.stalls
+        fault.isRecorded = stage1.records || stage1.stalls
+        fault.isAbort = stage1.aborts
+      }
+      return fault
+    }
+  }
+
+  /// Attributes that the tables on the way to a leaf have added up.
+  private struct TableAttributes {
+    var isReadOnly = false
+    var isPrivilegedOnly = false
+    var isExecuteNever = false
+    var isPrivilegedExecuteNever = false
+
+    mutating func add(_ word: UInt64) {
+      isReadOnly = isReadOnly || word.bit(62)
+      isPrivilegedOnly = isPrivilegedOnly || word.bit(61)
+      isExecuteNever = isExecuteNever || word.bit(60)
+      isPrivilegedExecuteNever = isPrivilegedExecuteNever || word.bit(59)
+    }
+  }
+
+  /// Translates a virtual address through stage 1 and, for a nested stream, through stage 2.
+  mutating func translate(_ walk: Stage1Walk) throws(TranslationFault) -> Mapping {
+    for _ in 0..<TableWalker.retries {
+      if var mapping = try stage1Leaf(walk) {
+        if let stage2 = walk.stage2 { try combine(&mapping, walk, stage2) }
+        return mapping
+      }
+    }
+    throw walk.fault(.walkEABT, detail: walk.stage1.lower.base)
+  }
+
+  private mutating func combine(
+    _ mapping: inout Mapping, _ walk: Stage1Walk, _ stage2: Stage2Configuration
+  ) throws(TranslationFault) {
+    let transaction = walk.transaction
+    let purpose = Purpose(
+      faultClass: .input, need: transaction.need, isWrite: transaction.isWrite)
+    let second = try translate(intermediate: mapping.output, stage2, purpose)
+    mapping.output = second.output
+    mapping.sizeLog2 = min(mapping.sizeLog2, second.sizeLog2)
+    mapping.permissions.formIntersection(second.permissions)
+    mapping.isClean = mapping.isClean || second.isClean
+    mapping.isDeviceMemory = second.isDeviceMemory
+  }
+
+  /// The half that an address belongs to, if it belongs to one.
+  private func half(_ walk: Stage1Walk) -> Stage1Configuration.Half? {
+    let address = walk.transaction.address
+    let isUpper = address.bit(55) && walk.stage1.regime != .el2
+    let half = isUpper ? walk.stage1.upper : walk.stage1.lower
+    guard half.isEnabled else { return nil }
+    let significant = UInt64.ones(half.ignoresTopByte ? 56 : 64)
+    let above = significant & ~UInt64.ones(half.inputSize)
+    return address & above == (isUpper ? above : 0) ? half : nil
+  }
+
+  private mutating func stage1Leaf(_ walk: Stage1Walk) throws(TranslationFault) -> Mapping? {
+    guard let half = half(walk) else { throw walk.fault(.translation) }
+    let address = walk.transaction.address
+    let granule = half.granule
+    var table = half.base
+    var attributes = TableAttributes()
+    var bits = half.inputSize - granule.shift(atLevel: half.startLevel)
+    for level in half.startLevel...3 {
+      let shift = granule.shift(atLevel: level)
+      let entry = table | ((address >> UInt64(shift)) & UInt64.ones(bits)) << 3
+      bits = granule.stride
+      let physical = try tableAddress(entry, walk, isUpdate: false)
+      let word: UInt64
+      do { word = try memory.readTable(physical) } catch {
+        throw walk.fault(.walkEABT, detail: physical)
+      }
+      let descriptor = TableDescriptor(word: word)
+      switch descriptor.kind(atLevel: level, granule, isWide: walk.stage1.outputSize > 48) {
+      case .invalid:
+        throw walk.fault(.translation)
+      case .table(let next):
+        if next & ~UInt64.ones(walk.stage1.outputSize) != 0 { throw walk.fault(.addrSize) }
+        if !half.ignoresTableAttributes { attributes.add(word) }
+        table = next
+      case .leaf(let base):
+        let leaf = Leaf(
+          descriptor: descriptor, entry: entry, base: base, level: level, granule: granule)
+        return try self.leaf(leaf, attributes, walk)
+      }
+    }
+    throw walk.fault(.translation)
+  }
+
+  /// Where a descriptor of stage 1 is: an intermediate address if there is a stage 2.
+  private mutating func tableAddress(
+    _ address: UInt64, _ walk: Stage1Walk, isUpdate: Bool
+  ) throws(TranslationFault) -> UInt64 {
+    guard let stage2 = walk.tablesStage2 else { return address }
+    let purpose = Purpose(
+      faultClass: .tableWalk, need: isUpdate ? .anyWrite : .anyRead, isWrite: isUpdate,
+      isTableRead: !isUpdate)
+    return try translate(intermediate: address, stage2, purpose).output
+  }
+
+  private struct Leaf {
+    var descriptor: TableDescriptor
+    var entry: UInt64
+    var base: UInt64
+    var level: Int
+    var granule: Granule
+  }
+
+  private mutating func leaf(
+    _ leaf: Leaf, _ attributes: TableAttributes, _ walk: Stage1Walk
+  ) throws(TranslationFault) -> Mapping? {
+    let word = leaf.descriptor.word
+    let stage1 = walk.stage1
+    var updated = word
+    if !leaf.descriptor.isAccessed {
+      if stage1.setsAccessFlag {
+        updated.setBit(10, true)
+      } else if !stage1.accessFlagFaultDisabled {
+        throw walk.fault(.access)
+      }
+    }
+    let mayBecomeDirty = stage1.setsDirtyState && leaf.descriptor.hasDirtyState
+    let permissions = permissions(
+      word, isReadOnly: word.bit(7) && !mayBecomeDirty, attributes, stage1)
+    if !permissions.isSuperset(of: walk.transaction.need) { throw walk.fault(.permission) }
+    if leaf.base & ~UInt64.ones(stage1.outputSize) != 0 { throw walk.fault(.addrSize) }
+    let shift = leaf.granule.shift(atLevel: leaf.level)
+    let output = leaf.base | walk.transaction.address & UInt64.ones(shift)
+    var mapping = Mapping(
+      output: output, intermediate: output, sizeLog2: shift, stage1SizeLog2: shift,
+      permissions: permissions, stage1Permissions: permissions, level: leaf.level,
+      granule: leaf.granule)
+    mapping.isGlobal = !word.bit(11) && stage1.regime != .el2
+    mapping.isClean = mayBecomeDirty && word.bit(7)
+    if walk.transaction.isWrite, mapping.isClean {
+      updated.setBit(7, false)
+      mapping.isClean = false
+    }
+    if updated == word || !updatesTables { return mapping }
+    let physical = try tableAddress(leaf.entry, walk, isUpdate: true)
+    do {
+      return try replace(physical, word, updated) == .done ? mapping : nil
+    } catch {
+      throw walk.fault(.walkEABT, detail: physical)
+    }
+  }
+
+  private func permissions(
+    _ word: UInt64, isReadOnly: Bool, _ attributes: TableAttributes, _ stage1: Stage1Configuration
+  ) -> Permissions {
+    let isWritable = !isReadOnly && !attributes.isReadOnly
+    let isExecuteNever = word.bit(54) || attributes.isExecuteNever
+    var result = Permissions()
+    if stage1.regime == .el2 {
+      result.set(.anyRead, true)
+      result.set(.anyWrite, isWritable)
+      result.set(.anyExecute, !isExecuteNever && !(stage1.writeExecuteNever && isWritable))
+      return result
+    }
+    let isUser = word.bit(6) && !attributes.isPrivilegedOnly
+    let isUserWritable = isUser && isWritable
+    let hasPrivilegedData = !(stage1.privilegedAccessNever && isUser)
+    let isPrivilegedExecuteNever = word.bit(53) || attributes.isPrivilegedExecuteNever
+    result.set(.privilegedRead, hasPrivilegedData)
+    result.set(.privilegedWrite, hasPrivilegedData && isWritable)
+    result.set(.read, isUser)
+    result.set(.write, isUserWritable)
+    result.set(
+      .privilegedExecute,
+      !isPrivilegedExecuteNever && !isUserWritable && !(stage1.writeExecuteNever && isWritable))
+    result.set(.execute, !isExecuteNever && !(stage1.writeExecuteNever && isUserWritable))
+    return result
+  }
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension TableWalker {
+  /// Translates an intermediate address (DDI 0487, section D8.3).
+  mutating func translate(
+    intermediate address: UInt64, _ stage2: Stage2Configuration, _ purpose: Purpose
+  ) throws(TranslationFault) -> Mapping {
+    if let tlb, let entry = tlb.entry(stage2: address, vmid: stage2.vmid) {
+      let hit = entry.mapping(of: address)
+      // A clean page that is to be written needs its descriptor.
+      if !(hit.isClean && purpose.isWrite) {
+        agreedAt = min(agreedAt, entry.agreedAt)
+        try check(hit, address, stage2, purpose)
+        return hit
+      }
+    }
+    let epoch = tlb?.epoch(stage2.vmid) ?? 0
+    let now = memory.tableWrites
+    for _ in 0..<TableWalker.retries {
+      if let mapping = try walk(address, stage2, purpose) {
+        tlb?.insert(
+          TLBEntry(mapping, at: address, .stage2, vmid: stage2.vmid, asid: 0, agreedAt: now),
+          epoch: epoch)
+        return mapping
+      }
+    }
+    throw fault(.walkEABT, stage2, purpose, detail: stage2.base)
+  }
+
+  private func fault(
+    _ id: EventRecord.ID, _ stage2: Stage2Configuration, _ purpose: Purpose, detail: UInt64
+  ) -> TranslationFault {
+    var fault = TranslationFault(
+      id, isStage2: true, class: purpose.faultClass, detail: detail)
+    fault.isTableRead = purpose.isTableRead
+    if fault.isTranslationRelated {
+      fault.isStall = stage2.stalls
+      fault.isRecorded = stage2.records || stage2.stalls
+    }
+    return fault
+  }
+
+  /// Stage 2's permissions, which are the same for the privileged and the unprivileged.
+  private func check(
+    _ mapping: Mapping, _ address: UInt64, _ stage2: Stage2Configuration, _ purpose: Purpose
+  ) throws(TranslationFault) {
+    let isForbiddenWalk =
+      purpose.faultClass == .tableWalk && stage2.protectsTableWalks && mapping.isDeviceMemory
+    if isForbiddenWalk || !mapping.permissions.isSuperset(of: purpose.need) {
+      throw fault(.permission, stage2, purpose, detail: address)
+    }
+  }
+
+  /// - Returns: nil when the descriptor was changed while its flags were to be set.
+  private func walk(
+    _ address: UInt64, _ stage2: Stage2Configuration, _ purpose: Purpose
+  ) throws(TranslationFault) -> Mapping? {
+    if address & ~UInt64.ones(stage2.inputSize) != 0 {
+      throw fault(.translation, stage2, purpose, detail: address)
+    }
+    let granule = stage2.granule
+    var table = stage2.base
+    var bits = stage2.inputSize - granule.shift(atLevel: stage2.startLevel)
+    for level in stage2.startLevel...3 {
+      let shift = granule.shift(atLevel: level)
+      let entry = table | ((address >> UInt64(shift)) & UInt64.ones(bits)) << 3
+      bits = granule.stride
+      let word: UInt64
+      do { word = try memory.readTable(entry) } catch {
+        throw fault(.walkEABT, stage2, purpose, detail: entry)
+      }
+      let descriptor = TableDescriptor(word: word)
+      switch descriptor.kind(atLevel: level, granule, isWide: stage2.outputSize > 48) {
+      case .invalid:
+        throw fault(.translation, stage2, purpose, detail: address)
+      case .table(let next):
+        if next & ~UInt64.ones(stage2.outputSize) != 0 {
+          throw fault(.addrSize, stage2, purpose, detail: address)
+        }
+        table = next
+      case .leaf(let base):
+        return try leaf(descriptor, entry, base, level, address, stage2, purpose)
+      }
+    }
+    throw fault(.translation, stage2, purpose, detail: address)
+  }
+
+  private func leaf(
+    _ descriptor: TableDescriptor, _ entry: UInt64, _ base: UInt64, _ level: Int,
+    _ address: UInt64, _ stage2: Stage2Configuration, _ purpose: Purpose
+  ) throws(TranslationFault) -> Mapping? {
+    let word = descriptor.word
+    var updated = word
+    if !descriptor.isAccessed {
+      if stage2.setsAccessFlag {
+        updated.setBit(10, true)
+      } else if !stage2.accessFlagFaultDisabled {
+        throw fault(.access, stage2, purpose, detail: address)
+      }
+    }
+    let mayBecomeDirty = stage2.setsDirtyState && descriptor.hasDirtyState
+    let shift = stage2.granule.shift(atLevel: level)
+    var permissions = Permissions()
+    permissions.set(.anyRead, word.bit(6))
+    permissions.set(.anyWrite, word.bit(7) || mayBecomeDirty)
+    permissions.set(.anyExecute, !word.bit(54) && word.bit(6))
+    var mapping = Mapping(
+      output: base | address & UInt64.ones(shift), intermediate: address, sizeLog2: shift,
+      stage1SizeLog2: shift, permissions: permissions, stage1Permissions: .all, level: level,
+      granule: stage2.granule)
+    mapping.isDeviceMemory = word.field(5, 4) == 0
+    mapping.isClean = mayBecomeDirty && !word.bit(7)
+    try check(mapping, address, stage2, purpose)
+    if base & ~UInt64.ones(stage2.outputSize) != 0 {
+      throw fault(.addrSize, stage2, purpose, detail: address)
+    }
+    if purpose.isWrite, mapping.isClean {
+      updated.setBit(7, true)
+      mapping.isClean = false
+    }
+    do {
+      return try replace(entry, word, updated) == .done ? mapping : nil
+    } catch {
+      throw fault(.walkEABT, stage2, purpose, detail: entry)
+    }
+  }
+}
