@@ -194,3 +194,27 @@ extension PhysicalMemory {
     }
   }
 }
+
+// MARK: Parts of arrays
+
+extension PhysicalMemory {
+  /// Reads bytes into a part of an array, which has that part.
+  func read(
+    _ address: UInt64, into bytes: inout [UInt8], _ range: Range<Int>
+  ) throws(ExternalAbort) {
+    precondition(range.upperBound <= bytes.count)
+    let offset = try offset(of: address, UInt64(range.count))
+    unsafe bytes.withUnsafeMutableBytes { buffer in
+      unsafe copyOut(offset, UnsafeMutableRawBufferPointer(rebasing: buffer[range]))
+    }
+  }
+
+  /// Writes the bytes of a part of an array, which has that part.
+  func write(_ bytes: [UInt8], _ range: Range<Int>, at address: UInt64) throws(ExternalAbort) {
+    precondition(range.upperBound <= bytes.count)
+    let offset = try offset(of: address, UInt64(range.count))
+    unsafe bytes.withUnsafeBytes { buffer in
+      unsafe copyIn(offset, UnsafeRawBufferPointer(rebasing: buffer[range]))
+    }
+  }
+}

@@ -27,7 +27,7 @@ extension TableWalker {
     throw fault(.walkEABT, stage2, purpose, detail: stage2.base)
   }
 
-  private func fault(
+  func fault(
     _ id: EventRecord.ID, _ stage2: Stage2Configuration, _ purpose: Purpose, detail: UInt64
   ) -> TranslationFault {
     var fault = TranslationFault(

@@ -70,17 +70,10 @@ public struct Translation: Sendable, Equatable {
   /// The logarithm of the bytes around the address that are translated alike; 64 for all.
   public var sizeLog2: Int
   public var permissions: Permissions
-  /// What stage 1 made of the address: stage 2's input. The address itself where stage 1 does
-  /// not translate.
-  public var intermediateAddress: UInt64
 
-  public init(
-    physicalAddress: UInt64, sizeLog2: Int, permissions: Permissions,
-    intermediateAddress: UInt64
-  ) {
+  public init(physicalAddress: UInt64, sizeLog2: Int, permissions: Permissions) {
     self.physicalAddress = physicalAddress
     self.sizeLog2 = sizeLog2
     self.permissions = permissions
-    self.intermediateAddress = intermediateAddress
   }
 }

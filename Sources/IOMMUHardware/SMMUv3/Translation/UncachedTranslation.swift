@@ -17,7 +17,7 @@ public struct UncachedTranslation {
 
   /// Translates as the stream table says.
   public func translate(_ transaction: Transaction) throws(TranslationFault) -> Translation {
-    if !registers.isEnabled { return try translateWhileDisabled(transaction) }
+    if !registers.isEnabled { return Translation(try translateWhileDisabled(transaction)) }
     let walker = TableWalker(memory, features)
     let entry = try walker.streamTableEntry(transaction.streamID, registers)
     return try translate(transaction, entry)
@@ -34,12 +34,12 @@ public struct UncachedTranslation {
 
   func translateWhileDisabled(
     _ transaction: Transaction
-  ) throws(TranslationFault) -> Translation {
+  ) throws(TranslationFault) -> Mapping {
     let isTooWide = transaction.address & ~UInt64.ones(features.oas) != 0
     if registers.abortsWhileDisabled || isTooWide || transaction.kind == .translationRequest {
       throw .silentAbort
     }
-    return Translation(Mapping(bypassing: transaction.address))
+    return Mapping(bypassing: transaction.address)
   }
 
   func mapping(
@@ -67,7 +67,7 @@ extension Translation {
   init(_ mapping: Mapping) {
     self.init(
       physicalAddress: mapping.output, sizeLog2: mapping.sizeLog2,
-      permissions: mapping.permissions, intermediateAddress: mapping.intermediate)
+      permissions: mapping.permissions)
   }
 }
 

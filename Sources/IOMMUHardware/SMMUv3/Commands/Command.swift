@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// An entry of a command queue: two 64-bit words (IHI 0070, chapter 4). Any sixteen bytes are
+/// one; whether the SMMU takes it is another question.
+public struct Command: Sendable, Hashable {
+  /// Bytes of an entry.
+  public static let byteCount: UInt64 = 16
+
+  /// What is to be done (dw0 bits 7:0). Open: a guest may write any value.
+  public struct Opcode: RawRepresentable, Sendable, Hashable {
+    public let rawValue: UInt8
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    public static let prefetchConfig = Opcode(rawValue: 0x01)
+    public static let prefetchAddress = Opcode(rawValue: 0x02)
+    public static let cfgiSTE = Opcode(rawValue: 0x03)
+    /// With a range of 31 this is CFGI_ALL.
+    public static let cfgiSTERange = Opcode(rawValue: 0x04)
+    public static let cfgiCD = Opcode(rawValue: 0x05)
+    public static let cfgiCDAll = Opcode(rawValue: 0x06)
+    public static let tlbiNHAll = Opcode(rawValue: 0x10)
+    public static let tlbiNHASID = Opcode(rawValue: 0x11)
+    public static let tlbiNHVA = Opcode(rawValue: 0x12)
+    public static let tlbiNHVAA = Opcode(rawValue: 0x13)
+    public static let tlbiEL3All = Opcode(rawValue: 0x18)
+    public static let tlbiEL3VA = Opcode(rawValue: 0x1a)
+    public static let tlbiEL2All = Opcode(rawValue: 0x20)
+    public static let tlbiEL2ASID = Opcode(rawValue: 0x21)
+    public static let tlbiEL2VA = Opcode(rawValue: 0x22)
+    public static let tlbiEL2VAA = Opcode(rawValue: 0x23)
+    public static let tlbiS12VMAll = Opcode(rawValue: 0x28)
+    public static let tlbiS2IPA = Opcode(rawValue: 0x2a)
+    public static let tlbiNSNHAll = Opcode(rawValue: 0x30)
+    public static let atcInv = Opcode(rawValue: 0x40)
+    public static let priResp = Opcode(rawValue: 0x41)
+    public static let resume = Opcode(rawValue: 0x44)
+    public static let stallTerm = Opcode(rawValue: 0x45)
+    public static let sync = Opcode(rawValue: 0x46)
+  }
+
+  public var dw0: UInt64
+  public var dw1: UInt64
+
+  public init(dw0: UInt64, dw1: UInt64) {
+    self.dw0 = dw0
+    self.dw1 = dw1
+  }
+
+  init(_ opcode: Opcode) { self.init(dw0: UInt64(opcode.rawValue), dw1: 0) }
+
+  public var words: [UInt64] { [dw0, dw1] }
+
+  public var opcode: Opcode { Opcode(rawValue: UInt8(truncatingIfNeeded: dw0)) }
+
+  /// SSec, dw0 bit 10: meant for the secure state, of which there is none here.
+  public var isSecure: Bool { dw0.bit(10) }
+  /// SSV, dw0 bit 11: whether the substream ID counts.
+  public var hasSubstream: Bool { dw0.bit(11) }
+  /// SSID, dw0 bits 31:12.
+  public var substreamID: UInt32 { UInt32(truncatingIfNeeded: dw0.field(31, 12)) }
+  /// SID, dw0 bits 63:32.
+  public var streamID: UInt32 { UInt32(truncatingIfNeeded: dw0.field(63, 32)) }
+  /// VMID, dw0 bits 47:32.
+  public var vmid: UInt16 { UInt16(truncatingIfNeeded: dw0.field(47, 32)) }
+  /// ASID, dw0 bits 63:48.
+  public var asid: UInt16 { UInt16(truncatingIfNeeded: dw0.field(63, 48)) }
+  /// LEAF, dw1 bit 0: tables on the way need not be forgotten.
+  public var isLeaf: Bool { dw1.bit(0) }
+  /// ADDR, dw1 bits 63:12, as an address.
+  public var address: UInt64 { dw1 & ~0xfff }
+  /// NUM, dw0 bits 16:12.
+  var num: UInt64 { dw0.field(16, 12) }
+  /// SCALE, dw0 bits 25:20; the uppermost only with IDR5.DS.
+  func scale(hasDS: Bool) -> UInt64 { dw0.field(hasDS ? 25 : 24, 20) }
+  /// TTL, dw1 bits 9:8.
+  var ttl: UInt64 { dw1.field(9, 8) }
+  /// TG, dw1 bits 11:10.
+  var tg: UInt64 { dw1.field(11, 10) }
+}
+
+// MARK: Making them
+
+extension Command {
+  /// CFGI_STE: forget one stream's entry and its context descriptors.
+  public static func cfgiSTE(_ stream: UInt32, leaf: Bool = true) -> Command {
+    var command = Command(.cfgiSTE)
+    command.dw0.setField(63, 32, UInt64(stream))
+    command.dw1.setBit(0, leaf)
+    return command
+  }
+
+  /// CFGI_ALL: forget all entries.
+  public static var cfgiAll: Command { Command(dw0: 0x04, dw1: 31) }
+
+  /// CFGI_CD: forget one context descriptor.
+  public static func cfgiCD(_ stream: UInt32, _ substream: UInt32, leaf: Bool = true) -> Command {
+    var command = Command(.cfgiCD)
+    command.dw0.setField(31, 12, UInt64(substream))
+    command.dw0.setField(63, 32, UInt64(stream))
+    command.dw1.setBit(0, leaf)
+    return command
+  }
+
+  /// CFGI_CD_ALL: forget all context descriptors of a stream.
+  public static func cfgiCDAll(_ stream: UInt32) -> Command {
+    var command = Command(.cfgiCDAll)
+    command.dw0.setField(63, 32, UInt64(stream))
+    return command
+  }
+
+  /// TLBI_NH_ALL: forget what stage 1 translated for a VM.
+  public static func tlbiNHAll(vmid: UInt16) -> Command {
+    Command(.tlbiNHAll, vmid: vmid, asid: 0)
+  }
+
+  /// TLBI_NH_ASID: forget what stage 1 translated for one address space.
+  public static func tlbiNHASID(vmid: UInt16, asid: UInt16) -> Command {
+    Command(.tlbiNHASID, vmid: vmid, asid: asid)
+  }
+
+  /// TLBI_NH_VA: forget one address of an address space.
+  public static func tlbiNHVA(
+    vmid: UInt16, asid: UInt16, address: UInt64, leaf: Bool = true
+  ) -> Command {
+    Command(.tlbiNHVA, vmid: vmid, asid: asid, address: address, leaf: leaf)
+  }
+
+  /// TLBI_NH_VAA: forget one address of all address spaces of a VM.
+  public static func tlbiNHVAA(vmid: UInt16, address: UInt64, leaf: Bool = true) -> Command {
+    Command(.tlbiNHVAA, vmid: vmid, asid: 0, address: address, leaf: leaf)
+  }
+
+  /// TLBI_EL2_ALL.
+  public static var tlbiEL2All: Command { Command(.tlbiEL2All) }
+
+  /// TLBI_EL2_VA: forget one address of EL2.
+  public static func tlbiEL2VA(asid: UInt16, address: UInt64, leaf: Bool = true) -> Command {
+    Command(.tlbiEL2VA, vmid: 0, asid: asid, address: address, leaf: leaf)
+  }
+
+  /// TLBI_S12_VMALL: forget everything of a VM.
+  public static func tlbiS12VMAll(vmid: UInt16) -> Command {
+    Command(.tlbiS12VMAll, vmid: vmid, asid: 0)
+  }
+
+  /// TLBI_S2_IPA: forget what stage 2 made of one intermediate address.
+  public static func tlbiS2IPA(vmid: UInt16, address: UInt64, leaf: Bool = true) -> Command {
+    Command(.tlbiS2IPA, vmid: vmid, asid: 0, address: address, leaf: leaf)
+  }
+
+  /// TLBI_NSNH_ALL: forget everything but EL2's.
+  public static var tlbiNSNHAll: Command { Command(.tlbiNSNHAll) }
+
+  /// ATC_INV: have a device forget `2^sizeLog2` pages of 4 KiB; 52 for all.
+  public static func atcInv(
+    _ stream: UInt32, _ substream: UInt32?, address: UInt64, sizeLog2: UInt64, global: Bool = false
+  ) -> Command {
+    var command = Command(.atcInv)
+    command.dw0.setBit(9, global)
+    command.dw0.setBit(11, substream != nil)
+    command.dw0.setField(31, 12, UInt64(substream ?? 0))
+    command.dw0.setField(63, 32, UInt64(stream))
+    command.dw1 = address & ~0xfff
+    command.dw1.setField(5, 0, sizeLog2)
+    return command
+  }
+
+  /// RESUME: answer a stalled transaction: 0 terminates, 1 tries again, 2 aborts.
+  public static func resume(_ stream: UInt32, stag: UInt16, response: UInt64) -> Command {
+    var command = Command(.resume)
+    command.dw0.setField(13, 12, response)
+    command.dw0.setField(63, 32, UInt64(stream))
+    command.dw1 = UInt64(stag)
+    return command
+  }
+
+  /// STALL_TERM: terminate all stalled transactions of a stream.
+  public static func stallTerm(_ stream: UInt32) -> Command {
+    var command = Command(.stallTerm)
+    command.dw0.setField(63, 32, UInt64(stream))
+    return command
+  }
+
+  /// PRI_RESP: answer a group of page requests: 0 denies, 1 fails, 2 succeeds.
+  public static func priResp(
+    _ stream: UInt32, _ substream: UInt32?, group: UInt16, response: UInt64
+  ) -> Command {
+    var command = Command(.priResp)
+    command.dw0.setBit(11, substream != nil)
+    command.dw0.setField(31, 12, UInt64(substream ?? 0))
+    command.dw0.setField(63, 32, UInt64(stream))
+    command.dw1.setField(8, 0, UInt64(group))
+    command.dw1.setField(13, 12, response)
+    return command
+  }
+
+  /// CMD_SYNC that says nothing when it is done (CS 0).
+  public static var sync: Command { Command(.sync) }
+
+  /// CMD_SYNC that writes `data` to `address` when it is done, or interrupts if that is 0 (CS 1).
+  public static func sync(messageAddress address: UInt64, data: UInt32) -> Command {
+    var command = Command(.sync)
+    command.dw0.setField(13, 12, 1)
+    command.dw0.setField(63, 32, UInt64(data))
+    command.dw1 = address & 0x000f_ffff_ffff_fffc
+    return command
+  }
+
+  private init(
+    _ opcode: Opcode, vmid: UInt16, asid: UInt16, address: UInt64 = 0, leaf: Bool = false
+  ) {
+    self.init(opcode)
+    dw0.setField(47, 32, UInt64(vmid))
+    dw0.setField(63, 48, UInt64(asid))
+    dw1 = address & ~0xfff
+    dw1.setBit(0, leaf)
+  }
+
+  /// Invalidates a range of pages (IDR3.RIL).
+  ///
+  /// - Parameters:
+  ///   - granule: TG: 1 for pages of 4 KiB, 2 of 16, 3 of 64.
+  ///   - num: one less than what is multiplied by `2^scale` pages, at most 31.
+  ///   - level: TTL, the level of the leaves, or 0 for all.
+  public func overRange(granule: UInt64, num: UInt64, scale: UInt64, level: UInt64 = 0) -> Command {
+    var command = self
+    command.dw0.setField(16, 12, num)
+    command.dw0.setField(25, 20, scale)
+    command.dw1.setField(9, 8, level)
+    command.dw1.setField(11, 10, granule)
+    return command
+  }
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+import Synchronization
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// The lock of one stream's port: taken for one transaction, and by commands for the moment in
+/// which they drop what the port keeps.
+///
+/// A word that is odd while somebody is inside, and that never has a value again: so a CMD_SYNC
+/// can wait for the transaction that is under way and for no later one. Not fair and not
+/// recursive; transactions are short, and almost always alone.
+struct PortGate: ~Copyable {
+  private let word = Atomic<UInt64>(0)
+
+  @inline(__always)
+  func enter() {
+    let current = word.load(ordering: .relaxed) & ~1
+    let (won, _) = word.compareExchange(
+      expected: current, desired: current | 1, ordering: .sequentiallyConsistent)
+    if !won { enterSlowly() }
+  }
+
+  @inline(__always)
+  func leave() {
+    let current = word.load(ordering: .relaxed)
+    word.store(current &+ 1, ordering: .releasing)
+  }
+
+  @inline(never)
+  private func enterSlowly() {
+    var tries = 0
+    while true {
+      let current = word.load(ordering: .relaxed)
+      if current & 1 == 0 {
+        let (won, _) = word.compareExchange(
+          expected: current, desired: current | 1, ordering: .sequentiallyConsistent)
+        if won { return }
+      }
+      tries += 1
+      if tries > 64 { sched_yield() }
+    }
+  }
+
+  /// Returns when whoever was inside at the call has left.
+  func waitForPassage() {
+    let seen = word.load(ordering: .sequentiallyConsistent)
+    if seen & 1 == 0 { return }
+    var tries = 0
+    while word.load(ordering: .acquiring) == seen {
+      tries += 1
+      if tries > 64 { sched_yield() }
+    }
+  }
+}

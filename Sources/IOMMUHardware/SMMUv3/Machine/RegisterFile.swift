@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Where an interrupt's message goes (the three IRQ_CFG registers).
+struct MessageInterrupt: Sendable, Equatable {
+  var address: UInt64 = 0
+  var data: UInt32 = 0
+  var attributes: UInt32 = 0
+}
+
+/// Bits of GERROR (section 6.3.18).
+struct GlobalError {
+  static let cmdq: UInt32 = 1 << 0
+  static let eventqAbort: UInt32 = 1 << 2
+  static let priqAbort: UInt32 = 1 << 3
+  static let msiCmdqAbort: UInt32 = 1 << 4
+  static let msiEventqAbort: UInt32 = 1 << 5
+  static let msiPriqAbort: UInt32 = 1 << 6
+  static let msiGerrorAbort: UInt32 = 1 << 7
+  static let all: UInt32 = 0x1fd
+}
+
+/// Bits of CR0 (section 6.3.9).
+struct Control {
+  static let smmuen: UInt32 = 1 << 0
+  static let priqen: UInt32 = 1 << 1
+  static let eventqen: UInt32 = 1 << 2
+  static let cmdqen: UInt32 = 1 << 3
+  static let atschk: UInt32 = 1 << 4
+}
+
+/// The registers. What they make the machine do is done by the one who writes them.
+struct RegisterFile: Sendable {
+  let features: SMMUv3Features
+  var cr0: UInt32 = 0
+  var cr1: UInt32 = 0
+  var cr2: UInt32 = 0
+  /// SHCFG says that incoming shareability is used, as QEMU's does after reset.
+  var gbpa: UInt32 = 0x1000
+  var irqCtrl: UInt32 = 0
+  var gerror: UInt32 = 0
+  var gerrorn: UInt32 = 0
+  var gerrorIRQ = MessageInterrupt()
+  var eventqIRQ = MessageInterrupt()
+  var priqIRQ = MessageInterrupt()
+  var strtabBase: UInt64 = 0
+  var strtabBaseCfg: UInt32 = 0
+  var cmdq: QueueRegisters
+  var eventq: QueueRegisters
+  var priq: QueueRegisters
+
+  init(_ features: SMMUv3Features) {
+    self.features = features
+    cmdq = QueueRegisters(greatestLog2Size: features.cmdqs, entryShift: 4)
+    eventq = QueueRegisters(greatestLog2Size: features.evtqs, entryShift: 5)
+    priq = QueueRegisters(greatestLog2Size: features.priqs, entryShift: 4)
+  }
+
+  /// What the walks need of it.
+  var translation: TranslationRegisters {
+    var result = TranslationRegisters()
+    result.isEnabled = cr0 & Control.smmuen != 0
+    result.checksATS = cr0 & Control.atschk != 0
+    result.hasEL2Host = cr2 & 1 != 0
+    result.recordsInvalidStreams = cr2 & 2 != 0
+    result.abortsWhileDisabled = gbpa & 1 << 20 != 0
+    result.streamTableBase = strtabBase & 0x000f_ffff_ffff_ffc0
+    let cfg = UInt64(strtabBaseCfg)
+    result.hasTwoLevels = cfg.field(17, 16) == 1
+    result.streamTableLog2Size = Int(cfg.field(5, 0))
+    result.streamTableSplit = Int(cfg.field(10, 6))
+    return result
+  }
+
+  /// Whether an error of the command queue waits for its acknowledgement.
+  var isCommandQueueStopped: Bool { (gerror ^ gerrorn) & GlobalError.cmdq != 0 }
+
+  /// Whether there are commands to be done.
+  var hasCommands: Bool {
+    cr0 & Control.cmdqen != 0 && !isCommandQueueStopped && !cmdq.isEmpty
+  }
+}
+
+extension RegisterFile {
+  /// The value of a register.
+  func value(_ register: SMMURegister) -> UInt64 {
+    switch register {
+    case .idr0: UInt64(features.idr0)
+    case .idr1: UInt64(features.idr1)
+    case .idr3: UInt64(features.idr3)
+    case .idr5: UInt64(features.idr5)
+    case .idr2, .idr4, .iidr, .aidr, .statusr: 0
+    case .cr0, .cr0ack: UInt64(cr0)
+    case .cr1: UInt64(cr1)
+    case .cr2: UInt64(cr2)
+    case .gbpa: UInt64(gbpa)
+    case .irqCtrl, .irqCtrlAck: UInt64(irqCtrl)
+    case .gerror: UInt64(gerror)
+    case .gerrorn: UInt64(gerrorn)
+    case .strtabBase: strtabBase
+    case .strtabBaseCfg: UInt64(strtabBaseCfg)
+    case .cmdqBase: cmdq.base
+    case .cmdqProd: UInt64(cmdq.prod)
+    case .cmdqCons: UInt64(cmdq.cons)
+    case .eventqBase: eventq.base
+    case .eventqProd: UInt64(eventq.prod)
+    case .eventqCons: UInt64(eventq.cons)
+    case .priqBase: priq.base
+    case .priqProd: UInt64(priq.prod)
+    case .priqCons: UInt64(priq.cons)
+    case .gerrorIRQCfg0: gerrorIRQ.address
+    case .gerrorIRQCfg1: UInt64(gerrorIRQ.data)
+    case .gerrorIRQCfg2: UInt64(gerrorIRQ.attributes)
+    case .eventqIRQCfg0: eventqIRQ.address
+    case .eventqIRQCfg1: UInt64(eventqIRQ.data)
+    case .eventqIRQCfg2: UInt64(eventqIRQ.attributes)
+    case .priqIRQCfg0: priqIRQ.address
+    case .priqIRQCfg1: UInt64(priqIRQ.data)
+    case .priqIRQCfg2: UInt64(priqIRQ.attributes)
+    }
+  }
+
+  /// Writes a register: only the bits that are there, and only while it may be written.
+  mutating func write(_ value: UInt64, to register: SMMURegister) {
+    let low = UInt32(truncatingIfNeeded: value)
+    switch register {
+    case .cr0: cr0 = low & supportedControl
+    case .cr1: cr1 = low & 0xfff
+    case .cr2: cr2 = low & (features.hyp ? 7 : 6)
+    case .gbpa: writeGBPA(low)
+    case .irqCtrl: irqCtrl = low & (features.pri ? 7 : 5)
+    case .gerrorn: gerrorn = low & GlobalError.all
+    case .strtabBase where !isEnabled(Control.smmuen):
+      strtabBase = value & 0x400f_ffff_ffff_ffc0
+    case .strtabBaseCfg where !isEnabled(Control.smmuen): strtabBaseCfg = low & 0x3_07ff
+    case .cmdqBase where !isEnabled(Control.cmdqen): cmdq.base = value & Self.baseMask
+    case .cmdqProd: cmdq.prod = low & QueueRegisters.indexMask
+    case .cmdqCons where !isEnabled(Control.cmdqen):
+      cmdq.cons = low & (QueueRegisters.indexMask | 0x7f00_0000)
+    case .eventqBase where !isEnabled(Control.eventqen): eventq.base = value & Self.baseMask
+    case .eventqProd where !isEnabled(Control.eventqen): eventq.prod = low & Self.indexMask
+    case .eventqCons: eventq.cons = low & Self.indexMask
+    case .priqBase where !isEnabled(Control.priqen) && features.pri:
+      priq.base = value & Self.baseMask
+    case .priqProd where !isEnabled(Control.priqen) && features.pri:
+      priq.prod = low & Self.indexMask
+    case .priqCons where features.pri: priq.cons = low & Self.indexMask
+    default: writeInterrupt(value, to: register)
+    }
+  }
+
+  private static let baseMask: UInt64 = 0x400f_ffff_ffff_ffff
+  private static let indexMask: UInt32 = QueueRegisters.indexMask | 1 << 31
+
+  private func isEnabled(_ bit: UInt32) -> Bool { cr0 & bit != 0 }
+
+  private var supportedControl: UInt32 {
+    Control.smmuen | Control.eventqen | Control.cmdqen | (features.pri ? Control.priqen : 0)
+      | (features.ats ? Control.atschk : 0)
+  }
+
+  /// Nothing is written without UPDATE, which reads as zero because the update is done at once.
+  private mutating func writeGBPA(_ value: UInt32) {
+    if value & 1 << 31 == 0 { return }
+    // MemAttr, MTCFG, ALLOCCFG, SHCFG, PRIVCFG, INSTCFG, ABORT.
+    gbpa = value & 0x001f_3f1f
+  }
+
+  /// A message is set up while its interrupt is off.
+  private mutating func writeInterrupt(_ value: UInt64, to register: SMMURegister) {
+    guard features.msi else { return }
+    switch register {
+    case .gerrorIRQCfg0, .gerrorIRQCfg1, .gerrorIRQCfg2:
+      if irqCtrl & 1 == 0 { gerrorIRQ.write(value, to: register) }
+    case .eventqIRQCfg0, .eventqIRQCfg1, .eventqIRQCfg2:
+      if irqCtrl & 4 == 0 { eventqIRQ.write(value, to: register) }
+    case .priqIRQCfg0, .priqIRQCfg1, .priqIRQCfg2:
+      if irqCtrl & 2 == 0, features.pri { priqIRQ.write(value, to: register) }
+    default: break
+    }
+  }
+}
+
+extension MessageInterrupt {
+  mutating func write(_ value: UInt64, to register: SMMURegister) {
+    switch register {
+    case .gerrorIRQCfg0, .eventqIRQCfg0, .priqIRQCfg0: address = value & 0x000f_ffff_ffff_fffc
+    case .gerrorIRQCfg1, .eventqIRQCfg1, .priqIRQCfg1: data = UInt32(truncatingIfNeeded: value)
+    default: attributes = UInt32(truncatingIfNeeded: value) & 0x3f
+    }
+  }
+}

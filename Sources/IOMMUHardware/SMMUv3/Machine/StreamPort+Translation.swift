@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+import Locking
+import Synchronization
+
+/// What a translation was made with.
+struct CacheUse {
+  /// The oldest count of table writes at which something that was used agreed with memory.
+  var agreedAt = UInt64.max
+  /// The context descriptor that was used.
+  var contextIndex: UInt32?
+  /// The TLB's entry that answered.
+  var entry: TLBEntry?
+  /// What was invalidated until the translation began.
+  var epoch: UInt64 = 0
+  /// The count of table writes when the translation began.
+  var now: UInt64
+}
+
+extension StreamPort {
+  /// Translates without the copies, and makes one.
+  func translateSlowly(_ transaction: Transaction) -> TranslationAnswer {
+    var transaction = transaction
+    transaction.streamID = streamID
+    takeRegisters()
+    var use = CacheUse(now: memory.tableWrites)
+    do {
+      let mapping = try map(transaction, &use)
+      let stale = verify(transaction, use, .success(mapping))
+      if stale == nil { copy(mapping, transaction, use) }
+      return TranslationAnswer(.translated(Translation(mapping)), stale: stale)
+    } catch {
+      return end(transaction, error, stale: verify(transaction, use, .failure(error)))
+    }
+  }
+
+  /// Takes over what was written to the registers since the last transaction.
+  func takeRegisters() {
+    let generation = core.registerGeneration.load(ordering: .acquiring)
+    if generation == registerGeneration { return }
+    registers = core.state.withLock { $0.registers.translation }
+    registerGeneration = generation
+  }
+
+  private func copy(_ mapping: Mapping, _ transaction: Transaction, _ use: CacheUse) {
+    guard registers.isEnabled, transaction.kind == .untranslated, !mapping.isClean else { return }
+    var copy = TranslationCopy()
+    copy.page = transaction.address >> 12
+    copy.output = mapping.output & ~0xfff
+    copy.key = StreamPort.key(transaction.substreamID)
+    copy.permissions = mapping.permissions.rawValue
+    copy.sizeLog2 = UInt8(truncatingIfNeeded: mapping.sizeLog2)
+    copy.stamp = use.epoch &+ use.now
+    copies[StreamPort.slot(copy.page, copy.key)] = copy
+  }
+
+  /// Records a fault, and stalls the transaction if it is to wait.
+  private func end(
+    _ transaction: Transaction, _ fault: TranslationFault, stale: StaleTranslation?
+  ) -> TranslationAnswer {
+    if fault.isStall, transaction.kind == .untranslated {
+      let limit = core.features.stallMax
+      let stag = core.change { state -> UInt16? in
+        let stag = state.stalls.add(transaction, limit: limit)
+        state.record(EventRecord(fault, of: transaction, stag: stag))
+        return stag
+      }
+      if let stag {
+        return TranslationAnswer(.stalled(stag: stag, fault), stale: stale)
+      }
+    } else if fault.isRecorded {
+      core.change { $0.record(EventRecord(fault, of: transaction)) }
+    }
+    return TranslationAnswer(fault.isAbort ? .aborted(fault) : .zero(fault), stale: stale)
+  }
+
+  // MARK: With the caches
+
+  func map(
+    _ transaction: Transaction, _ use: inout CacheUse
+  ) throws(TranslationFault) -> Mapping {
+    if !registers.isEnabled {
+      return try uncached.translateWhileDisabled(transaction)
+    }
+    var walker = TableWalker(memory, core.features, tlb: tlb, updatesTables: true)
+    let stream = try configuration(walker, &use)
+    use.epoch = tlb.epoch(vmid)
+    defer { use.agreedAt = min(use.agreedAt, walker.agreedAt) }
+    if stream.mode == .abort { throw .silentAbort }
+    if transaction.kind == .translated {
+      return try walker.translated(transaction, stream, registers)
+    }
+    if transaction.kind == .translationRequest, stream.eats == 0 {
+      throw TranslationFault(.badATSTReq)
+    }
+    let index = try TableWalker.contextIndex(transaction.substreamID, stream)
+    guard let index, let tables = stream.stage1 else {
+      return try walker.translate(transaction, stream, nil)
+    }
+    let stage1 = try context(index, tables, stream, &walker, &use)
+    // A split request asks for what stage 1 alone says, which no entry of the TLB keeps.
+    if transaction.kind == .translationRequest, stream.eats == 2 {
+      return try walker.translate(transaction, stream, stage1)
+    }
+    return try map(transaction, stream, stage1, &walker, &use)
+  }
+
+  var uncached: UncachedTranslation {
+    UncachedTranslation(memory: memory, features: core.features, registers: registers)
+  }
+
+  private func configuration(
+    _ walker: TableWalker, _ use: inout CacheUse
+  ) throws(TranslationFault) -> StreamConfiguration {
+    if let stream {
+      use.agreedAt = min(use.agreedAt, stream.agreedAt)
+      return stream.configuration
+    }
+    let entry = try walker.streamTableEntry(streamID, registers)
+    let configuration = try StreamConfiguration(
+      entry, core.features, hasEL2Host: registers.hasEL2Host)
+    stream = CachedStream(configuration: configuration, agreedAt: use.now)
+    // EL2's translations have no VMID.
+    vmid = configuration.regime == .el1 ? configuration.vmid : 0
+    dropCopies()
+    return configuration
+  }
+
+  private func context(
+    _ index: UInt32, _ tables: Stage1Tables, _ stream: StreamConfiguration,
+    _ walker: inout TableWalker, _ use: inout CacheUse
+  ) throws(TranslationFault) -> Stage1Configuration {
+    use.contextIndex = index
+    if let context = contexts.first(where: { $0.index == index }) {
+      use.agreedAt = min(use.agreedAt, context.agreedAt)
+      return context.configuration
+    }
+    let descriptor = try walker.contextDescriptor(index, tables, stream.stage2)
+    let configuration = try Stage1Configuration(descriptor, of: stream, core.features)
+    keep(
+      CachedContext(
+        index: index, configuration: configuration, agreedAt: min(use.now, walker.agreedAt)))
+    return configuration
+  }
+
+  /// Translates with a stage 1: by the TLB, or by a walk that fills it.
+  private func map(
+    _ transaction: Transaction, _ stream: StreamConfiguration, _ stage1: Stage1Configuration,
+    _ walker: inout TableWalker, _ use: inout CacheUse
+  ) throws(TranslationFault) -> Mapping {
+    let address = StreamPort.tag(transaction.address, stage1.regime)
+    let asid = stage1.regime == .el2 ? 0 : stage1.asid
+    if let entry = tlb.entry(address, stage1.regime, vmid: vmid, asid: asid) {
+      let mapping = entry.mapping(of: address)
+      if !(mapping.isClean && transaction.isWrite) {
+        use.entry = entry
+        use.agreedAt = min(use.agreedAt, entry.agreedAt)
+        try check(mapping, transaction, stream, stage1, walker)
+        return mapping
+      }
+    }
+    let mapping = try walker.translate(
+      TableWalker.Stage1Walk(
+        stage1: stage1, stage2: stream.stage2, tablesStage2: stream.stage2, transaction))
+    let entry = TLBEntry(
+      mapping, at: address, stage1.regime, vmid: vmid, asid: asid,
+      agreedAt: min(use.now, walker.agreedAt))
+    tlb.insert(entry, epoch: use.epoch)
+    return mapping
+  }
+
+  /// The address that the TLB is asked for: without the top byte, which a device may own.
+  static func tag(_ address: UInt64, _ regime: TLBEntry.Regime) -> UInt64 {
+    UInt64(bitPattern: Int64(bitPattern: address << 8) >> 8)
+  }
+
+  /// The permissions of a translation that the TLB has given.
+  private func check(
+    _ mapping: Mapping, _ transaction: Transaction, _ stream: StreamConfiguration,
+    _ stage1: Stage1Configuration, _ walker: TableWalker
+  ) throws(TranslationFault) {
+    let need = transaction.need
+    if mapping.permissions.isSuperset(of: need) { return }
+    if let stage2 = stream.stage2, mapping.stage1Permissions.isSuperset(of: need) {
+      let purpose = TableWalker.Purpose(
+        faultClass: .input, need: need, isWrite: transaction.isWrite)
+      throw walker.fault(.permission, stage2, purpose, detail: mapping.intermediate)
+    }
+    let walk = TableWalker.Stage1Walk(
+      stage1: stage1, stage2: stream.stage2, tablesStage2: stream.stage2, transaction)
+    throw walk.fault(.permission)
+  }
+}

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The detector of stale translations. A count that has not moved says that everything agrees;
+/// after it has, what was used is held against the tables once.
+extension StreamPort {
+  /// Holds what was used against the tables in memory.
+  ///
+  /// - Returns: the first cache, on the way from the stream to the page, that disagrees.
+  func verify(
+    _ transaction: Transaction, _ use: CacheUse, _ result: Result<Mapping, TranslationFault>
+  ) -> StaleTranslation? {
+    guard use.agreedAt < use.now, registers.isEnabled else { return nil }
+    guard let cached = stream else { return nil }
+    let fresh = uncached
+    let walker = TableWalker(memory, core.features)
+    guard let entry = try? walker.streamTableEntry(streamID, registers),
+      let configuration = try? StreamConfiguration(
+        entry, core.features, hasEL2Host: registers.hasEL2Host),
+      configuration == cached.configuration
+    else { return staleStream(cached, use) }
+    stream?.agreedAt = use.now
+    stream?.staleAt = 0
+    if let stale = verifyContext(configuration, use) { return stale }
+    return verifyMapping(transaction, configuration, use, result, fresh)
+  }
+
+  private func staleStream(_ cached: CachedStream, _ use: CacheUse) -> StaleTranslation {
+    if cached.staleAt == 0 { stream?.staleAt = use.now }
+    return StaleTranslation(
+      cache: .streamTableEntry, agreedAt: cached.agreedAt,
+      seenAt: cached.staleAt == 0 ? use.now : cached.staleAt, missing: .cfgiSTE(streamID))
+  }
+
+  private func verifyContext(
+    _ configuration: StreamConfiguration, _ use: CacheUse
+  ) -> StaleTranslation? {
+    guard let index = use.contextIndex, let tables = configuration.stage1,
+      let place = contexts.firstIndex(where: { $0.index == index })
+    else { return nil }
+    let cached = contexts[place]
+    var walker = TableWalker(memory, core.features)
+    if let descriptor = try? walker.contextDescriptor(index, tables, configuration.stage2),
+      let fresh = try? Stage1Configuration(descriptor, of: configuration, core.features),
+      fresh == cached.configuration
+    {
+      contexts[place].agreedAt = use.now
+      contexts[place].staleAt = 0
+      return nil
+    }
+    if cached.staleAt == 0 { contexts[place].staleAt = use.now }
+    return StaleTranslation(
+      cache: .contextDescriptor, agreedAt: cached.agreedAt,
+      seenAt: cached.staleAt == 0 ? use.now : cached.staleAt,
+      missing: .cfgiCD(streamID, index))
+  }
+
+  private func verifyMapping(
+    _ transaction: Transaction, _ stream: StreamConfiguration, _ use: CacheUse,
+    _ result: Result<Mapping, TranslationFault>, _ uncached: UncachedTranslation
+  ) -> StaleTranslation? {
+    let fresh: Result<Mapping, TranslationFault>
+    do { fresh = .success(try uncached.mapping(transaction, stream)) } catch {
+      fresh = .failure(error)
+    }
+    var entry = use.entry ?? stage2Entry(transaction, stream, result)
+    if StreamPort.agree(result, fresh) {
+      entry?.agreedAt = use.now
+      entry?.staleAt = 0
+      if let entry { tlb.insert(entry, epoch: use.epoch) }
+      return nil
+    }
+    let agreedAt = entry?.agreedAt ?? use.agreedAt
+    let seenAt = entry.map { $0.staleAt == 0 ? use.now : $0.staleAt } ?? use.now
+    if entry?.staleAt == 0 {
+      entry?.staleAt = use.now
+      if let entry { tlb.insert(entry, epoch: use.epoch) }
+    }
+    return StaleTranslation(
+      cache: .tlb, agreedAt: agreedAt, seenAt: seenAt,
+      missing: missing(transaction, stream, use, result, fresh))
+  }
+
+  /// The entry of stage 2 that a stream without a stage 1 has used.
+  private func stage2Entry(
+    _ transaction: Transaction, _ stream: StreamConfiguration,
+    _ result: Result<Mapping, TranslationFault>
+  ) -> TLBEntry? {
+    guard let stage2 = stream.stage2 else { return nil }
+    switch result {
+    case .success(let mapping):
+      return tlb.entry(stage2: mapping.intermediate, vmid: stage2.vmid)
+    case .failure(let fault):
+      return fault.isStage2 ? tlb.entry(stage2: fault.detail, vmid: stage2.vmid) : nil
+    }
+  }
+
+  /// Whether two answers are the same for the device.
+  static func agree(
+    _ used: Result<Mapping, TranslationFault>, _ fresh: Result<Mapping, TranslationFault>
+  ) -> Bool {
+    switch (used, fresh) {
+    case (.success(let used), .success(let fresh)):
+      used.output == fresh.output && used.permissions == fresh.permissions
+    case (.failure(let used), .failure(let fresh)): used == fresh
+    default: false
+    }
+  }
+
+  /// What would have dropped the translation.
+  private func missing(
+    _ transaction: Transaction, _ stream: StreamConfiguration, _ use: CacheUse,
+    _ used: Result<Mapping, TranslationFault>, _ fresh: Result<Mapping, TranslationFault>
+  ) -> Command {
+    guard let stage1 = contexts.first(where: { $0.index == use.contextIndex })?.configuration
+    else {
+      return .tlbiS2IPA(vmid: stream.vmid, address: transaction.address)
+    }
+    if let stage2 = stream.stage2, isStage2s(used, fresh) {
+      let intermediate = StreamPort.intermediate(used)
+      if let intermediate, tlb.entry(stage2: intermediate, vmid: stage2.vmid) != nil {
+        return .tlbiS2IPA(vmid: stage2.vmid, address: intermediate)
+      }
+      // The entry is of both stages together, which no address of stage 2 names.
+      return use.entry == nil ? .tlbiS12VMAll(vmid: stage2.vmid) : .tlbiNHAll(vmid: stage2.vmid)
+    }
+    if stage1.regime == .el1 {
+      return .tlbiNHVA(vmid: stream.vmid, asid: stage1.asid, address: transaction.address)
+    }
+    return .tlbiEL2VA(
+      asid: stage1.regime == .el2 ? 0 : stage1.asid, address: transaction.address)
+  }
+
+  private static func intermediate(_ used: Result<Mapping, TranslationFault>) -> UInt64? {
+    switch used {
+    case .success(let mapping): mapping.intermediate
+    case .failure(let fault): fault.isStage2 ? fault.detail : nil
+    }
+  }
+
+  /// Whether stage 1 still says what it said, so that the change is in stage 2.
+  private func isStage2s(
+    _ used: Result<Mapping, TranslationFault>, _ fresh: Result<Mapping, TranslationFault>
+  ) -> Bool {
+    let before = StreamPort.intermediate(used)
+    switch fresh {
+    case .success(let mapping):
+      guard case .success(let used) = used else { return before == mapping.intermediate }
+      return used.intermediate == mapping.intermediate
+        && used.stage1Permissions == mapping.stage1Permissions
+    case .failure(let fault):
+      guard fault.isStage2 else { return false }
+      return fault.faultClass != .input || fault.detail == before
+    }
+  }
+}
