@@ -29,7 +29,7 @@ import Testing
     var machine = Machine(.stage1())
     let port = machine.smmu.port(20)
     machine.world.install(stream: 20)
-    let transaction = Transaction(streamID: 20, address: 0x1000)
+    let transaction = DeviceTransaction(streamID: 20, address: 0x1000)
     #expect(port.translate(transaction).translation?.physicalAddress == 0x9000_0000)
     machine.world.ste.config = .bypass
     machine.world.install(stream: 20)
@@ -178,7 +178,7 @@ import Testing
     machine.world.install(stream: 9)
     #expect(machine.address(0x1000) == 0x9000_0000)
     machine.world.map1(0x1000, 0xa000_0000)
-    let answer = other.translate(Transaction(streamID: 9, address: 0x1000))
+    let answer = other.translate(DeviceTransaction(streamID: 9, address: 0x1000))
     #expect(answer.translation?.physicalAddress == 0x9000_0000)
   }
 

@@ -45,6 +45,29 @@ import Testing
     #expect(error("CFGI_STE", [.init("stream_id", 0x1_0000_0000)]) == .valueTooWide("stream_id"))
   }
 
+  @Test func `statements 102, 103 and 105: what a field cannot have is seen in the description`() {
+    func fields(_ command: Command) -> [CommandDescription.Field] { command.description.fields }
+    let asid: UInt64 = 0x100 << 48
+    #expect(fields(Command(dw0: asid | 0x13, dw1: 0)).last == .init("reserved0", asid))
+    #expect(fields(Command(dw0: 0x11, dw1: 2)).last == .init("reserved1", 2))
+    #expect(fields(Command(dw0: 0x06, dw1: 1)).last == .init("reserved1", 1))
+    #expect(fields(Command(dw0: asid | 0x11, dw1: 0)).last == .init("asid", 0x100))
+    #expect(fields(.atcInv(1, 2, address: 0, sizeLog2: 52)).contains(.init("size", 52)))
+    #expect(fields(.atcInv(1, 2, address: 0, sizeLog2: 52)).contains(.init("substream_valid", 1)))
+    #expect(fields(Command(dw0: 1 << 10 | 0x05, dw1: 0)).first == .init("secure", 1))
+    // An ASID wider than the SMMU's names nothing.
+    var world = World.stage1()
+    world.features.asid16 = false
+    var machine = Machine(world)
+    _ = machine.translate(0x1000)
+    machine.world.map1(0x1000, 0xa000_0000)
+    machine.submit(.tlbiNHASID(vmid: 0, asid: 0x107))
+    #expect(machine.commandError == 0)
+    #expect(machine.address(0x1000) == 0x9000_0000)
+    machine.submit(.tlbiNHASID(vmid: 0, asid: 7))
+    #expect(machine.address(0x1000) == 0xa000_0000)
+  }
+
   // MARK: The queue
 
   @Test func `commands are taken in order, around the end of the queue`() {

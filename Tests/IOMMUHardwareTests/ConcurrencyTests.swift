@@ -25,7 +25,8 @@ import Testing
         shared.isDone.store(true, ordering: .releasing)
         return
       }
-      let transaction = Transaction(streamID: UInt32(thread), address: 0x1000 + UInt64(thread) * 8)
+      let transaction = DeviceTransaction(
+        streamID: UInt32(thread), address: 0x1000 + UInt64(thread) * 8)
       while !shared.isDone.load(ordering: .acquiring) {
         let answer = ports[thread].write(transaction, [UInt8](repeating: 0xaa, count: 8))
         if answer.outcome == .done { shared.writes.wrappingAdd(1, ordering: .relaxed) }
@@ -62,9 +63,10 @@ import Testing
         case 0, 1:
           let page = random.next() & 3
           _ = ports[thread].translate(
-            Transaction(streamID: UInt32(thread), address: page << 12, isWrite: round & 1 == 0))
+            DeviceTransaction(
+              streamID: UInt32(thread), address: page << 12, isWrite: round & 1 == 0))
           _ = ports[thread].requestTranslation(
-            Transaction(streamID: UInt32(thread), address: 0x1000))
+            DeviceTransaction(streamID: UInt32(thread), address: 0x1000))
         case 2:
           machine.submit(.cfgiSTE(0), .tlbiNHAll(vmid: 3), .cfgiCD(1, 0), .cfgiAll, .sync)
           _ = machine.takeEvents()

@@ -298,6 +298,6 @@ struct Misconfiguration: Sendable, CustomTestStringConvertible {
     #expect(fault?.id == .cdFetch)
     #expect(fault?.detail == 0x4000)
     guard let fault else { return }
-    #expect(EventRecord(fault, of: Transaction(streamID: 1, address: 9)).words[3] == 0x4000)
+    #expect(EventRecord(fault, of: DeviceTransaction(streamID: 1, address: 9)).words[3] == 0x4000)
   }
 }

@@ -84,7 +84,7 @@ import Testing
   @Test func `SID out of range is recorded with RECINVSID alone`() {
     let machine = Machine(.stage1())
     let port = machine.smmu.port(0x100)
-    let transaction = Transaction(streamID: 0x100, address: 0)
+    let transaction = DeviceTransaction(streamID: 0x100, address: 0)
     #expect(port.translate(transaction).fault?.id == .badStreamID)
     #expect(machine.takeEvents().map(\.streamID) == [0x100])
     machine.write(.cr2, 4)
@@ -119,7 +119,7 @@ import Testing
       machine.submit(.resume(0, stag: stag &+ 1, response: response))
       #expect(machine.recorder.take().isEmpty)
       machine.submit(.resume(0, stag: stag, response: response))
-      let transaction = Transaction(streamID: 0, address: address)
+      let transaction = DeviceTransaction(streamID: 0, address: address)
       #expect(
         machine.recorder.take() == [
           .stallAnswered(StallAnswer(transaction: transaction, stag: stag, outcome: outcome))
@@ -169,14 +169,15 @@ import Testing
     world.map1(0x2000, 0x9100_0000)
     let machine = Machine(world)
     let bytes = (0..<3000).map { UInt8(truncatingIfNeeded: $0) }
-    let answer = machine.port.write(Transaction(streamID: 0, address: 0x1800), bytes)
+    let answer = machine.port.write(DeviceTransaction(streamID: 0, address: 0x1800), bytes)
     #expect(answer == DMAAnswer(outcome: .done, count: 3000))
     #expect((try? world.memory.read(0x9100_0000, count: 952)) == Array(bytes[2048...]))
     var read = [UInt8](repeating: 0, count: 3000)
     #expect(
-      machine.port.read(Transaction(streamID: 0, address: 0x1800), into: &read).outcome == .done)
+      machine.port.read(DeviceTransaction(streamID: 0, address: 0x1800), into: &read).outcome
+        == .done)
     #expect(read == bytes)
-    let beyond = machine.port.write(Transaction(streamID: 0, address: 0x2ff0), bytes)
+    let beyond = machine.port.write(DeviceTransaction(streamID: 0, address: 0x2ff0), bytes)
     #expect(beyond.outcome == .aborted)
     #expect(beyond.count == 16)
     #expect(beyond.fault?.id == .translation)
@@ -187,7 +188,7 @@ import Testing
     world.useStage1()
     world.map1(0x1000, 0x1000)
     let machine = Machine(world)
-    let answer = machine.port.write(Transaction(streamID: 0, address: 0x1010), [1])
+    let answer = machine.port.write(DeviceTransaction(streamID: 0, address: 0x1010), [1])
     #expect(answer.outcome == .aborted)
     #expect(answer.externalAbort == 0x1010)
     #expect(answer.fault == nil)
@@ -210,7 +211,7 @@ import Testing
         world.ste.eats = 1
       }
       let machine = Machine(world)
-      let request = Transaction(streamID: 0, address: 0x1000)
+      let request = DeviceTransaction(streamID: 0, address: 0x1000)
       #expect(machine.port.requestTranslation(request).status == .unsupportedRequest)
       var translated = request
       translated.kind = .translated
@@ -223,15 +224,15 @@ import Testing
 
   @Test func `a request is answered with what may be done, and faults are no events`() {
     for machine in [atsMachine(), atsMachine(.nested)] {
-      let good = machine.port.requestTranslation(Transaction(streamID: 0, address: 0x1234))
+      let good = machine.port.requestTranslation(DeviceTransaction(streamID: 0, address: 0x1234))
       #expect(good.status == .success)
       #expect(good.translation?.physicalAddress == 0x9000_0234)
       #expect(good.translation?.permissions == [.read, .write, .execute])
-      let none = machine.port.requestTranslation(Transaction(streamID: 0, address: 0x10_0000))
+      let none = machine.port.requestTranslation(DeviceTransaction(streamID: 0, address: 0x10_0000))
       #expect(none.status == .success)
       #expect(none.translation == nil)
       let bad = machine.port.requestTranslation(
-        Transaction(streamID: 0, substreamID: 4, address: 0x1000))
+        DeviceTransaction(streamID: 0, substreamID: 4, address: 0x1000))
       #expect(bad.status == .completerAbort)
       #expect(machine.takeEvents().isEmpty)
     }
@@ -241,17 +242,17 @@ import Testing
     var world = World.nested()
     world.ste.eats = 2
     let machine = Machine(world)
-    let answer = machine.port.requestTranslation(Transaction(streamID: 0, address: 0x1000))
+    let answer = machine.port.requestTranslation(DeviceTransaction(streamID: 0, address: 0x1000))
     let intermediate = 0x9000_0000 + World.shift
     #expect(answer.translation?.physicalAddress == intermediate)
-    let translated = Transaction(streamID: 0, address: intermediate, kind: .translated)
+    let translated = DeviceTransaction(streamID: 0, address: intermediate, kind: .translated)
     #expect(machine.port.translate(translated).translation?.physicalAddress == 0x9000_0000)
   }
 
   @Test func `a device with ATS keeps its translations until ATC_INV`() throws {
     var machine = atsMachine()
     machine.port.setATS(enabled: true)
-    let transaction = Transaction(streamID: 0, address: 0x1000)
+    let transaction = DeviceTransaction(streamID: 0, address: 0x1000)
     #expect(machine.port.write(transaction, [1]).outcome == .done)
     #expect(machine.port.atcCount == 1)
     machine.world.map1(0x1000, 0xa000_0000)
@@ -274,12 +275,12 @@ import Testing
 
   @Test func `page requests come out of the PRI queue and are answered`() {
     let machine = Machine(.stage1())
-    let request = PageRequest(
+    let request = PRIRequest(
       streamID: 0, substreamID: 3, address: 0x1234_5000, group: 17, isWrite: true)
     machine.port.requestPage(request)
     #expect(machine.recorder.take() == [.interrupt(.pageRequestQueue)])
     let words = (machine.world.read(Machine.priQueue), machine.world.read(Machine.priQueue + 8))
-    #expect(PageRequest(words: words) == request)
+    #expect(PRIRequest(words: words) == request)
     #expect(words.0 == 0xf000_0003_0000_0000)
     #expect(words.1 == 0x1234_5000 | 17)
     #expect(machine.read(.priqProd) == 1)
@@ -292,23 +293,23 @@ import Testing
   @Test func `a full PRI queue answers the last of a group itself until it is acknowledged`() {
     let machine = Machine(.stage1(), queueLog2Size: 1)
     for group in UInt16(0)..<2 {
-      machine.port.requestPage(PageRequest(streamID: 0, address: 0, group: group))
+      machine.port.requestPage(PRIRequest(streamID: 0, address: 0, group: group))
     }
     _ = machine.recorder.take()
-    machine.port.requestPage(PageRequest(streamID: 0, address: 0, group: 2, isLast: false))
+    machine.port.requestPage(PRIRequest(streamID: 0, address: 0, group: 2, isLast: false))
     #expect(machine.recorder.take().isEmpty)
     #expect(machine.read(.priqProd) == 2 | 1 << 31)
     machine.write(.priqCons, 2)
-    machine.port.requestPage(PageRequest(streamID: 0, address: 0, group: 2))
+    machine.port.requestPage(PRIRequest(streamID: 0, address: 0, group: 2))
     let response = PageResponse(
       streamID: 0, substreamID: nil, group: 2, code: .success, isAutomatic: true)
     #expect(machine.recorder.take() == [.pageResponse(response)])
     machine.write(.priqCons, 2 | 1 << 31)
-    machine.port.requestPage(PageRequest(streamID: 0, address: 0, group: 3))
+    machine.port.requestPage(PRIRequest(streamID: 0, address: 0, group: 3))
     #expect(machine.read(.priqProd) == 3 | 1 << 31)
     machine.write(.cr0, 0x1d)
     _ = machine.recorder.take()
-    machine.port.requestPage(PageRequest(streamID: 0, address: 0, group: 4))
+    machine.port.requestPage(PRIRequest(streamID: 0, address: 0, group: 4))
     guard case .pageResponse(let denied) = machine.recorder.take().first else { return }
     #expect(denied.code == .deny && denied.isAutomatic)
   }

@@ -77,10 +77,10 @@ import Testing
     }
   }
 
-  private func transaction(_ random: inout SplitMix64) -> Transaction {
+  private func transaction(_ random: inout SplitMix64) -> DeviceTransaction {
     let flags = random.next()
     let address = random.next() >> (flags >> 8 & 63)
-    return Transaction(
+    return DeviceTransaction(
       streamID: UInt32(flags & 3), substreamID: flags & 0x30 == 0 ? UInt32(flags >> 40) : nil,
       address: flags & 0x40 == 0 ? address : 0x1000 | address & 0xfff,
       isWrite: flags & 4 != 0, isPrivileged: flags & 8 != 0, isInstruction: flags & 0x80 != 0,
@@ -104,7 +104,7 @@ import Testing
     port.setATS(enabled: random.next() & 1 == 0)
     _ = port.requestTranslation(transaction)
     port.requestPage(
-      PageRequest(
+      PRIRequest(
         streamID: 0, substreamID: transaction.substreamID, address: transaction.address,
         group: UInt16(truncatingIfNeeded: random.next())))
   }
@@ -119,7 +119,7 @@ import Testing
       change(&machine, &random)
       if round % 3 == 0 { machine.submit(.cfgiAll, .tlbiNSNHAll, .sync) }
       for page in UInt64(0)..<4 {
-        let transaction = Transaction(
+        let transaction = DeviceTransaction(
           streamID: 0, address: page << 12 | 0x10, isWrite: random.next() & 1 == 0)
         let answer = machine.port.translate(transaction)
         let expected = machine.world.uncachedResult(
@@ -164,7 +164,7 @@ import Testing
 
 extension World {
   func uncachedResult(
-    _ transaction: Transaction, _ registers: TranslationRegisters
+    _ transaction: DeviceTransaction, _ registers: TranslationRegisters
   ) -> Result<Translation, TranslationFault> {
     let uncached = UncachedTranslation(memory: memory, features: features, registers: registers)
     do { return .success(try uncached.translate(transaction)) } catch { return .failure(error) }

@@ -93,7 +93,7 @@ import Testing
     #expect(fault?.faultClass == .tableWalk)
     #expect(fault?.detail == 0x77_0000_0000)
     guard let fault else { return }
-    let record = EventRecord(fault, of: Transaction(streamID: 0x42, address: 0x1234))
+    let record = EventRecord(fault, of: DeviceTransaction(streamID: 0x42, address: 0x1234))
     #expect(record.words == [0x42_0000_0010, 1 << 35 | 1 << 39 | 1 << 40, 0x1234, 0x77_0000_0000])
   }
 
@@ -142,7 +142,7 @@ import Testing
     let second = world.result(0x2000, write: true).fault
     #expect(second?.id == .permission && second?.isStage2 == true)
     guard let first else { return }
-    let write = Transaction(streamID: 0, address: 0x1000, isWrite: true)
+    let write = DeviceTransaction(streamID: 0, address: 0x1000, isWrite: true)
     #expect(!EventRecord(first, of: write).isRead)
   }
 
@@ -159,9 +159,9 @@ import Testing
 
   @Test func `tables take permissions away, and nothing gives them back`() {
     for (bit, denied) in [
-      (UInt64(1) << 62, Transaction(streamID: 0, address: 0x1000, isWrite: true)),
-      (1 << 61, Transaction(streamID: 0, address: 0x1000)),
-      (1 << 60, Transaction(streamID: 0, address: 0x1000, isInstruction: true)),
+      (UInt64(1) << 62, DeviceTransaction(streamID: 0, address: 0x1000, isWrite: true)),
+      (1 << 61, DeviceTransaction(streamID: 0, address: 0x1000)),
+      (1 << 60, DeviceTransaction(streamID: 0, address: 0x1000, isInstruction: true)),
     ] {
       for tables in [UInt64(3), 3 | bit] {
         var world = World()

@@ -98,7 +98,7 @@ struct Machine {
     -> TranslationAnswer
   {
     port.translate(
-      Transaction(streamID: 0, substreamID: substream, address: address, isWrite: write))
+      DeviceTransaction(streamID: 0, substreamID: substream, address: address, isWrite: write))
   }
 
   func address(_ address: UInt64) -> UInt64? { translate(address).translation?.physicalAddress }

@@ -169,9 +169,9 @@ struct World {
   /// What becomes of an address, or the record of its fault.
   func result(
     _ address: UInt64, substream: UInt32? = nil, write: Bool = false, privileged: Bool = false,
-    instruction: Bool = false, kind: Transaction.Kind = .untranslated, stream: UInt32 = 0
+    instruction: Bool = false, kind: DeviceTransaction.Kind = .untranslated, stream: UInt32 = 0
   ) -> Result<Translation, TranslationFault> {
-    let transaction = Transaction(
+    let transaction = DeviceTransaction(
       streamID: stream, substreamID: substream, address: address, isWrite: write,
       isPrivileged: privileged, isInstruction: instruction, kind: kind)
     do { return .success(try uncached.translate(transaction)) } catch { return .failure(error) }

@@ -8,7 +8,8 @@ struct MachineState {
   let behaviour: SMMUv3Behaviour
   var registers: RegisterFile
   var stalls = StallTable()
-  /// Records of stalls that found the event queue full or off. They are never lost: nobody could answer.
+  /// Records of stalls that found the event queue full or off. They are never lost: nobody could
+  /// answer.
   var waitingStalls: [EventRecord] = []
   /// Told when the locks are released.
   var outbox: [SMMUNotification] = []
@@ -123,7 +124,7 @@ struct MachineState {
   // MARK: The PRI queue
 
   /// Puts a page request into the PRI queue, or answers it (section 8.1).
-  mutating func record(_ request: PageRequest) {
+  mutating func record(_ request: PRIRequest) {
     let isOn =
       registers.cr0 & (Control.priqen | Control.smmuen) == Control.priqen | Control.smmuen
     if !isOn {
@@ -151,7 +152,7 @@ struct MachineState {
     if wasEmpty { raise(.pageRequestQueue) }
   }
 
-  private mutating func answer(_ request: PageRequest, _ code: PageResponse.Code) {
+  private mutating func answer(_ request: PRIRequest, _ code: PageResponse.Code) {
     if !request.isLast { return }
     outbox.append(
       .pageResponse(

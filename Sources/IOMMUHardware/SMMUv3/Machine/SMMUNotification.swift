@@ -39,7 +39,7 @@ public struct StallAnswer: Sendable, Equatable {
     case zero
   }
 
-  public var transaction: Transaction
+  public var transaction: DeviceTransaction
   public var stag: UInt16
   public var outcome: Outcome
 }

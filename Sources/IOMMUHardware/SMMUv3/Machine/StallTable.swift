@@ -4,7 +4,7 @@
 struct StallTable: Sendable {
   private struct Stall: Sendable {
     var stag: UInt16
-    var transaction: Transaction
+    var transaction: DeviceTransaction
   }
 
   private var stalls: [Stall] = []
@@ -15,7 +15,7 @@ struct StallTable: Sendable {
   /// Keeps a transaction.
   ///
   /// - Returns: what a RESUME has to name; nil when `limit` transactions wait already.
-  mutating func add(_ transaction: Transaction, limit: Int) -> UInt16? {
+  mutating func add(_ transaction: DeviceTransaction, limit: Int) -> UInt16? {
     guard stalls.count < min(limit, 0xffff) else { return nil }
     while stalls.contains(where: { $0.stag == next }) { next &+= 1 }
     stalls.append(Stall(stag: next, transaction: transaction))
@@ -23,12 +23,12 @@ struct StallTable: Sendable {
     return stalls.last?.stag
   }
 
-  mutating func remove(_ stream: UInt32, stag: UInt16) -> Transaction? {
+  mutating func remove(_ stream: UInt32, stag: UInt16) -> DeviceTransaction? {
     let found = stalls.firstIndex { $0.stag == stag && $0.transaction.streamID == stream }
     return found.map { stalls.remove(at: $0).transaction }
   }
 
-  mutating func removeAll(of stream: UInt32) -> [(stag: UInt16, transaction: Transaction)] {
+  mutating func removeAll(of stream: UInt32) -> [(stag: UInt16, transaction: DeviceTransaction)] {
     let removed = stalls.filter { $0.transaction.streamID == stream }
     stalls.removeAll { $0.transaction.streamID == stream }
     return removed.map { ($0.stag, $0.transaction) }

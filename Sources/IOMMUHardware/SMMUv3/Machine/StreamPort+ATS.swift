@@ -42,7 +42,7 @@ extension StreamPort {
   /// An ATS Translation Request (section 3.9). The device does what it likes with the answer.
   ///
   /// - Parameter transaction: `isWrite` asks for leave to write too (NW clear).
-  public func requestTranslation(_ transaction: Transaction) -> ATSCompletion {
+  public func requestTranslation(_ transaction: DeviceTransaction) -> ATSCompletion {
     gate.enter()
     let completion = complete(transaction)
     gate.leave()
@@ -51,7 +51,7 @@ extension StreamPort {
   }
 
   /// A page request. The answer comes as a notification.
-  public func requestPage(_ request: PageRequest) {
+  public func requestPage(_ request: PRIRequest) {
     var request = request
     request.streamID = streamID
     guard core.features.pri else { return }
@@ -59,7 +59,7 @@ extension StreamPort {
     core.deliver()
   }
 
-  private func complete(_ transaction: Transaction) -> ATSCompletion {
+  private func complete(_ transaction: DeviceTransaction) -> ATSCompletion {
     var request = transaction
     request.kind = .translationRequest
     request.streamID = streamID
@@ -87,7 +87,7 @@ extension StreamPort {
 
   /// What a completion grants. A page whose descriptor does not yet say that it was written is
   /// not granted for writing, unless the request was for that, which has marked it.
-  private static func granted(_ mapping: Mapping, _ request: Transaction) -> Translation? {
+  private static func granted(_ mapping: Mapping, _ request: DeviceTransaction) -> Translation? {
     var translation = Translation(mapping)
     if mapping.isClean { translation.permissions.subtract(.anyWrite) }
     let visible: Permissions =
@@ -100,7 +100,7 @@ extension StreamPort {
   // MARK: The ATC
 
   /// What a device with ATS does: its ATC, else a request; then a translated transaction.
-  func translateByATC(_ transaction: Transaction) -> TranslationAnswer {
+  func translateByATC(_ transaction: DeviceTransaction) -> TranslationAnswer {
     var transaction = transaction
     transaction.streamID = streamID
     let key = StreamPort.key(transaction.substreamID)
@@ -133,7 +133,7 @@ extension StreamPort {
   }
 
   private func keep(
-    _ translation: Translation, _ transaction: Transaction, _ key: UInt32, now: UInt64
+    _ translation: Translation, _ transaction: DeviceTransaction, _ key: UInt32, now: UInt64
   ) {
     // A bypass translates everything alike; a device keeps it by the page.
     let size = translation.sizeLog2 < 64 ? translation.sizeLog2 : 12
@@ -146,7 +146,7 @@ extension StreamPort {
   }
 
   /// Holds an entry of the ATC against the tables.
-  private func verify(_ index: Int, _ transaction: Transaction) -> StaleTranslation? {
+  private func verify(_ index: Int, _ transaction: DeviceTransaction) -> StaleTranslation? {
     let entry = atc.entries[index]
     let now = memory.tableWrites
     if entry.agreedAt == now { return nil }
@@ -171,7 +171,7 @@ extension StreamPort {
         sizeLog2: UInt64(max(0, entry.sizeLog2 - 12))))
   }
 
-  private func mappingByTables(_ request: Transaction) throws(TranslationFault) -> Mapping {
+  private func mappingByTables(_ request: DeviceTransaction) throws(TranslationFault) -> Mapping {
     let walker = TableWalker(memory, core.features)
     let entry = try walker.streamTableEntry(streamID, registers)
     let configuration = try StreamConfiguration(

@@ -11,7 +11,7 @@ extension StreamPort {
   ///   - transaction: the first address; it is taken for a read.
   ///   - bytes: as many as are to be read. Those behind `count` of the answer stay as they are.
   public func read(
-    _ transaction: Transaction, into bytes: inout [UInt8]
+    _ transaction: DeviceTransaction, into bytes: inout [UInt8]
   ) -> DMAAnswer {
     var transaction = transaction
     transaction.isWrite = false
@@ -23,7 +23,7 @@ extension StreamPort {
   /// Writes memory as the device.
   ///
   /// - Parameter transaction: the first address; it is taken for a write.
-  public func write(_ transaction: Transaction, _ bytes: [UInt8]) -> DMAAnswer {
+  public func write(_ transaction: DeviceTransaction, _ bytes: [UInt8]) -> DMAAnswer {
     var transaction = transaction
     transaction.isWrite = true
     transaction.isInstruction = false
@@ -34,7 +34,7 @@ extension StreamPort {
 
   /// One access, a page of 4 KiB at a time.
   private func access(
-    _ transaction: Transaction, _ count: Int,
+    _ transaction: DeviceTransaction, _ count: Int,
     _ body: (StreamPort, UInt64, Range<Int>) throws(ExternalAbort) -> Void
   ) -> DMAAnswer {
     var answer = DMAAnswer(outcome: .done, count: 0)
@@ -58,7 +58,7 @@ extension StreamPort {
   }
 
   /// The physical address of one step; nil ends the access.
-  private func address(_ transaction: Transaction, _ answer: inout DMAAnswer) -> UInt64? {
+  private func address(_ transaction: DeviceTransaction, _ answer: inout DMAAnswer) -> UInt64? {
     let isPlain = transaction.kind == .untranslated && !isATSEnabled
     if isPlain,
       let copy = copy(

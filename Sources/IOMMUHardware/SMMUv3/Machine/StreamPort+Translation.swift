@@ -18,7 +18,7 @@ struct CacheUse {
 
 extension StreamPort {
   /// Translates without the copies, and makes one.
-  func translateSlowly(_ transaction: Transaction) -> TranslationAnswer {
+  func translateSlowly(_ transaction: DeviceTransaction) -> TranslationAnswer {
     var transaction = transaction
     transaction.streamID = streamID
     takeRegisters()
@@ -41,7 +41,7 @@ extension StreamPort {
     registerGeneration = generation
   }
 
-  private func copy(_ mapping: Mapping, _ transaction: Transaction, _ use: CacheUse) {
+  private func copy(_ mapping: Mapping, _ transaction: DeviceTransaction, _ use: CacheUse) {
     guard registers.isEnabled, transaction.kind == .untranslated, !mapping.isClean else { return }
     var copy = TranslationCopy()
     copy.page = transaction.address >> 12
@@ -55,7 +55,7 @@ extension StreamPort {
 
   /// Records a fault, and stalls the transaction if it is to wait.
   private func end(
-    _ transaction: Transaction, _ fault: TranslationFault, stale: StaleTranslation?
+    _ transaction: DeviceTransaction, _ fault: TranslationFault, stale: StaleTranslation?
   ) -> TranslationAnswer {
     if fault.isStall, transaction.kind == .untranslated {
       let limit = core.features.stallMax
@@ -76,7 +76,7 @@ extension StreamPort {
   // MARK: With the caches
 
   func map(
-    _ transaction: Transaction, _ use: inout CacheUse
+    _ transaction: DeviceTransaction, _ use: inout CacheUse
   ) throws(TranslationFault) -> Mapping {
     if !registers.isEnabled {
       return try uncached.translateWhileDisabled(transaction)
@@ -144,7 +144,7 @@ extension StreamPort {
 
   /// Translates with a stage 1: by the TLB, or by a walk that fills it.
   private func map(
-    _ transaction: Transaction, _ stream: StreamConfiguration, _ stage1: Stage1Configuration,
+    _ transaction: DeviceTransaction, _ stream: StreamConfiguration, _ stage1: Stage1Configuration,
     _ walker: inout TableWalker, _ use: inout CacheUse
   ) throws(TranslationFault) -> Mapping {
     let address = StreamPort.tag(transaction.address, stage1.regime)
@@ -175,7 +175,7 @@ extension StreamPort {
 
   /// The permissions of a translation that the TLB has given.
   private func check(
-    _ mapping: Mapping, _ transaction: Transaction, _ stream: StreamConfiguration,
+    _ mapping: Mapping, _ transaction: DeviceTransaction, _ stream: StreamConfiguration,
     _ stage1: Stage1Configuration, _ walker: TableWalker
   ) throws(TranslationFault) {
     let need = transaction.need

@@ -7,7 +7,7 @@ extension StreamPort {
   ///
   /// - Returns: the first cache, on the way from the stream to the page, that disagrees.
   func verify(
-    _ transaction: Transaction, _ use: CacheUse, _ result: Result<Mapping, TranslationFault>
+    _ transaction: DeviceTransaction, _ use: CacheUse, _ result: Result<Mapping, TranslationFault>
   ) -> StaleTranslation? {
     guard use.agreedAt < use.now, registers.isEnabled else { return nil }
     guard let cached = stream else { return nil }
@@ -55,7 +55,7 @@ extension StreamPort {
   }
 
   private func verifyMapping(
-    _ transaction: Transaction, _ stream: StreamConfiguration, _ use: CacheUse,
+    _ transaction: DeviceTransaction, _ stream: StreamConfiguration, _ use: CacheUse,
     _ result: Result<Mapping, TranslationFault>, _ uncached: UncachedTranslation
   ) -> StaleTranslation? {
     let fresh: Result<Mapping, TranslationFault>
@@ -82,7 +82,7 @@ extension StreamPort {
 
   /// The entry of stage 2 that a stream without a stage 1 has used.
   private func stage2Entry(
-    _ transaction: Transaction, _ stream: StreamConfiguration,
+    _ transaction: DeviceTransaction, _ stream: StreamConfiguration,
     _ result: Result<Mapping, TranslationFault>
   ) -> TLBEntry? {
     guard let stage2 = stream.stage2 else { return nil }
@@ -108,7 +108,7 @@ extension StreamPort {
 
   /// What would have dropped the translation.
   private func missing(
-    _ transaction: Transaction, _ stream: StreamConfiguration, _ use: CacheUse,
+    _ transaction: DeviceTransaction, _ stream: StreamConfiguration, _ use: CacheUse,
     _ used: Result<Mapping, TranslationFault>, _ fresh: Result<Mapping, TranslationFault>
   ) -> Command {
     guard let stage1 = contexts.first(where: { $0.index == use.contextIndex })?.configuration

@@ -69,7 +69,7 @@ public final class StreamPort: @unchecked Sendable {
   ///
   /// - Parameter transaction: its stream ID is the port's, whatever it says. A Translation
   ///   Request is made by `requestTranslation`.
-  public func translate(_ transaction: Transaction) -> TranslationAnswer {
+  public func translate(_ transaction: DeviceTransaction) -> TranslationAnswer {
     gate.enter()
     if transaction.kind == .untranslated,
       let copy = copy(

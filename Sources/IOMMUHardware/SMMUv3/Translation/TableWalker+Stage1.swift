@@ -8,11 +8,11 @@ extension TableWalker {
     let stage2: Stage2Configuration?
     /// What the addresses of stage 1's tables go through.
     let tablesStage2: Stage2Configuration?
-    let transaction: Transaction
+    let transaction: DeviceTransaction
 
     init(
       stage1: Stage1Configuration, stage2: Stage2Configuration?,
-      tablesStage2: Stage2Configuration?, _ transaction: Transaction
+      tablesStage2: Stage2Configuration?, _ transaction: DeviceTransaction
     ) {
       self.stage1 = stage1
       self.stage2 = stage2

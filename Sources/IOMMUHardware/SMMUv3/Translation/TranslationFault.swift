@@ -56,7 +56,7 @@ extension EventRecord {
   /// The record of a fault.
   ///
   /// - Parameter stag: what a RESUME is to name, when the transaction stalls.
-  public init(_ fault: TranslationFault, of transaction: Transaction, stag: UInt16? = nil) {
+  public init(_ fault: TranslationFault, of transaction: DeviceTransaction, stag: UInt16? = nil) {
     self.init()
     dw0.setField(7, 0, UInt64(fault.id.rawValue))
     if let substream = transaction.substreamID {
@@ -89,7 +89,7 @@ extension EventRecord {
     }
   }
 
-  private mutating func setAccess(_ transaction: Transaction) {
+  private mutating func setAccess(_ transaction: DeviceTransaction) {
     dw1.setBit(33, transaction.isPrivileged)
     dw1.setBit(34, transaction.isInstruction)
     dw1.setBit(35, !transaction.isWrite)

@@ -16,7 +16,7 @@ public struct UncachedTranslation {
   }
 
   /// Translates as the stream table says.
-  public func translate(_ transaction: Transaction) throws(TranslationFault) -> Translation {
+  public func translate(_ transaction: DeviceTransaction) throws(TranslationFault) -> Translation {
     if !registers.isEnabled { return Translation(try translateWhileDisabled(transaction)) }
     let walker = TableWalker(memory, features)
     let entry = try walker.streamTableEntry(transaction.streamID, registers)
@@ -25,7 +25,7 @@ public struct UncachedTranslation {
 
   /// Translates with a stream table entry that need not be in memory; all other tables are.
   public func translate(
-    _ transaction: Transaction, _ entry: StreamTableEntry
+    _ transaction: DeviceTransaction, _ entry: StreamTableEntry
   ) throws(TranslationFault) -> Translation {
     let stream = try StreamConfiguration(entry, features, hasEL2Host: registers.hasEL2Host)
     let mapping = try mapping(transaction, stream)
@@ -33,7 +33,7 @@ public struct UncachedTranslation {
   }
 
   func translateWhileDisabled(
-    _ transaction: Transaction
+    _ transaction: DeviceTransaction
   ) throws(TranslationFault) -> Mapping {
     let isTooWide = transaction.address & ~UInt64.ones(features.oas) != 0
     if registers.abortsWhileDisabled || isTooWide || transaction.kind == .translationRequest {
@@ -43,7 +43,7 @@ public struct UncachedTranslation {
   }
 
   func mapping(
-    _ transaction: Transaction, _ stream: StreamConfiguration
+    _ transaction: DeviceTransaction, _ stream: StreamConfiguration
   ) throws(TranslationFault) -> Mapping {
     var walker = TableWalker(memory, features)
     if stream.mode == .abort { throw .silentAbort }
@@ -85,7 +85,7 @@ extension TableWalker {
   ///
   /// - Parameter stage1: nil when there is none, or when it is skipped.
   mutating func translate(
-    _ transaction: Transaction, _ stream: StreamConfiguration, _ stage1: Stage1Configuration?
+    _ transaction: DeviceTransaction, _ stream: StreamConfiguration, _ stage1: Stage1Configuration?
   ) throws(TranslationFault) -> Mapping {
     // With split-stage ATS a request is answered with what stage 1 makes of the address.
     let isSplit = transaction.kind == .translationRequest && stream.eats == 2
@@ -105,7 +105,8 @@ extension TableWalker {
 
   /// A translated transaction: through, unless the stream may not have any (section 3.9).
   mutating func translated(
-    _ transaction: Transaction, _ stream: StreamConfiguration, _ registers: TranslationRegisters
+    _ transaction: DeviceTransaction, _ stream: StreamConfiguration,
+    _ registers: TranslationRegisters
   ) throws(TranslationFault) -> Mapping {
     if registers.checksATS {
       if stream.eats == 0 { throw TranslationFault(.translForbidden) }

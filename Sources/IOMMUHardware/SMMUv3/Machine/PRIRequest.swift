@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// A page request of a device with PRI, as the PRI queue has it: two 64-bit words.
-public struct PageRequest: Sendable, Equatable {
+public struct PRIRequest: Sendable, Equatable {
   public var streamID: UInt32
   public var substreamID: UInt32?
   /// The page; the lower 12 bits are not sent.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// What a device asks of the SMMU.
-public struct Transaction: Sendable, Equatable {
+public struct DeviceTransaction: Sendable, Equatable {
   /// How the address is to be understood (PCIe's AT field).
   public enum Kind: UInt8, Sendable, Equatable {
     case untranslated
