@@ -40,7 +40,10 @@ import Testing
   }
 
   private func spoil(_ machine: Machine, _ pages: [UInt64], _ random: inout SplitMix64) {
-    if UInt64.random(in: 0..<8, using: &random) == 0 { return machine.world.install() }
+    if random.next() & 3 == 0 {
+      for stream in UInt64(0)..<4 { machine.world.install(stream: stream) }
+      return machine.submit(.cfgiAll)
+    }
     let page = pages.randomElement(using: &random) ?? 0
     let offset = UInt64.random(in: 0..<512, using: &random) & (random.next() & 1 == 0 ? 7 : 511)
     machine.world.write(word(machine, &random), at: page + offset * 8)
@@ -65,10 +68,10 @@ import Testing
     try? machine.smmu.writeRegister(offset, random.next(), width: width)
     _ = try? machine.smmu.readRegister(offset, width: width)
     // Back to something that works, now and then.
-    if random.next() & 3 == 0 {
+    if random.next() & 3 != 0 {
       machine.write(.cr0, 0)
       machine.write(.strtabBase, machine.world.streamTable)
-      machine.write(.strtabBaseCfg, random.next() & 1 == 0 ? 8 : 1 << 16 | 6 << 6 | 8)
+      machine.write(.strtabBaseCfg, random.next() & 7 != 0 ? 8 : 1 << 16 | 6 << 6 | 8)
       machine.write(.cmdqBase, Machine.commandQueue | 5)
       machine.write(.eventqBase, Machine.eventQueue | 5)
       machine.write(.cmdqCons, 0)

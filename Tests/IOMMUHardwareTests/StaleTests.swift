@@ -109,6 +109,28 @@ import Testing
       answer.stale?.missing == .tlbiS2IPA(vmid: 3, address: 0x9000_0000 + World.shift))
   }
 
+  @Test func `a walk through stage 1 tables that stage 2 has moved is stale`() throws {
+    var world = World.nested()
+    world.map1(0x2000, 0x9000_0000 + World.shift)
+    var machine = Machine(world)
+    #expect(machine.translate(0x1000).stale == nil)
+    // The same tables elsewhere, with another page for 0x2000.
+    let tables: UInt64 = 0x8800_0000
+    let elsewhere: UInt64 = 0xb000_0000
+    let bytes = try machine.world.memory.read(tables, count: 0x20_0000)
+    try machine.world.memory.write(bytes, at: elsewhere)
+    let entry = machine.world.map1(0x2000, 0x9000_0000 + World.shift)
+    machine.world.write(World.page1 | 0x9000_1000 + World.shift, at: entry - tables + elsewhere)
+    machine.world.map2(0x9000_1000 + World.shift, 0xa000_0000)
+    machine.world.map2(tables + World.shift, elsewhere, level: 2)
+    let answer = machine.translate(0x2000)
+    #expect(answer.translation?.physicalAddress == 0x9000_0000)
+    let stale = try #require(answer.stale)
+    machine.submit(.cfgiAll, stale.missing, .sync)
+    #expect(machine.translate(0x2000).stale == nil)
+    #expect(machine.address(0x2000) == 0xa000_0000)
+  }
+
   @Test func `stage 2 alone names S2_IPA`() throws {
     var machine = Machine(.stage2())
     _ = machine.translate(0x1000)

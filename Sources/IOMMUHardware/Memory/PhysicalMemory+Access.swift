@@ -50,7 +50,7 @@ extension PhysicalMemory {
     let entry = unsafe entryForWriting(offset)
     let page = unsafe page(of: entry)
     unsafe Word.store(value.littleEndian, page + Int(offset & (Self.pageSize - 1)))
-    unsafe noteWrite(entry)
+    unsafe noteWrite(entry, offset)
   }
 
   @inline(never)
@@ -91,10 +91,15 @@ extension PhysicalMemory {
 
   /// Reads a word of a table, and marks its page as one of tables.
   ///
-  /// - Parameter address: a multiple of 8.
+  /// - Parameters:
+  ///   - address: a multiple of 8.
+  ///   - pages: gets the page.
   @inline(__always)
-  func readTable(_ address: UInt64) throws(ExternalAbort) -> UInt64 {
+  func readTable(
+    _ address: UInt64, _ pages: inout TablePages
+  ) throws(ExternalAbort) -> UInt64 {
     let offset = try offset(of: address, 8)
+    note(offset, in: &pages)
     markTable(offset)
     guard let page = unsafe page(offset) else { return 0 }
     return unsafe UInt64(littleEndian: UInt64.load(page + Int(offset & (Self.pageSize - 8))))
@@ -142,7 +147,7 @@ extension PhysicalMemory {
       let entry = unsafe entryForWriting(offset)
       let part = unsafe UnsafeRawBufferPointer(rebasing: buffer[done..<done + count])
       unsafe copy(from: part, to: page(of: entry) + start)
-      unsafe noteWrite(entry)
+      unsafe noteWrite(entry, offset)
       done += count
       offset &+= UInt64(count)
     }

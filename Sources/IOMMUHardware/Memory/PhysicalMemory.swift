@@ -41,6 +41,8 @@ import Synchronization
   /// has only the mark.
   private let root: UnsafeMutablePointer<Atomic<UInt>>
   private let tableWriteCount = Atomic<UInt64>(0)
+  /// The same for parts of memory, cut by a hash of the page.
+  private let parts = InlineArray<64, Atomic<UInt64>> { _ in Atomic(0) }
   private let pageCount = Atomic<Int>(0)
 
   /// - Parameters:
@@ -152,12 +154,12 @@ import Synchronization
     let index = PhysicalMemory.index(offset)
     var known = unsafe root[region].load(ordering: .acquiring)
     while known & ~PhysicalMemory.mark == 0 {
-      // The region's mark becomes that of the page: its write is counted, and whoever has read
-      // another page of the region looks again and marks that one.
-      unsafe table[index].store(known & PhysicalMemory.mark, ordering: .relaxed)
       let (won, original) = unsafe root[region].compareExchange(
         expected: known, desired: UInt(bitPattern: table), ordering: .acquiringAndReleasing)
       if won {
+        // The region's mark is lost: whoever has read one of its pages is to look again, and
+        // marks that page.
+        if known & PhysicalMemory.mark != 0 { countAllParts() }
         unsafe addPage(table + index)
         return unsafe table + index
       }
@@ -207,22 +209,68 @@ import Synchronization
 
   /// Counts a write to a page that a table was read from. To be called after the write.
   @inline(__always)
-  func noteWrite(_ entry: UnsafeMutablePointer<Atomic<UInt>>) {
+  func noteWrite(_ entry: UnsafeMutablePointer<Atomic<UInt>>, _ offset: UInt64) {
     // Between the write and the look at the mark: else the table's reader could miss the write
     // while the writer misses the mark.
     atomicMemoryFence(ordering: .sequentiallyConsistent)
     if unsafe entry.pointee.load(ordering: .relaxed) & PhysicalMemory.mark != 0 {
-      unsafe noteTableWrite(entry)
+      unsafe noteTableWrite(entry, offset)
     }
   }
 
   @inline(never)
-  private func noteTableWrite(_ entry: UnsafeMutablePointer<Atomic<UInt>>) {
+  private func noteTableWrite(
+    _ entry: UnsafeMutablePointer<Atomic<UInt>>, _ offset: UInt64
+  ) {
     let old = unsafe entry.pointee.bitwiseAnd(
       ~PhysicalMemory.mark, ordering: .sequentiallyConsistent
     ).oldValue
     if old & PhysicalMemory.mark != 0 {
+      // The part before the whole: who sees the whole move finds the part that did.
+      parts[TablePages.part(of: offset)].wrappingAdd(1, ordering: .sequentiallyConsistent)
       tableWriteCount.wrappingAdd(1, ordering: .sequentiallyConsistent)
     }
+  }
+
+  private func countAllParts() {
+    for part in 0..<64 { parts[part].wrappingAdd(1, ordering: .sequentiallyConsistent) }
+    tableWriteCount.wrappingAdd(1, ordering: .sequentiallyConsistent)
+  }
+
+  // MARK: Parts
+
+  /// Notes that the page of an offset is about to be read.
+  @inline(__always)
+  func note(_ offset: UInt64, in pages: inout TablePages) {
+    let part = TablePages.part(of: offset)
+    if pages.parts.bit(part) { return }
+    pages.parts |= 1 << UInt64(part)
+    pages.count &+= parts[part].load(ordering: .sequentiallyConsistent)
+  }
+
+  /// Adds pages to others, if no table in them was written since they were read.
+  ///
+  /// - Returns: whether that is so.
+  func add(_ added: TablePages, to pages: inout TablePages) -> Bool {
+    var all: UInt64 = 0
+    var new: UInt64 = 0
+    var rest = added.parts
+    while rest != 0 {
+      let part = rest.trailingZeroBitCount
+      rest &= rest &- 1
+      let count = parts[part].load(ordering: .sequentiallyConsistent)
+      all &+= count
+      if !pages.parts.bit(part) { new &+= count }
+    }
+    if all != added.count { return false }
+    pages.parts |= added.parts
+    pages.count &+= new
+    return true
+  }
+
+  /// Whether no table in the pages was written since they were read.
+  func isCurrent(_ pages: TablePages) -> Bool {
+    var none = TablePages()
+    return add(pages, to: &none)
   }
 }

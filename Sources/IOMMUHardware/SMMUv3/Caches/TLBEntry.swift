@@ -12,6 +12,8 @@ struct TLBEntry: Sendable, Equatable {
   var intermediate: UInt64
   /// At this count of table writes the entry agreed with the tables.
   var agreedAt: UInt64
+  /// The tables that it comes from.
+  var pages: TablePages
   /// At this count a use of the entry found that it no longer agrees; 0 while it does.
   var staleAt: UInt64 = 0
   var permissions: Permissions
@@ -29,13 +31,14 @@ struct TLBEntry: Sendable, Equatable {
 
   init(
     _ mapping: Mapping, at address: UInt64, _ regime: Regime, vmid: UInt16, asid: UInt16,
-    agreedAt: UInt64
+    agreedAt: UInt64, _ pages: TablePages
   ) {
     let offset = UInt64.ones(mapping.sizeLog2)
     base = address & ~offset
     output = mapping.output & ~offset
     intermediate = mapping.intermediate & ~offset
     self.agreedAt = agreedAt
+    self.pages = pages
     permissions = mapping.permissions
     stage1Permissions = mapping.stage1Permissions
     self.vmid = vmid

@@ -172,10 +172,10 @@ extension StreamPort {
   }
 
   private func mappingByTables(_ request: DeviceTransaction) throws(TranslationFault) -> Mapping {
-    let walker = TableWalker(memory, core.features)
+    var walker = TableWalker(memory, core.features)
     let entry = try walker.streamTableEntry(streamID, registers)
     let configuration = try StreamConfiguration(
       entry, core.features, hasEL2Host: registers.hasEL2Host)
-    return try uncached.mapping(request, configuration)
+    return try uncached.mapping(request, configuration, &walker)
   }
 }

@@ -50,6 +50,9 @@ extension StreamPort {
     copy.permissions = mapping.permissions.rawValue
     copy.sizeLog2 = UInt8(truncatingIfNeeded: mapping.sizeLog2)
     copy.stamp = use.epoch &+ use.now
+    if copies.count == 1 {
+      copies = MaskedTable(log2Count: StreamPort.copyLog2Count, repeating: TranslationCopy())
+    }
     copies[StreamPort.slot(copy.page, copy.key)] = copy
   }
 
@@ -82,7 +85,7 @@ extension StreamPort {
       return try uncached.translateWhileDisabled(transaction)
     }
     var walker = TableWalker(memory, core.features, tlb: tlb, updatesTables: true)
-    let stream = try configuration(walker, &use)
+    let stream = try configuration(&use)
     use.epoch = tlb.epoch(vmid)
     defer { use.agreedAt = min(use.agreedAt, walker.agreedAt) }
     if stream.mode == .abort { throw .silentAbort }
@@ -96,7 +99,7 @@ extension StreamPort {
     guard let index, let tables = stream.stage1 else {
       return try walker.translate(transaction, stream, nil)
     }
-    let stage1 = try context(index, tables, stream, &walker, &use)
+    let stage1 = try context(index, tables, stream, &use)
     // A split request asks for what stage 1 alone says, which no entry of the TLB keeps.
     if transaction.kind == .translationRequest, stream.eats == 2 {
       return try walker.translate(transaction, stream, stage1)
@@ -109,16 +112,18 @@ extension StreamPort {
   }
 
   private func configuration(
-    _ walker: TableWalker, _ use: inout CacheUse
+    _ use: inout CacheUse
   ) throws(TranslationFault) -> StreamConfiguration {
     if let stream {
       use.agreedAt = min(use.agreedAt, stream.agreedAt)
       return stream.configuration
     }
+    var walker = TableWalker(memory, core.features)
     let entry = try walker.streamTableEntry(streamID, registers)
     let configuration = try StreamConfiguration(
       entry, core.features, hasEL2Host: registers.hasEL2Host)
-    stream = CachedStream(configuration: configuration, agreedAt: use.now)
+    stream = CachedStream(
+      configuration: configuration, pages: walker.pages, agreedAt: use.now)
     // EL2's translations have no VMID.
     vmid = configuration.regime == .el1 ? configuration.vmid : 0
     dropCopies()
@@ -127,18 +132,21 @@ extension StreamPort {
 
   private func context(
     _ index: UInt32, _ tables: Stage1Tables, _ stream: StreamConfiguration,
-    _ walker: inout TableWalker, _ use: inout CacheUse
+    _ use: inout CacheUse
   ) throws(TranslationFault) -> Stage1Configuration {
     use.contextIndex = index
     if let context = contexts.first(where: { $0.index == index }) {
       use.agreedAt = min(use.agreedAt, context.agreedAt)
       return context.configuration
     }
+    var walker = TableWalker(memory, core.features, tlb: tlb, updatesTables: true)
+    defer { use.agreedAt = min(use.agreedAt, walker.agreedAt) }
     let descriptor = try walker.contextDescriptor(index, tables, stream.stage2)
     let configuration = try Stage1Configuration(descriptor, of: stream, core.features)
     keep(
       CachedContext(
-        index: index, configuration: configuration, agreedAt: min(use.now, walker.agreedAt)))
+        index: index, configuration: configuration, pages: walker.pages,
+        agreedAt: min(use.now, walker.agreedAt)))
     return configuration
   }
 
@@ -163,7 +171,7 @@ extension StreamPort {
         stage1: stage1, stage2: stream.stage2, tablesStage2: stream.stage2, transaction))
     let entry = TLBEntry(
       mapping, at: address, stage1.regime, vmid: vmid, asid: asid,
-      agreedAt: min(use.now, walker.agreedAt))
+      agreedAt: min(use.now, walker.agreedAt), walker.pages)
     tlb.insert(entry, epoch: use.epoch)
     return mapping
   }

@@ -11,17 +11,26 @@ extension StreamPort {
   ) -> StaleTranslation? {
     guard use.agreedAt < use.now, registers.isEnabled else { return nil }
     guard let cached = stream else { return nil }
-    let fresh = uncached
-    let walker = TableWalker(memory, core.features)
+    if let stale = verifyStream(cached, use) { return stale }
+    if let stale = verifyContext(cached.configuration, use) { return stale }
+    return verifyMapping(transaction, cached.configuration, use, result)
+  }
+
+  private func verifyStream(_ cached: CachedStream, _ use: CacheUse) -> StaleTranslation? {
+    if memory.isCurrent(cached.pages) {
+      stream?.agreedAt = use.now
+      return nil
+    }
+    var walker = TableWalker(memory, core.features)
     guard let entry = try? walker.streamTableEntry(streamID, registers),
       let configuration = try? StreamConfiguration(
         entry, core.features, hasEL2Host: registers.hasEL2Host),
       configuration == cached.configuration
     else { return staleStream(cached, use) }
+    stream?.pages = walker.pages
     stream?.agreedAt = use.now
     stream?.staleAt = 0
-    if let stale = verifyContext(configuration, use) { return stale }
-    return verifyMapping(transaction, configuration, use, result, fresh)
+    return nil
   }
 
   private func staleStream(_ cached: CachedStream, _ use: CacheUse) -> StaleTranslation {
@@ -38,11 +47,16 @@ extension StreamPort {
       let place = contexts.firstIndex(where: { $0.index == index })
     else { return nil }
     let cached = contexts[place]
+    if memory.isCurrent(cached.pages) {
+      contexts[place].agreedAt = use.now
+      return nil
+    }
     var walker = TableWalker(memory, core.features)
     if let descriptor = try? walker.contextDescriptor(index, tables, configuration.stage2),
       let fresh = try? Stage1Configuration(descriptor, of: configuration, core.features),
       fresh == cached.configuration
     {
+      contexts[place].pages = walker.pages
       contexts[place].agreedAt = use.now
       contexts[place].staleAt = 0
       return nil
@@ -56,14 +70,23 @@ extension StreamPort {
 
   private func verifyMapping(
     _ transaction: DeviceTransaction, _ stream: StreamConfiguration, _ use: CacheUse,
-    _ result: Result<Mapping, TranslationFault>, _ uncached: UncachedTranslation
+    _ result: Result<Mapping, TranslationFault>
   ) -> StaleTranslation? {
+    var entry = use.entry ?? stage2Entry(transaction, stream, result)
+    // Without a stage 1, or with an entry of it, nothing else was used.
+    let isAlone = use.entry != nil || use.contextIndex == nil
+    if isAlone, var entry, memory.isCurrent(entry.pages) {
+      entry.agreedAt = use.now
+      tlb.insert(entry, epoch: use.epoch)
+      return nil
+    }
+    var walker = TableWalker(memory, core.features)
     let fresh: Result<Mapping, TranslationFault>
-    do { fresh = .success(try uncached.mapping(transaction, stream)) } catch {
+    do { fresh = .success(try uncached.mapping(transaction, stream, &walker)) } catch {
       fresh = .failure(error)
     }
-    var entry = use.entry ?? stage2Entry(transaction, stream, result)
     if StreamPort.agree(result, fresh) {
+      entry?.pages = walker.pages
       entry?.agreedAt = use.now
       entry?.staleAt = 0
       if let entry { tlb.insert(entry, epoch: use.epoch) }
@@ -115,9 +138,11 @@ extension StreamPort {
     else {
       return .tlbiS2IPA(vmid: stream.vmid, address: transaction.address)
     }
-    if let stage2 = stream.stage2, isStage2s(used, fresh) {
+    // A walk of just now has read stage 1's tables; only its cached pieces of stage 2 can be old.
+    let isSame = isStage2s(used, fresh)
+    if let stage2 = stream.stage2, isSame || use.entry == nil {
       let intermediate = StreamPort.intermediate(used)
-      if let intermediate, tlb.entry(stage2: intermediate, vmid: stage2.vmid) != nil {
+      if isSame, let intermediate, tlb.entry(stage2: intermediate, vmid: stage2.vmid) != nil {
         return .tlbiS2IPA(vmid: stage2.vmid, address: intermediate)
       }
       // The entry is of both stages together, which no address of stage 2 names.

@@ -17,7 +17,9 @@ public final class StreamPort: @unchecked Sendable {
   // Everything below belongs to whoever is inside the gate.
 
   /// Copies of the TLB's translations, a page of 4 KiB each.
-  let copies = MaskedTable(log2Count: 8, repeating: TranslationCopy())
+  ///
+  /// One, until there is something to copy: a stream that never translates costs little.
+  var copies = MaskedTable(log2Count: 0, repeating: TranslationCopy())
   /// Whose epoch voids the copies.
   var vmid: UInt16 = 0
   var registers = TranslationRegisters()
@@ -30,6 +32,8 @@ public final class StreamPort: @unchecked Sendable {
   var answersInvalidations = true
 
   static let contextLimit = 64
+  /// The logarithm of the copies that a port keeps.
+  static let copyLog2Count = 8
 
   init(_ streamID: UInt32, _ core: SMMUCore) {
     self.streamID = streamID
@@ -148,6 +152,7 @@ struct TranslationCopy: BitwiseCopyable {
 /// A stream's entry as it was read.
 struct CachedStream {
   var configuration: StreamConfiguration
+  var pages: TablePages
   var agreedAt: UInt64
   var staleAt: UInt64 = 0
 }
@@ -156,6 +161,7 @@ struct CachedStream {
 struct CachedContext {
   var index: UInt32
   var configuration: Stage1Configuration
+  var pages: TablePages
   var agreedAt: UInt64
   var staleAt: UInt64 = 0
 }

@@ -27,23 +27,23 @@ public struct TranslationRegisters: Sendable, Equatable {
 
 extension TableWalker {
   /// Reads a stream's entry (IHI 0070, sections 3.3.1 and 5.1).
-  func streamTableEntry(
+  mutating func streamTableEntry(
     _ stream: UInt32, _ registers: TranslationRegisters
   ) throws(TranslationFault) -> StreamTableEntry {
     let address = try streamTableAddress(stream, registers)
     var words = (UInt64(0), UInt64(0), UInt64(0), UInt64(0))
     do {
-      words.0 = try memory.readTable(address)
-      words.1 = try memory.readTable(address &+ 8)
-      words.2 = try memory.readTable(address &+ 16)
-      words.3 = try memory.readTable(address &+ 24)
+      words.0 = try read(address)
+      words.1 = try read(address &+ 8)
+      words.2 = try read(address &+ 16)
+      words.3 = try read(address &+ 24)
     } catch {
       throw TranslationFault(.steFetch, detail: address)
     }
     return StreamTableEntry(dw0: words.0, dw1: words.1, dw2: words.2, dw3: words.3)
   }
 
-  private func streamTableAddress(
+  private mutating func streamTableAddress(
     _ stream: UInt32, _ registers: TranslationRegisters
   ) throws(TranslationFault) -> UInt64 {
     var unknown = TranslationFault(.badStreamID)
@@ -62,7 +62,7 @@ extension TableWalker {
       registers.streamTableBase & addressMask & ~UInt64.ones(max(6, bits - split + 3))
     let pointer = base | (stream >> UInt64(split)) << 3
     let descriptor: UInt64
-    do { descriptor = try memory.readTable(pointer) } catch {
+    do { descriptor = try read(pointer) } catch {
       throw TranslationFault(.steFetch, detail: pointer)
     }
     // SPAN: 0 is invalid, and a second level holds 2^(SPAN - 1) entries, never more than SPLIT
@@ -133,7 +133,7 @@ extension TableWalker {
       let purpose = Purpose(faultClass: .contextDescriptor, need: .anyRead, isWrite: false)
       physical = try translate(intermediate: address, stage2, purpose).output
     }
-    do { return try memory.readTable(physical) } catch {
+    do { return try read(physical) } catch {
       throw TranslationFault(.cdFetch, class: .contextDescriptor, detail: physical)
     }
   }

@@ -97,7 +97,7 @@ extension TableWalker {
       bits = granule.stride
       let physical = try tableAddress(entry, walk, isUpdate: false)
       let word: UInt64
-      do { word = try memory.readTable(physical) } catch {
+      do { word = try read(physical) } catch {
         throw walk.fault(.walkEABT, detail: physical)
       }
       let descriptor = TableDescriptor(word: word)

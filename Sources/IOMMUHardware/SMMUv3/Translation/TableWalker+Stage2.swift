@@ -9,17 +9,33 @@ extension TableWalker {
       let hit = entry.mapping(of: address)
       // A clean page that is to be written needs its descriptor.
       if !(hit.isClean && purpose.isWrite) {
-        agreedAt = min(agreedAt, entry.agreedAt)
+        use(entry)
         try check(hit, address, stage2, purpose)
         return hit
       }
     }
+    return try fill(address, stage2, purpose)
+  }
+
+  /// Takes over what is known of a cached entry.
+  private mutating func use(_ entry: TLBEntry) {
+    if memory.add(entry.pages, to: &pages) { return }
+    agreedAt = min(agreedAt, entry.agreedAt)
+    pages = .unknown
+  }
+
+  private mutating func fill(
+    _ address: UInt64, _ stage2: Stage2Configuration, _ purpose: Purpose
+  ) throws(TranslationFault) -> Mapping {
     let epoch = tlb?.epoch(stage2.vmid) ?? 0
     let now = memory.tableWrites
+    stage2Pages = TablePages()
     for _ in 0..<TableWalker.retries {
       if let mapping = try walk(address, stage2, purpose) {
         tlb?.insert(
-          TLBEntry(mapping, at: address, .stage2, vmid: stage2.vmid, asid: 0, agreedAt: now),
+          TLBEntry(
+            mapping, at: address, .stage2, vmid: stage2.vmid, asid: 0, agreedAt: now,
+            stage2Pages),
           epoch: epoch)
         return mapping
       }
@@ -52,7 +68,7 @@ extension TableWalker {
   }
 
   /// - Returns: nil when the descriptor was changed while its flags were to be set.
-  private func walk(
+  private mutating func walk(
     _ address: UInt64, _ stage2: Stage2Configuration, _ purpose: Purpose
   ) throws(TranslationFault) -> Mapping? {
     if address & ~UInt64.ones(stage2.inputSize) != 0 {
@@ -66,7 +82,7 @@ extension TableWalker {
       let entry = table | ((address >> UInt64(shift)) & UInt64.ones(bits)) << 3
       bits = granule.stride
       let word: UInt64
-      do { word = try memory.readTable(entry) } catch {
+      do { word = try readStage2(entry) } catch {
         throw fault(.walkEABT, stage2, purpose, detail: entry)
       }
       let descriptor = TableDescriptor(word: word)

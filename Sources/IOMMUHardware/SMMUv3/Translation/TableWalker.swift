@@ -35,6 +35,10 @@ struct TableWalker {
   let updatesTables: Bool
   /// The oldest count of table writes at which a cached piece that was used agreed with memory.
   var agreedAt = UInt64.max
+  /// What was read.
+  var pages = TablePages()
+  /// What the walk of stage 2 has read that is under way.
+  var stage2Pages = TablePages()
 
   /// What a walk is for.
   struct Purpose {
@@ -55,6 +59,15 @@ struct TableWalker {
   }
 
   // MARK: Descriptors
+
+  mutating func read(_ address: UInt64) throws(ExternalAbort) -> UInt64 {
+    try memory.readTable(address, &pages)
+  }
+
+  mutating func readStage2(_ address: UInt64) throws(ExternalAbort) -> UInt64 {
+    memory.note(try memory.offset(of: address, 8), in: &stage2Pages)
+    return try memory.readTable(address, &pages)
+  }
 
   enum Update {
     /// There is nothing to write, or it was written.

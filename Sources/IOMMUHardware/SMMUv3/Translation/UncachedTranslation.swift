@@ -18,7 +18,7 @@ public struct UncachedTranslation {
   /// Translates as the stream table says.
   public func translate(_ transaction: DeviceTransaction) throws(TranslationFault) -> Translation {
     if !registers.isEnabled { return Translation(try translateWhileDisabled(transaction)) }
-    let walker = TableWalker(memory, features)
+    var walker = TableWalker(memory, features)
     let entry = try walker.streamTableEntry(transaction.streamID, registers)
     return try translate(transaction, entry)
   }
@@ -28,8 +28,8 @@ public struct UncachedTranslation {
     _ transaction: DeviceTransaction, _ entry: StreamTableEntry
   ) throws(TranslationFault) -> Translation {
     let stream = try StreamConfiguration(entry, features, hasEL2Host: registers.hasEL2Host)
-    let mapping = try mapping(transaction, stream)
-    return Translation(mapping)
+    var walker = TableWalker(memory, features)
+    return Translation(try mapping(transaction, stream, &walker))
   }
 
   func translateWhileDisabled(
@@ -43,9 +43,8 @@ public struct UncachedTranslation {
   }
 
   func mapping(
-    _ transaction: DeviceTransaction, _ stream: StreamConfiguration
+    _ transaction: DeviceTransaction, _ stream: StreamConfiguration, _ walker: inout TableWalker
   ) throws(TranslationFault) -> Mapping {
-    var walker = TableWalker(memory, features)
     if stream.mode == .abort { throw .silentAbort }
     if transaction.kind == .translated {
       return try walker.translated(transaction, stream, registers)
