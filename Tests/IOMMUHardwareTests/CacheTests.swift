@@ -189,7 +189,8 @@ import Testing
     let machine = Machine(world)
     for _ in 0..<2 {
       for page in UInt64(0)..<6000 {
-        #expect(machine.address(page << 12 | 8) == 0x1_0000_0000 + page << 12 | 8)
+        let output: UInt64 = 0x1_0000_0000 + page << 12 | 8
+        #expect(machine.address(page << 12 | 8) == output)
       }
     }
     #expect(machine.smmu.core.tlb.count <= 4096)

@@ -242,7 +242,7 @@ struct Misconfiguration: Sendable, CustomTestStringConvertible {
     world.registers.streamTableBase = 0
     let fault = world.result(0x1000, stream: 3).fault
     #expect(fault?.id == .steFetch)
-    #expect(fault?.detail == 3 * 64)
+    #expect(fault?.detail == 192)
   }
 
   @Test(
