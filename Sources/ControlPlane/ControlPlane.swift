@@ -118,23 +118,28 @@ public final class ControlPlane: RequestHandler {
 
   private static let v1 = Array("v1".utf8)
   private static let hostsSegment = Array("hosts".utf8)
+  private static let decodeSegment = Array("decode".utf8)
 
   /// The host that a path addresses and how many segments that took; 0 for paths that are about
   /// no host.
   private static func host(of target: Target) -> (String, Int) {
     guard target.segmentCount >= 2, target.segment(0, equals: v1) else { return (defaultHost, 0) }
+    if target.segment(1, equals: decodeSegment) { return (defaultHost, 0) }
     guard target.segment(1, equals: hostsSegment) else { return (defaultHost, 1) }
     return target.segmentCount >= 4 ? (target.text(2), 3) : (defaultHost, 0)
   }
 
   private func requireMediaType(_ head: RequestHead, _ endpoint: Endpoint) throws(Problem) {
-    guard endpoint.body == .json, let type = head.headers[.contentType], type != MediaType.json
+    guard let wanted = endpoint.body.mediaType, let type = head.headers[.contentType],
+      type != wanted
     else { return }
     let essence = type.prefix { $0 != ";" && $0 != " " }.lowercased()
-    if essence != MediaType.json {
+    if essence != wanted {
+      let hint =
+        endpoint.body == .json
+        ? "say --json in place of -d" : "say -H 'Content-Type: \(wanted)' --data-binary"
       throw Problem(
-        .unsupportedMediaType,
-        "the body must be \(MediaType.json), not \(essence); with curl, say --json in place of -d")
+        .unsupportedMediaType, "the body must be \(wanted), not \(essence); with curl, \(hint)")
     }
   }
 

@@ -70,6 +70,7 @@ public enum MediaType {
   public static let ndjson = "application/x-ndjson"
   public static let eventStream = "text/event-stream"
   public static let yaml = "application/yaml"
+  public static let octets = "application/octet-stream"
   public static let dot = "text/vnd.graphviz"
   public static let text = "text/plain; charset=utf-8"
 }

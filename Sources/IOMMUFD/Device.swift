@@ -12,18 +12,21 @@ public final class Device: ContextObject {
     public var pri: Bool
     /// The width of its PASIDs; 0 without them, at most 20.
     public var pasidBits: Int
+    /// Whether its transactions can wait for an answer to their faults.
+    public var stall: Bool
     /// Whether its IOMMU can note which pages it writes, as far as that depends on the device.
     public var tracksDirtyPages: Bool
 
     public init(
       streamIDs: [UInt32], group: String? = nil, ats: Bool = false, pri: Bool = false,
-      pasidBits: Int = 0, tracksDirtyPages: Bool = true
+      pasidBits: Int = 0, stall: Bool = false, tracksDirtyPages: Bool = true
     ) {
       self.streamIDs = streamIDs
       self.group = group
       self.ats = ats
       self.pri = pri
       self.pasidBits = pasidBits
+      self.stall = stall
       self.tracksDirtyPages = tracksDirtyPages
     }
   }

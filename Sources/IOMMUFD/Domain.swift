@@ -68,6 +68,24 @@ public final class Domain: ContextObject {
 
   public var isNested: Bool { ioas == nil }
 
+  /// The devices whose traffic the domain has a part in: those that are attached, and for a
+  /// nesting parent those that are attached to what is nested on it.
+  public var attachedDevices: [Device] {
+    var result: [Device] = []
+    for pin in heldBy {
+      switch pin.holder {
+      case let device as Device: result.append(device)
+      case let nested as Domain: result += nested.attachedDevices
+      case let viommu as VIOMMU:
+        for pin in viommu.heldBy {
+          if let nested = pin.holder as? Domain { result += nested.attachedDevices }
+        }
+      default: break
+      }
+    }
+    return result
+  }
+
   /// The paging domain whose address space the traffic reaches in the end.
   var pagingAncestor: Domain {
     switch form {

@@ -108,23 +108,29 @@ public final class FaultFIFO: Sendable {
   func isWaiting(_ cookie: UInt32) -> Bool { state.withLock { $0.unanswered[cookie] != nil } }
 
   /// Lets the group go that a response answers.
-  func answer(_ cookie: UInt32) {
+  func answer(_ cookie: UInt32) -> FaultGroup? {
     state.withLock { state in
-      if state.unanswered.removeValue(forKey: cookie) != nil { state.cookies.free(cookie) }
+      let group = state.unanswered.removeValue(forKey: cookie)
+      if group != nil { state.cookies.free(cookie) }
+      return group
     }
   }
 
   /// Drops what came through an attachment that ends: the device gets `INVALID` for all of it.
-  func discard(device: UInt32, pasid: UInt32) {
+  func discard(device: UInt32, pasid: UInt32) -> [FaultGroup] {
     state.withLock { state in
       let isConcerned = { (group: FaultGroup) in
         group.attachedPASID == pasid && group.faults.first?.deviceID == device
       }
+      var dropped = state.unread.filter(isConcerned)
       state.unread.removeAll(where: isConcerned)
-      for (cookie, group) in state.unanswered where isConcerned(group) {
+      for (cookie, group) in state.unanswered.sorted(by: { $0.key < $1.key })
+      where isConcerned(group) {
         state.unanswered.removeValue(forKey: cookie)
         state.cookies.free(cookie)
+        dropped.append(group)
       }
+      return Array(dropped)
     }
   }
 

@@ -83,10 +83,17 @@ extension ObjectCore {
     try step()
     queue.answering.insert(cookie)
     transaction.onRollback { queue.answering.remove(cookie) }
-    transaction.onCommit {
+    transaction.onCommit { [unowned self] in
       queue.answering.remove(cookie)
-      queue.fifo.answer(cookie)
+      guard let group = queue.fifo.answer(cookie), let device = self.device(of: group) else {
+        return
+      }
+      device.smmu.driver.respond(to: group, code)
     }
+  }
+
+  private func device(of group: FaultGroup) -> Device? {
+    group.faults.first.flatMap { object(.device, $0.device) as? Device }
   }
 
   /// Answers as a write to the event file does (`iommufd_fault_fops_write`): records of a cookie

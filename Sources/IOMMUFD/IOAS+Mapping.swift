@@ -59,6 +59,7 @@ extension ObjectCore {
 
   private func add(_ area: Area, to ioas: IOAS) throws(Refusal) -> Area {
     try step()
+    for domain in ioas.domains { try domain.smmu.driver.map(area, in: domain, in: transaction) }
     insert(area, into: ioas)
     touch(ioas)
     recorder?.record(.mapped(ioas, area))
@@ -133,6 +134,15 @@ extension ObjectCore {
   private func share(_ memory: MappedMemory) {
     memory.mappings += 1
     transaction.onRollback { memory.mappings -= 1 }
+  }
+
+  /// The mappings behind a range, each cut to it.
+  ///
+  /// - Throws: `EINVAL` for an empty range, `EOVERFLOW` for one that wraps, `ENOENT` for a hole.
+  public func memory(
+    of ioas: IOAS, from iova: UInt64, _ length: UInt64
+  ) throws(Refusal) -> [Area] {
+    try contiguousAreas(of: ioas, from: iova, length, for: .nothing, field: "iova")
   }
 
   /// What somebody is going to do with mapped memory.

@@ -66,6 +66,9 @@ public protocol IOMMUDriver: AnyObject {
   /// thread, and so the handler is a value of its own.
   var eventHandler: any HardwareEventHandler { get }
 
+  /// The IOMMU goes; nothing is behind it any more.
+  func shutDown(in transaction: Transaction)
+
   // MARK: Devices
 
   /// Whether the bus has an object of its own beside each device, which takes an ID before the
@@ -109,6 +112,15 @@ public protocol IOMMUDriver: AnyObject {
 
   func free(_ domain: Domain, in transaction: Transaction)
 
+  /// Has a domain translate a mapping from commit on (`map_pages`).
+  ///
+  /// - Throws: `ENOMEM` when there is no room for the page tables.
+  func map(_ area: Area, in domain: Domain, in transaction: Transaction) throws(Refusal)
+
+  /// Has a domain forget mappings, and the hardware what it cached of them (`unmap_pages`,
+  /// `iotlb_sync`).
+  func unmap(_ areas: [Area], from domain: Domain, in transaction: Transaction)
+
   // MARK: vIOMMUs
 
   /// Whether a vIOMMU of the type can be made for the device (`get_viommu_size` is not 0).
@@ -146,6 +158,28 @@ public protocol IOMMUDriver: AnyObject {
     _ target: InvalidationTarget, _ request: InvalidationArray, in transaction: Transaction
   ) -> InvalidationOutcome
 
+  // MARK: Faults
+
+  /// A group of page faults of a device is answered, by whoever handles them or because the
+  /// attachment it came through ends (`page_response`); called at commit.
+  func respond(to group: FaultGroup, _ code: PageResponseCode)
+
+  // MARK: The hardware
+
+  /// The hardware's end of a device, for DMA from any thread; nil where there is none.
+  func port(of device: Device) -> (any DevicePort)?
+
+  /// Reads a register of the hardware.
+  ///
+  /// - Parameters:
+  ///   - offset: in bytes from the beginning of the registers.
+  ///   - width: 4 or 8 bytes.
+  /// - Throws: `EINVAL` for an offset or width that the hardware does not take.
+  func readRegister(_ offset: UInt64, width: Int) throws(Refusal) -> UInt64
+  /// Checks a write to a register, which is carried out at commit.
+  func writeRegister(
+    _ offset: UInt64, _ value: UInt64, width: Int, in transaction: Transaction) throws(Refusal)
+
   // MARK: Attaching
 
   /// Prepares to send a device's traffic at `pasid` (0: the RID) through `domain` and commits
@@ -174,6 +208,8 @@ public enum EventDisposition: Sendable, Equatable {
   case forwarded(viommu: String, virtualID: UInt64)
   /// To a fault queue, as a stalled transaction's page fault.
   case faulted
+  /// Into the event queue in memory, where whoever runs the hardware finds it.
+  case queued
   /// To nobody but the log.
   case logged(Errno)
 }
@@ -184,6 +220,23 @@ extension IOMMUDriver {
   public var nestsOnParents: Bool { false }
 
   public func reservedRanges(of device: Device) -> [ClosedRange<UInt64>] { [] }
+
+  public func shutDown(in transaction: Transaction) {}
+
+  public func map(_ area: Area, in domain: Domain, in transaction: Transaction) throws(Refusal) {}
+  public func unmap(_ areas: [Area], from domain: Domain, in transaction: Transaction) {}
+
+  public func respond(to group: FaultGroup, _ code: PageResponseCode) {}
+  public func port(of device: Device) -> (any DevicePort)? { nil }
+
+  public func readRegister(_ offset: UInt64, width: Int) throws(Refusal) -> UInt64 {
+    throw Refusal(.EOPNOTSUPP, "the IOMMU has no registers that are emulated")
+  }
+  public func writeRegister(
+    _ offset: UInt64, _ value: UInt64, width: Int, in transaction: Transaction
+  ) throws(Refusal) {
+    throw Refusal(.EOPNOTSUPP, "the IOMMU has no registers that are emulated")
+  }
 
   public func supports(_ type: VIOMMUType, for device: Device) -> Bool { false }
   public func initialize(

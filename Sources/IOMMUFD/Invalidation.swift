@@ -72,7 +72,7 @@ extension ObjectCore {
   /// Has the driver carry out a guest's invalidations (`iommufd_hwpt_invalidate`).
   ///
   /// - Throws: `ENOENT`, or `EINVAL` for an object that has nothing to invalidate.
-  func invalidate(
+  public func invalidate(
     _ object: Object?, _ request: InvalidationArray
   ) throws(Refusal) -> InvalidationOutcome {
     guard let object else {

@@ -236,7 +236,10 @@ extension ObjectCore {
   /// traffic may be of a device whose group another member has attached.
   func discardFaults(of device: Device, _ pasid: UInt32, from domain: Domain) {
     guard let fifo = domain.faultQueue?.fifo, let id = device.objectID else { return }
-    transaction.onCommit { fifo.discard(device: id, pasid: pasid) }
+    let driver = device.smmu.driver
+    transaction.onCommit {
+      for group in fifo.discard(device: id, pasid: pasid) { driver.respond(to: group, .invalid) }
+    }
   }
 
   // MARK: Detaching

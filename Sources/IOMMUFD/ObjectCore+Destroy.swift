@@ -48,6 +48,7 @@ extension ObjectCore {
   /// Takes away an object that nothing holds, whatever it is.
   func destroyUnheld(_ object: Object) {
     switch object {
+    case let smmu as SMMU: smmu.driver.shutDown(in: transaction)
     case let device as Device: unbind(device)
     case let ioas as IOAS: end(ioas)
     case let domain as Domain: domain.smmu.driver.free(domain, in: transaction)

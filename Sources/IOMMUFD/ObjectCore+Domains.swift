@@ -88,6 +88,7 @@ extension ObjectCore {
   /// (`iopt_table_add_domain`).
   func join(_ domain: Domain, to ioas: IOAS) throws(Refusal) {
     try requireMappable(ioas, by: domain)
+    for area in ioas.areas { try domain.smmu.driver.map(area, in: domain, in: transaction) }
     try pin(ioas, by: domain, .field("ioas"))
   }
 

@@ -20,7 +20,7 @@ extension ObjectCore {
     _ name: String?, _ model: any SMMUModel, _ settings: SMMUSettings, on machine: any Machine
   ) throws(Refusal) -> SMMU {
     let name = try claimName(.smmu, name)
-    let driver = try model.makeDriver(settings, named: name, on: machine)
+    let driver = try model.makeDriver(settings, named: name, on: machine, in: transaction)
     let smmu = SMMU(name: name, driver: driver, features: model.features)
     try publish(smmu)
     return smmu

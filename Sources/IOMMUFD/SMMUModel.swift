@@ -64,7 +64,8 @@ public protocol SMMUModel: Sendable {
 
   /// - Throws: `EINVAL` for settings that no such hardware has.
   func makeDriver(
-    _ settings: SMMUSettings, named smmu: String, on machine: any Machine
+    _ settings: SMMUSettings, named smmu: String, on machine: any Machine,
+    in transaction: Transaction
   ) throws(Refusal) -> any IOMMUDriver
 }
 
@@ -77,6 +78,14 @@ public protocol Machine: AnyObject, Sendable {
   ///   - alignment: in bytes, a power of two.
   func allocateMemory(_ length: UInt64, alignment: UInt64) -> UInt64?
   func freeMemory(_ address: UInt64, _ length: UInt64)
+
+  /// Takes memory for a driver's own tables and queues, apart from what the above hands out, so
+  /// that neither can use up the other's; nil when none is left.
+  func allocateTables(_ length: UInt64, alignment: UInt64) -> UInt64?
+  func freeTables(_ address: UInt64, _ length: UInt64)
+
+  /// Notes what the hardware was told or did, for those who want to see it.
+  func logHardware(_ trace: HardwareTrace)
 
   /// Notes that the hardware reported something that no VM was told of, as a driver's line in the
   /// kernel's log does. From any thread.
@@ -114,5 +123,35 @@ public struct DriverFact: Sendable {
   public init(_ name: String, _ value: Value) {
     self.name = name
     self.value = value
+  }
+}
+
+/// Something that a driver told its hardware, or that the hardware did by itself.
+public struct HardwareTrace: Sendable, Equatable {
+  public enum Kind: Sendable, Equatable {
+    /// A command of a command queue: two words.
+    case command([UInt64])
+    /// A stream table entry was written: its stream and its words as they are now.
+    case streamTableEntry(stream: UInt32, [UInt64])
+    /// The answer to a page fault went to the device.
+    case pageResponse(stream: UInt32, group: UInt32, String)
+    /// A stalled transaction went on.
+    case stallAnswered(stream: UInt32, stag: UInt32, String)
+    /// A device used a translation that no longer agrees with the tables.
+    case staleTranslation(device: String, iova: UInt64, DMAResult.Stale)
+    /// A global error became active: the bits of GERROR that differ from GERRORN.
+    case globalError(UInt64)
+    /// The event queue was full, and records were lost.
+    case eventQueueOverflow
+    /// An interrupt of an SMMU that no driver runs.
+    case interrupt(String)
+  }
+
+  public let smmu: String
+  public let kind: Kind
+
+  public init(smmu: String, _ kind: Kind) {
+    self.smmu = smmu
+    self.kind = kind
   }
 }

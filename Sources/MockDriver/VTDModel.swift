@@ -14,7 +14,8 @@ public struct VTDModel: SMMUModel {
   }
 
   public func makeDriver(
-    _ settings: SMMUSettings, named smmu: String, on machine: any Machine
+    _ settings: SMMUSettings, named smmu: String, on machine: any Machine,
+    in transaction: Transaction
   ) throws(Refusal) -> any IOMMUDriver {
     try settings.requireNoCMDQV()
     return VTDDriver(name: smmu, settings: settings, machine: machine)

@@ -4,7 +4,7 @@ import IOMMUHardware
 
 extension SMMUv3Driver {
   /// `arm_smmu_attach_dev`, `arm_smmu_attach_dev_nested`, `arm_smmu_s1_set_dev_pasid`: prepares
-  /// the new entry and its vmaster, which the commit puts in place together.
+  /// the new entry and its vmaster, which the commit puts in place.
   func attach(
     _ device: Device, pasid: UInt32, to domain: Domain, in transaction: Transaction
   ) throws(Refusal) -> AttachOutcome {
@@ -23,7 +23,15 @@ extension SMMUv3Driver {
     let master = master(of: device)
     var state = keepingPASIDs(of: master)
     state.isATSEnabled = device.properties.ats && features.ats
-    state.entry = try entry(for: paging, device, ats: state.isATSEnabled, in: transaction)
+    state.tag = paging
+    switch paging.stage {
+    case .stage1:
+      let contexts = try contexts(of: master, in: transaction)
+      try setContext(paging, of: device, master, at: 0, in: transaction)
+      state.entry = stage1Entry(contexts, device, ats: state.isATSEnabled)
+    case .stage2:
+      state.entry = stage2Entry(paging, device, ats: state.isATSEnabled)
+    }
     setFaultRoute(of: domain, pasid: 0, in: &state)
     publish(device, state, in: transaction)
     return AttachOutcome()
@@ -48,6 +56,7 @@ extension SMMUv3Driver {
       throw Refusal(
         .ENOENT, field: "domain", "device \(device.name) has no vdev on vIOMMU \(viommu.name)")
     }
+    state.tag = parent
     state.entry = nestedEntry(nested, parent, device, ats: state.isATSEnabled)
     setFaultRoute(of: domain, pasid: 0, in: &state)
     publish(device, state, in: transaction)
@@ -57,7 +66,8 @@ extension SMMUv3Driver {
   private func attachPASID(
     _ device: Device, _ pasid: UInt32, _ domain: Domain, in transaction: Transaction
   ) throws(Refusal) {
-    let current = master(of: device).current
+    let master = master(of: device)
+    let current = master.current
     let hasTable = [.stage1, .abort, .bypass].contains(current.entry.config)
     guard let paging = domain.driverData as? PagingDomain, case .stage1 = paging.stage, hasTable
     else {
@@ -65,8 +75,13 @@ extension SMMUv3Driver {
         .EINVAL, field: "domain",
         "a PASID needs a stage 1 domain, and a device that is not attached to a stage 2")
     }
+    let contexts = try contexts(of: master, in: transaction)
+    try setContext(paging, of: device, master, at: pasid, in: transaction)
     var state = current
     setFaultRoute(of: domain, pasid: pasid, in: &state)
+    if state.entry.config != .stage1 {
+      state.entry = pasidEntry(contexts, current.entry, device, ats: state.isATSEnabled)
+    }
     publish(device, state, in: transaction)
   }
 
@@ -77,7 +92,19 @@ extension SMMUv3Driver {
     let master = master(of: device)
     var state = pasid == 0 ? keepingPASIDs(of: master) : master.current
     state.faultRoutes[pasid] = nil
+    let usesPASIDs = !device.attachedPASIDs.isEmpty
+    if pasid == 0, usesPASIDs, let contexts = master.contexts {
+      // Its PASIDs go on; only what has none is terminated.
+      state.isATSEnabled = master.current.isATSEnabled
+      state.entry = pasidEntry(contexts, .blocked, device, ats: state.isATSEnabled)
+    } else if pasid != 0, !usesPASIDs, device.domain(at: 0) == nil {
+      state.entry = .blocked
+    }
     publish(device, state, in: transaction)
+    guard let paging = domain.driverData as? PagingDomain, case .stage1 = paging.stage else {
+      return
+    }
+    clearContext(paging, of: device, master, at: pasid, in: transaction)
   }
 
   private func keepingPASIDs(of master: Master) -> Master.State {
@@ -91,98 +118,66 @@ extension SMMUv3Driver {
     state.faultRoutes[pasid] = domain.faultQueue.map { FaultRoute(fifo: $0.fifo, pasid: pasid) }
   }
 
-  // MARK: Entries
+  // MARK: Committing
 
-  private func entry(
-    for paging: PagingDomain, _ device: Device, ats: Bool, in transaction: Transaction
-  ) throws(Refusal) -> StreamTableEntry {
-    switch paging.stage {
-    case .stage1:
-      let master = master(of: device)
-      let table = try contextTable(of: master, in: transaction)
-      return stage1Entry(master, table: table, device, ats: ats)
-    case .stage2:
-      return stage2Entry(paging, device, ats: ats)
+  /// Makes a device's streams what they are to be when the transaction commits: the entries
+  /// first, step by step, and then the vmaster. An event in between meets the old one.
+  func publish(_ device: Device, _ state: Master.State, in transaction: Transaction) {
+    let master = master(of: device)
+    let previous = master.current
+    master.current = state
+    transaction.onRollback { master.current = previous }
+    let ids = device.properties.streamIDs
+    let stream = Stream(
+      device: device.name, deviceID: device.objectID ?? 0, entry: state.entry,
+      vmaster: state.vmaster, faultRoutes: state.faultRoutes)
+    transaction.onCommit { [self] in
+      if previous.isATSEnabled, !state.isATSEnabled { master.port?.setATS(enabled: false) }
+      // What leaves a vIOMMU for none is out of it before its entry changes.
+      if previous.vmaster != nil, state.vmaster == nil, state.entry == .blocked {
+        streams.withoutVMaster(ids)
+      }
+      for id in Set(ids).sorted() { writeEntry(state.entry, of: id) }
+      betweenEntryAndVMaster?()
+      streams.set(stream, for: ids)
+      finishATS(from: previous, to: state, master, ids)
+      retire(previous.tag, for: state.tag)
     }
   }
 
-  private func contextTable(
-    of master: Master, in transaction: Transaction
-  ) throws(Refusal) -> UInt64 {
-    if let table = master.cdTable { return table }
-    let table = try allocateTable(master.cdTableLength, in: transaction)
-    master.cdTable = table
-    transaction.onRollback { master.cdTable = nil }
-    return table
+  func writeEntry(_ entry: StreamTableEntry, of stream: UInt32) {
+    var isChanged = false
+    table.write(entry, of: stream) {
+      isChanged = true
+      if settings.isTraced {
+        let words = table.address(of: stream).map { hardware.read(8, at: $0) } ?? []
+        hardware.log(.streamTableEntry(stream: stream, words))
+      }
+      commands.issue([.cfgiSTE(stream)])
+    }
+    if isChanged { commands.issue([.prefetchConfig(stream)], withSync: false) }
   }
 
-  func freeTable(of master: Master, in transaction: Transaction) {
-    guard let table = master.cdTable else { return }
-    let machine = machine
-    transaction.onCommit { machine.freeMemory(table, master.cdTableLength) }
+  /// `arm_smmu_attach_commit`: what a device keeps of translations is void whenever they change.
+  private func finishATS(
+    from previous: Master.State, to state: Master.State, _ master: Master, _ ids: [UInt32]
+  ) {
+    guard previous.isATSEnabled || state.isATSEnabled else { return }
+    commands.issue(ids.map { .atcInv($0, nil, address: 0, sizeLog2: 52) })
+    if state.isATSEnabled, !previous.isATSEnabled { master.port?.setATS(enabled: true) }
   }
 
-  /// `arm_smmu_make_cdtable_ste`
-  private func stage1Entry(
-    _ master: Master, table: UInt64, _ device: Device, ats: Bool
-  ) -> StreamTableEntry {
-    var entry = StreamTableEntry()
-    entry.isValid = true
-    entry.config = .stage1
-    entry.s1Fmt = master.cdMax > 10 ? 2 : 0
-    entry.s1ContextPtr = table
-    entry.s1CDMax = master.cdMax
-    entry.s1DSS = 2
-    entry.s1CIR = 1
-    entry.s1COR = 1
-    entry.s1CSH = 3
-    entry.s1STALLD = features.stallModel != 1 && !device.properties.pri
-    entry.eats = ats ? 1 : 0
-    return entry
-  }
-
-  /// `arm_smmu_make_s2_domain_ste`
-  private func stage2Entry(
-    _ paging: PagingDomain, _ device: Device, ats: Bool
-  ) -> StreamTableEntry {
-    var entry = StreamTableEntry()
-    entry.isValid = true
-    entry.config = .stage2
-    entry.eats = ats ? 1 : 0
-    entry.s2FWB = paging.forcesWriteBack
-    entry.s2VMID = UInt64(paging.vmid ?? 0)
-    entry.s2T0SZ = UInt64(64 - features.ias)
-    entry.s2SL0 = stage2StartLevel
-    // Inner shareable, write-back, as the tables of Linux are.
-    entry.s2TableAttributes = 0b11_01_01
-    entry.s2PS = features.oasCode
-    entry.s2AA64 = true
-    entry.s2PTW = true
-    entry.s2R = true
-    entry.s2S = features.stallModel == 2
-    entry.s2TTB = paging.table
-    return entry
-  }
-
-  /// S2SL0 for 4 KiB granules: 2 starts at level 0, 1 at level 1.
-  private var stage2StartLevel: UInt64 { features.ias > 43 ? 2 : 1 }
-
-  /// `arm_smmu_make_nested_domain_ste`
-  private func nestedEntry(
-    _ nested: NestedDomain, _ parent: PagingDomain, _ device: Device, ats: Bool
-  ) -> StreamTableEntry {
-    switch nested.ste.config {
-    case .bypass where nested.ste.isValid:
-      return stage2Entry(parent, device, ats: ats)
-    case .stage1:
-      var entry = stage2Entry(parent, device, ats: ats)
-      entry.dw0 = nested.ste.dw0
-      entry.config = .nested
-      entry.dw1 |= nested.ste.dw1
-      entry.mev = true
-      return entry
-    default:
-      return .blocked
+  /// When nobody uses the tag of a domain any more, the TLBs need not know it.
+  private func retire(_ previous: PagingDomain?, for next: PagingDomain?) {
+    next?.attachedCount += 1
+    guard let previous else { return }
+    previous.attachedCount -= 1
+    guard previous.attachedCount == 0 else { return }
+    switch previous.stage {
+    case .stage1(let asid):
+      commands.issue([.tlbiNHASID(vmid: 0, asid: UInt16(truncatingIfNeeded: asid))])
+    case .stage2(let vmid):
+      commands.issue([.tlbiS12VMAll(vmid: UInt16(truncatingIfNeeded: vmid))])
     }
   }
 }

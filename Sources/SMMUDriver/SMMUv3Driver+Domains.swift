@@ -10,14 +10,18 @@ final class PagingDomain {
   }
 
   let stage: Stage
-  /// The address of the first page table.
-  let table: UInt64
+  let pages: PageTable
+  /// The width of the addresses that it translates.
+  let inputBits: Int
   /// Whether stage 2 forces write-back, so that a guest cannot make its memory incoherent.
   let forcesWriteBack: Bool
+  /// How many streams and PASIDs the hardware translates by it at present.
+  var attachedCount = 0
 
-  init(stage: Stage, table: UInt64, forcesWriteBack: Bool) {
+  init(stage: Stage, pages: PageTable, inputBits: Int, forcesWriteBack: Bool) {
     self.stage = stage
-    self.table = table
+    self.pages = pages
+    self.inputBits = inputBits
     self.forcesWriteBack = forcesWriteBack
   }
 
@@ -42,8 +46,6 @@ final class NestedDomain {
 extension SMMUv3Driver {
   /// The logarithm of the translation granule.
   static let pageShift: UInt64 = 12
-  /// The first table of a 48-bit walk is one page; narrower stage 2s start with up to 16.
-  static let tableBytes: UInt64 = 4096
   /// The type of a guest's two words of an entry (`IOMMU_HWPT_DATA_ARM_SMMUV3`).
   static let steDataType: UInt32 = 2
 
@@ -73,13 +75,39 @@ extension SMMUv3Driver {
       let field = flags.contains(.pasid) ? "pasid" : "dirty_tracking"
       throw Refusal(.EOPNOTSUPP, field: field, "\(name) has no stage 1")
     }
-    let stage: PagingDomain.Stage =
+    domain.driverData =
       features.s1p && !flags.contains(.nestParent)
-      ? .stage1(asid: try claim(\.asids, "ASID", in: transaction))
-      : .stage2(vmid: try claim(\.vmids, "VMID", in: transaction))
-    domain.driverData = PagingDomain(
-      stage: stage, table: try allocateTable(Self.tableBytes, in: transaction),
-      forcesWriteBack: flags.contains(.nestParent) && features.fwb)
+      ? try makeStage1(in: transaction)
+      : try makeStage2(
+        forcesWriteBack: flags.contains(.nestParent) && features.fwb, in: transaction)
+  }
+
+  private func makeStage1(in transaction: Transaction) throws(Refusal) -> PagingDomain {
+    let asid = try claim(\.asids, "ASID", in: transaction)
+    let bits = 48
+    return PagingDomain(
+      stage: .stage1(asid: asid),
+      pages: try makePages(.stage1, inputBits: bits, in: transaction), inputBits: bits,
+      forcesWriteBack: false)
+  }
+
+  private func makeStage2(
+    forcesWriteBack: Bool, in transaction: Transaction
+  ) throws(Refusal) -> PagingDomain {
+    let vmid = try claim(\.vmids, "VMID", in: transaction)
+    let pages = try makePages(
+      .stage2(forcesWriteBack: forcesWriteBack), inputBits: features.ias, in: transaction)
+    return PagingDomain(
+      stage: .stage2(vmid: vmid), pages: pages, inputBits: features.ias,
+      forcesWriteBack: forcesWriteBack)
+  }
+
+  private func makePages(
+    _ format: PageTable.Format, inputBits: Int, in transaction: Transaction
+  ) throws(Refusal) -> PageTable {
+    let pages = try PageTable(hardware, format, inputBits: inputBits)
+    transaction.onRollback { pages.free() }
+    return pages
   }
 
   /// `arm_smmu_validate_vste`: no bit of a guest gets into the stream table that it may not set.
@@ -101,8 +129,7 @@ extension SMMUv3Driver {
     case .stage1(let asid): release(\.asids, asid, in: transaction)
     case .stage2(let vmid): release(\.vmids, vmid, in: transaction)
     }
-    let machine = machine
-    transaction.onCommit { machine.freeMemory(paging.table, Self.tableBytes) }
+    transaction.onCommit { paging.pages.free() }
   }
 
   // MARK: Numbers and memory
@@ -125,15 +152,6 @@ extension SMMUv3Driver {
   ) {
     self[keyPath: allocator].free(number)
     transaction.onRollback { self[keyPath: allocator].take(number) }
-  }
-
-  func allocateTable(_ length: UInt64, in transaction: Transaction) throws(Refusal) -> UInt64 {
-    guard let address = machine.allocateMemory(length, alignment: max(length, 64)) else {
-      throw Refusal(.ENOMEM, "the host has no memory left for a table")
-    }
-    let machine = machine
-    transaction.onRollback { machine.freeMemory(address, length) }
-    return address
   }
 }
 

@@ -5,7 +5,7 @@ import IOMMUHardware
 extension SMMUv3Driver {
   func facts(about object: Object) -> [DriverFact] {
     switch object {
-    case is SMMU: smmuFacts
+    case is SMMU: SMMUv3Driver.facts(about: features)
     case let device as Device: deviceFacts(device)
     case let domain as Domain: domainFacts(domain)
     case let viommu as VIOMMU: viommuFacts(viommu)
@@ -20,7 +20,7 @@ extension SMMUv3Driver {
     }
   }
 
-  private var smmuFacts: [DriverFact] {
+  static func facts(about features: SMMUv3Features) -> [DriverFact] {
     [
       DriverFact("idr0", .hex(UInt64(features.idr0))),
       DriverFact("idr1", .hex(UInt64(features.idr1))),

@@ -2,51 +2,109 @@
 import IOMMUFD
 import IOMMUHardware
 
-/// The driver of one SMMUv3: what Linux's arm-smmu-v3 and tegra241-cmdqv do, on the emulated
-/// hardware.
+/// What Linux's arm-smmu-v3 driver and its tegra241-cmdqv part do
+/// (`drivers/iommu/arm/arm-smmu-v3`).
+///
+/// Used under the host's lock, but for the event handler and the devices' ports, which the
+/// hardware's threads use. What the hardware can see changes at the commit of a transaction.
 final class SMMUv3Driver: IOMMUDriver {
   let name: String
   let settings: SMMUSettings
   let features: SMMUv3Features
   let machine: any Machine
+  let hardware: Hardware
+  let commands: CommandQueue
+  let table: StreamTableMemory
+  let queues: QueueMemory
   let streams = StreamTable()
-  let eventHandler: any HardwareEventHandler
-  /// The tree of streams: whose each is.
+  let events: EventQueueReader
+  let stalls: StalledAccesses
+  var eventHandler: any HardwareEventHandler { events }
   let owners: StreamOwners
   var vmids: LowestFreeAllocator
   var asids: LowestFreeAllocator
   /// The virtual interfaces; number 0 is the kernel's own.
   var vintfs: LowestFreeAllocator?
+  /// Called between the moment in which a stream's new entry stands and the one in which its
+  /// vmaster does, to test what an event meets there.
+  var betweenEntryAndVMaster: (() -> Void)?
 
-  init(name: String, settings: SMMUSettings, features: SMMUv3Features, machine: any Machine) {
+  /// - Throws: `ENOMEM` when the machine has no memory for tables and queues.
+  init(
+    name: String, settings: SMMUSettings, features: SMMUv3Features, machine: any Machine
+  ) throws(Refusal) {
     self.name = name
     self.settings = settings
     self.features = features
     self.machine = machine
+    hardware = Hardware(name: name, features: features, machine: machine)
     owners = StreamOwners(of: name, bits: features.sidSize)
-    eventHandler = EventHandler(smmu: name, streams: streams, machine: machine)
     vmids = LowestFreeAllocator(1...UInt32(1 << features.vmidBits) - 1)
     asids = LowestFreeAllocator(1...UInt32(1 << features.asidBits) - 1)
     vintfs = settings.cmdqv.flatMap { cmdqv in
       cmdqv.vintfs > 1 ? LowestFreeAllocator(1...UInt32(cmdqv.vintfs - 1)) : nil
     }
+    table = try StreamTableMemory(hardware, streamIDBits: features.sidSize)
+    queues = try QueueMemory(hardware, features)
+    commands = CommandQueue(hardware, at: queues.commands, isTraced: settings.isTraced)
+    stalls = StalledAccesses(hardware)
+    events = EventQueueReader(
+      hardware, at: queues.events,
+      EventHandler(smmu: name, streams: streams, machine: machine))
+    reset()
+  }
+
+  func shutDown(in transaction: Transaction) {
+    // `arm_smmu_device_disable`, and then what it used is free again.
+    transaction.onCommit { [self] in
+      hardware.write(.cr0, 0)
+      hardware.sink.setReceiver(nil)
+      table.free()
+      queues.free()
+    }
+  }
+
+  /// What a transaction that does not stand takes back.
+  func discard() {
+    hardware.sink.setReceiver(nil)
+    table.free()
+    queues.free()
   }
 
   // MARK: Devices
 
   func bind(_ device: Device, in transaction: Transaction) throws(Refusal) {
     try owners.claim(for: device, in: transaction)
+    for stream in device.properties.streamIDs {
+      guard table.hasRoom(for: stream) else {
+        throw Refusal(.ERANGE, field: "stream_id", "the stream table has no place for \(stream)")
+      }
+      try table.prepare(stream, in: transaction)
+    }
     let master = Master(cdMax: UInt64(min(device.properties.pasidBits, features.ssidSize)))
     device.driverData = master
+    master.port = Port(
+      device.name, hardware.smmu.port(device.properties.streamIDs[0]), hardware, stalls)
     publish(device, master.current, in: transaction)
   }
 
   func unbind(_ device: Device, in transaction: Transaction) {
     let ids = device.properties.streamIDs
     owners.release(of: device, in: transaction)
-    freeTable(of: master(of: device), in: transaction)
-    transaction.onCommit { [streams] in streams.set(nil, for: ids) }
+    let master = master(of: device)
+    transaction.onCommit { [self] in
+      // Nothing that the device does gets through any more, and no stall of its waits on.
+      for id in ids {
+        writeEntry(.blocked, of: id)
+        commands.issue([.stallTerm(id), .cfgiSTE(id)])
+        hardware.smmu.port(id).setATS(enabled: false)
+      }
+      streams.set(nil, for: ids)
+      master.contexts?.free()
+    }
   }
+
+  func port(of device: Device) -> (any DevicePort)? { master(of: device).port }
 
   func master(of device: Device) -> Master {
     guard let master = device.driverData as? Master else {
@@ -55,16 +113,19 @@ final class SMMUv3Driver: IOMMUDriver {
     return master
   }
 
-  /// Makes a device's streams what they are to be when the transaction commits.
-  func publish(_ device: Device, _ state: Master.State, in transaction: Transaction) {
-    let master = master(of: device)
-    let previous = master.current
-    master.current = state
-    transaction.onRollback { master.current = previous }
-    let stream = Stream(
-      device: device.name, deviceID: device.objectID ?? 0, entry: state.entry,
-      vmaster: state.vmaster, faultRoutes: state.faultRoutes)
-    transaction.onCommit { [streams] in streams.set(stream, for: device.properties.streamIDs) }
+  // MARK: Registers
+
+  func readRegister(_ offset: UInt64, width: Int) throws(Refusal) -> UInt64 {
+    try hardware.readRegister(offset, width: width)
+  }
+
+  func writeRegister(
+    _ offset: UInt64, _ value: UInt64, width: Int, in transaction: Transaction
+  ) throws(Refusal) {
+    try hardware.checkRegister(offset, width: width)
+    transaction.onCommit { [hardware] in
+      hardware.writeRegister(offset, value, width: width)
+    }
   }
 }
 
@@ -76,21 +137,18 @@ final class Master {
     var vmaster: VMaster?
     var faultRoutes: [UInt32: FaultRoute] = [:]
     var isATSEnabled = false
+    /// Whose ASID or VMID the device's translations bear.
+    var tag: PagingDomain?
   }
 
   /// The logarithm of the context descriptors that the device's table holds.
   let cdMax: UInt64
   /// The table of context descriptors, made when first a domain needs it.
-  var cdTable: UInt64?
+  var contexts: ContextTable?
   var current = State(entry: .blocked)
+  var port: Port?
 
   init(cdMax: UInt64) { self.cdMax = cdMax }
-
-  /// Bytes of the table: one descriptor, or a first level for all.
-  var cdTableLength: UInt64 {
-    let descriptors = UInt64(1) << cdMax
-    return descriptors > 1024 ? max(64, descriptors / 1024 * 8) : descriptors * 64
-  }
 }
 
 extension StreamTableEntry {
@@ -101,4 +159,9 @@ extension StreamTableEntry {
     entry.config = .abort
     return entry
   }
+}
+
+extension SMMUSettings {
+  /// Whether what the driver tells the hardware is put into the log.
+  var isTraced: Bool { features["trace"] ?? 0 != 0 }
 }

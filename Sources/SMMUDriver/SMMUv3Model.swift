@@ -28,6 +28,8 @@ public struct SMMUv3Model: SMMUModel {
     SMMUFeature("bbml", .number(0...2), usual: 2),
     SMMUFeature("oas", .oneOf(SMMUv3Features.outputSizes), usual: 48),
     SMMUFeature("ds", .flag, usual: 0),
+    // No field of a register: whether the log has what the driver tells the hardware.
+    SMMUFeature("trace", .flag, usual: 0),
   ]
 
   public var usualSettings: SMMUSettings {
@@ -36,18 +38,30 @@ public struct SMMUv3Model: SMMUModel {
   }
 
   public func makeDriver(
-    _ settings: SMMUSettings, named smmu: String, on machine: any Machine
+    _ settings: SMMUSettings, named smmu: String, on machine: any Machine,
+    in transaction: Transaction
   ) throws(Refusal) -> any IOMMUDriver {
+    let (settings, features) = try SMMUv3Model.complete(settings, self.features)
+    if let cmdqv = settings.cmdqv { try SMMUv3Model.check(cmdqv) }
+    let driver = try SMMUv3Driver(
+      name: smmu, settings: settings, features: features, machine: machine)
+    transaction.onRollback { driver.discard() }
+    return driver
+  }
+
+  /// The settings with all features said, and what they come to.
+  static func complete(
+    _ settings: SMMUSettings, _ features: [SMMUFeature]
+  ) throws(Refusal) -> (SMMUSettings, SMMUv3Features) {
     var settings = settings
     for feature in features where settings.features[feature.name] == nil {
       settings.features[feature.name] = feature.usual
     }
-    let features = SMMUv3Model.features(of: settings)
-    guard features.s1p || features.s2p else {
+    let result = SMMUv3Model.features(of: settings)
+    guard result.s1p || result.s2p else {
       throw Refusal(.EINVAL, field: "features", "an SMMU has stage 1, stage 2 or both")
     }
-    if let cmdqv = settings.cmdqv { try SMMUv3Model.check(cmdqv) }
-    return SMMUv3Driver(name: smmu, settings: settings, features: features, machine: machine)
+    return (settings, result)
   }
 
   private static func features(of settings: SMMUSettings) -> SMMUv3Features {

@@ -46,6 +46,18 @@ final class StreamTable: Sendable {
     }
   }
 
+  /// Takes streams out of their vIOMMU; the rest of them stays as it is.
+  func withoutVMaster(_ ids: [UInt32]) {
+    streams.withWriteLock { streams in
+      for id in ids { streams[id]?.vmaster = nil }
+    }
+  }
+
+  /// The streams of a device, ascending.
+  func streams(of device: String) -> [UInt32] {
+    streams.withReadLock { $0.filter { $0.value.device == device }.keys.sorted() }
+  }
+
   /// Does something with a stream while it cannot change.
   func withStream<Result>(_ id: UInt32, _ body: (Stream?) -> Result) -> Result {
     streams.withReadLock { body($0[id]) }

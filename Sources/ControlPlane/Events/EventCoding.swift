@@ -26,6 +26,8 @@ enum EventCoding {
       writer.field("disposition", text: "forwarded")
       writer.field("viommu", text: viommu)
       writer.field("virt_id", hex: virtualID)
+    case .queued:
+      writer.field("disposition", text: "queued")
     case .faulted:
       writer.field("disposition", text: "faulted")
     case .logged(let errno):

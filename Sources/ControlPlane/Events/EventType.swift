@@ -18,6 +18,24 @@ enum EventType: Sendable, Hashable {
   case ioasUnmapped
   /// The hardware reported something that no VM was told of.
   case smmuEvent
+  /// The driver has given the hardware a command.
+  case smmuCommand
+  /// The driver has written a stream table entry.
+  case smmuSTEWritten
+  /// A device got the answer to a page request.
+  case smmuPageResponse
+  /// A stalled access went on, or ended.
+  case smmuStallAnswered
+  /// A device used a translation that no longer agrees with the tables.
+  case smmuStaleTranslation
+  /// A global error became active.
+  case smmuGlobalError
+  /// The event queue was full, and records were lost.
+  case smmuEventsLost
+  /// An SMMU that no driver runs has interrupted.
+  case smmuInterrupt
+  /// Memory behind an address space was written.
+  case ioasWritten
   case hostReset
 
   /// The name on the wire.
@@ -34,6 +52,15 @@ enum EventType: Sendable, Hashable {
     case .ioasMapped: "ioas.mapped"
     case .ioasUnmapped: "ioas.unmapped"
     case .smmuEvent: "smmu.event"
+    case .smmuCommand: "smmu.command"
+    case .smmuSTEWritten: "smmu.ste_written"
+    case .smmuPageResponse: "smmu.page_response"
+    case .smmuStallAnswered: "smmu.stall_answered"
+    case .smmuStaleTranslation: "smmu.stale_translation_used"
+    case .smmuGlobalError: "smmu.global_error"
+    case .smmuEventsLost: "smmu.events_lost"
+    case .smmuInterrupt: "smmu.interrupt"
+    case .ioasWritten: "ioas.written"
     case .hostReset: "host.reset"
     }
   }
@@ -47,7 +74,9 @@ enum EventType: Sendable, Hashable {
   static let all: [EventType] =
     ObjectKind.allCases.flatMap { [.created($0), .updated($0), .deleted($0)] } + [
       .deviceAttached, .deviceReplaced, .deviceDetached, .deviceUnplugged, .vdevTombstoned,
-      .ioasMapped, .ioasUnmapped, .smmuEvent, .hostReset,
+      .ioasMapped, .ioasUnmapped, .ioasWritten, .smmuEvent, .smmuCommand, .smmuSTEWritten,
+      .smmuPageResponse, .smmuStallAnswered, .smmuStaleTranslation, .smmuGlobalError, .smmuEventsLost,
+      .smmuInterrupt, .hostReset,
     ]
 
   /// All types by name.

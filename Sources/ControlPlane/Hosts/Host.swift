@@ -30,7 +30,7 @@ public final class Host: Sendable {
     _ name: String, _ settings: HostSettings, _ models: [any SMMUModel], _ log: EventLog,
     _ clock: @escaping @Sendable () -> Timestamp, lastTransaction: UInt64
   ) throws(Problem) -> sending HostState {
-    let machine = HostMachine(log: log, clock: clock, memoryBytes: 1 << 40)
+    let machine = HostMachine(log: log, clock: clock, settings: settings)
     let state = HostState(
       settings: settings, name: name, machine: machine, models: models,
       lastTransaction: lastTransaction)
@@ -158,7 +158,9 @@ public final class Host: Sendable {
   }
 
   private func commit(_ drafts: [EventLog.Draft], _ state: HostState) -> UInt64 {
-    log.append(drafts, transaction: state.core.committed, time: clock())
+    let seq = log.append(drafts, transaction: state.core.committed, time: clock())
+    state.machine.noteTableWrites(seq: seq)
+    return seq
   }
 
   // MARK: Beginning and end
@@ -191,6 +193,7 @@ public final class Host: Sendable {
       writer.object { $0.field("pin_policy", text: settings.pinPolicy.rawValue) }
       let last = state.core.committed
       state.core.closeQueues()
+      state.stopTraffic()
       log.restart(
         .init(type: .hostReset, object: nil, data: writer.bytes), time: clock())
       let old = state.core
@@ -205,6 +208,7 @@ public final class Host: Sendable {
   /// Ends all that clients follow; the host is gone.
   func close() {
     state.withLock { state in
+      state.stopTraffic()
       state.core.closeQueues()
       state.core.dismantle()
     }

@@ -5,16 +5,32 @@ import IOMMUHardware
 import Locking
 
 /// The machine that a host's drivers run on: its memory and its log.
-final class HostMachine: Machine {
+final class HostMachine: Machine, MemoryMachine {
+  /// Bytes of addresses at the end of memory that are the drivers' own: their tables and queues.
+  static let tableBytes: UInt64 = 64 << 30
+
+  let physicalMemory: PhysicalMemory
   private let memory: Locked<PhysicalMemoryMap>
+  private let tables: Locked<PhysicalMemoryMap>
   private let log: EventLog
   private let clock: @Sendable () -> Timestamp
+  private let recordsStaleTranslations: Bool
+  private let writes = Locked(TableWriteLog())
 
-  init(log: EventLog, clock: @escaping @Sendable () -> Timestamp, memoryBytes: UInt64) {
+  init(log: EventLog, clock: @escaping @Sendable () -> Timestamp, settings: HostSettings) {
     self.log = log
     self.clock = clock
-    memory = Locked(PhysicalMemoryMap(size: memoryBytes))
+    recordsStaleTranslations = settings.recordsStaleTranslations
+    let size = HostSettings.addressableBytes
+    physicalMemory = PhysicalMemory(size: size, residentLimit: settings.memoryBytes)
+    memory = Locked(PhysicalMemoryMap(size: size - HostMachine.tableBytes))
+    tables = Locked(
+      PhysicalMemoryMap(
+        base: PhysicalMemoryMap.base + size - HostMachine.tableBytes,
+        size: HostMachine.tableBytes))
   }
+
+  // MARK: Memory
 
   func allocateMemory(_ length: UInt64, alignment: UInt64) -> UInt64? {
     memory.withLock { $0.allocate(length, alignment: alignment) }
@@ -24,15 +40,67 @@ final class HostMachine: Machine {
     memory.withLock { $0.free(address, length) }
   }
 
+  func allocateTables(_ length: UInt64, alignment: UInt64) -> UInt64? {
+    tables.withLock { $0.allocate(length, alignment: alignment) }
+  }
+
+  func freeTables(_ address: UInt64, _ length: UInt64) {
+    tables.withLock { $0.free(address, length) }
+  }
+
+  /// Whether all memory that was handed out has come back.
+  var isAllFree: Bool {
+    memory.withLock { $0.isAllFree } && tables.withLock { $0.isAllFree }
+  }
+
+  // MARK: The log
+
   func logHardwareEvent(_ event: UnclaimedEvent) {
-    var writer = JSONWriter(capacity: 160)
-    writer.object { writer in
+    append(.smmuEvent, event.smmu) { writer in
       writer.key("record")
       writer.array(of: event.words) { $0.hex($1) }
       writer.field("errno", text: event.errno.rawValue)
     }
+  }
+
+  func logHardware(_ trace: HardwareTrace) {
+    if case .staleTranslation = trace.kind, !recordsStaleTranslations { return }
+    append(TraceCoding.type(of: trace.kind), trace.smmu) { writer in
+      TraceCoding.writeMembers(of: trace.kind, since: { self.event(after: $0) }, to: &writer)
+    }
+  }
+
+  private func append(
+    _ type: EventType, _ smmu: String, _ members: (inout JSONWriter) -> Void
+  ) {
+    var writer = JSONWriter(capacity: 160)
+    writer.object(members)
     let draft = EventLog.Draft(
-      type: .smmuEvent, object: ObjectKey(.smmu, event.smmu), data: writer.bytes)
+      type: type, object: ObjectKey(.smmu, smmu), data: writer.bytes)
     log.append([draft], transaction: nil, time: clock())
   }
+
+  /// Notes how many writes to tables there have been when an event has been logged.
+  func noteTableWrites(seq: UInt64) {
+    let count = physicalMemory.tableWrites
+    writes.withLock { $0.note(count, seq) }
+  }
+
+  /// The event with which the tables changed for the first time after a count of writes; nil when
+  /// that is too long ago, or nobody has logged it yet.
+  func event(after count: UInt64) -> UInt64? { writes.withLock { $0.event(after: count) } }
+}
+
+/// At which events the count of writes to tables had grown.
+private struct TableWriteLog {
+  private static let limit = 4096
+  private var marks: [(count: UInt64, seq: UInt64)] = []
+
+  mutating func note(_ count: UInt64, _ seq: UInt64) {
+    guard count != marks.last?.count ?? 0 else { return }
+    if marks.count == TableWriteLog.limit { marks.removeFirst(TableWriteLog.limit / 2) }
+    marks.append((count, seq))
+  }
+
+  func event(after count: UInt64) -> UInt64? { marks.first { $0.count > count }?.seq }
 }

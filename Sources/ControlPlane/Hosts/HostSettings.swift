@@ -6,6 +6,10 @@ import IOMMUFD
 struct HostSettings: Sendable, Equatable {
   var id: String?
   var pinPolicy = ObjectCore.PinPolicy.design
+  /// Bytes of memory that may be in use at once: what the host costs at most.
+  var memoryBytes = HostSettings.usualMemoryBytes
+  /// Whether the log has each use of a translation that no longer agrees with the tables.
+  var recordsStaleTranslations = false
   /// What is on the host from the start, in an order in which it can be made.
   var fixtures: [Fixture] = []
 
@@ -17,6 +21,11 @@ struct HostSettings: Sendable, Equatable {
     static func == (left: Fixture, right: Fixture) -> Bool { left.creation == right.creation }
   }
 
+  /// Bytes of physical addresses; they cost nothing until they are touched.
+  static let addressableBytes: UInt64 = 1 << 40
+  static let usualMemoryBytes: UInt64 = 4 << 30
+  static let memoryRange = 1 << 20...64 << 30
+
   /// The collections that a host can start with; a later one refers to earlier ones.
   static let startingKinds: [ObjectKind] = [.smmu, .context, .device, .ioas]
 
@@ -26,6 +35,10 @@ struct HostSettings: Sendable, Equatable {
   init(_ reader: ObjectReader, pathID: String?, models: [any SMMUModel]) {
     id = DecodingScope(pathID: pathID, models: models).id(reader)
     pinPolicy = reader.choice("pin_policy", of: ObjectCore.PinPolicy.self) ?? .design
+    if let bytes = reader.int("memory_bytes", in: HostSettings.memoryRange) {
+      memoryBytes = UInt64(bytes)
+    }
+    recordsStaleTranslations = reader.bool("record_stale_translations") ?? false
     for kind in HostSettings.startingKinds {
       let resource = Resource.of(kind)
       guard let elements = reader.array(resource.collection, count: 0...100_000) else {

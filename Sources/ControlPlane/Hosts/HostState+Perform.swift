@@ -58,6 +58,8 @@ extension HostState {
       return try performMapping(operation)
     case .ioctl, .mapMemory, .forkMemoryMap, .unmapMemory:
       return try performSystemCall(operation)
+    case .writeMemory, .writeRegister, .invalidate, .dma, .startTraffic, .stopTraffic:
+      return try performOnHardware(operation)
     case .raiseHardwareEvent, .requestPages, .readVEvents, .readFaults, .respondToFaults,
       .writeFaultResponses:
       return try performEvents(operation)

@@ -12,6 +12,8 @@ final class HostState: ObjectEventRecorder {
   private(set) var drafts: [EventLog.Draft] = []
   var replies = IdempotencyStore()
   var shown = ReplyCache()
+  /// Devices that send traffic, by name.
+  var traffic: [String: TrafficGenerator] = [:]
   /// What those who follow a queue wait for.
   var queueTopics: [ObjectKey: Topic] = [:]
 
@@ -36,6 +38,7 @@ final class HostState: ObjectEventRecorder {
     try start(body)
     core.commit()
     for key in core.transaction.deleted { queueTopics[key] = nil }
+    stopTrafficOfDeleted()
     return drafts
   }
 
@@ -86,6 +89,14 @@ final class HostState: ObjectEventRecorder {
         writer.field("iova", hex: iova)
         writer.field("length", hex: length)
       }
+    }
+  }
+
+  /// Notes that the memory behind an address space was written.
+  func recordWrite(_ ioas: IOAS, _ iova: UInt64, _ count: Int) {
+    add(.ioasWritten, ioas.key) { writer in
+      writer.field("iova", hex: iova)
+      writer.field("length", hex: UInt64(count))
     }
   }
 

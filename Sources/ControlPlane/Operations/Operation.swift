@@ -52,6 +52,17 @@ public enum Operation: Equatable, Sendable, Codable {
   case replaceAccess(access: String, ioas: String)
   case pinPages(access: String, iova: UInt64, length: UInt64, isWritten: Bool)
   case unpinPages(access: String, number: UInt32)
+  /// Writes the memory behind an address space.
+  case writeMemory(ioas: String, iova: UInt64, bytes: [UInt8])
+  /// Writes a register of an SMMU.
+  case writeRegister(smmu: String, offset: UInt64, value: UInt64, width: Int)
+  /// Carries out a guest's commands, each of two words.
+  case invalidate(viommu: String, commands: [[UInt64]])
+  /// Has a device access memory.
+  case dma(device: String, DMARequest)
+  /// Has a device access memory again and again, from a thread of its own.
+  case startTraffic(device: String, TrafficSettings)
+  case stopTraffic(device: String)
 }
 
 /// The answer to a page fault group (`struct iommu_hwpt_page_response`).
@@ -87,6 +98,13 @@ public enum Outcome {
   case called(IoctlResult)
   case memoryMapped(context: String, number: UInt32)
   case pinned(UInt32)
+  /// Bytes of memory that were written.
+  case memoryWritten(Int)
+  /// How many commands of a guest were carried out.
+  case invalidated(Int)
+  /// How an access ends is known once the transaction has committed.
+  case accessed(DMAOutcome)
+  case trafficStarted(String)
   /// Something was done, and nothing is to be said of it.
   case done
   /// It was refused after a part had been done, which stands: the kernel does not take it back.
@@ -96,7 +114,14 @@ public enum Outcome {
   public enum Progress: Sendable {
     case unmapped(bytes: UInt64)
     case called(IoctlResult)
+    case invalidated(Int)
   }
+}
+
+/// The end of an access, filled in at commit.
+public final class DMAOutcome: @unchecked Sendable {
+  // Written and read under the host's lock only.
+  var result: DMAResult?
 }
 
 /// The fate of a record, filled in at commit.

@@ -27,6 +27,7 @@ struct Reply {
       switch progress {
       case .unmapped(let bytes): writer.field("unmapped", hex: bytes)
       case .called(let result): IoctlCoding.write(result, encoder, to: &writer)
+      case .invalidated(let count): writer.field("handled", int: count)
       }
     }
     return problem
@@ -92,6 +93,12 @@ struct Reply {
       else { break }
       MemoryMapCoding.writeMembers(of: map, number, to: &writer)
     case .pinned(let number): writer.field("pin", int: Int(number))
+    case .memoryWritten(let count): writer.field("bytes", int: count)
+    case .invalidated(let count): writer.field("handled", int: count)
+    case .accessed(let outcome):
+      let machine = state.machine
+      DMACoding.write(outcome.result, since: { machine.event(after: $0) }, to: &writer)
+    case .trafficStarted(let device): state.traffic[device]?.write(to: &writer)
     }
     if let seq { writer.field("seq", int: Int(seq)) }
   }

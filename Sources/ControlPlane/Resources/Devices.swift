@@ -14,6 +14,7 @@ public struct DeviceRequest: Equatable, Sendable, Codable {
   public var ats: Bool
   public var pri: Bool
   public var pasidBits: Int
+  public var stall: Bool
   public var tracksDirtyPages: Bool
 
   init?(_ reader: ObjectReader, _ scope: DecodingScope) {
@@ -26,6 +27,7 @@ public struct DeviceRequest: Equatable, Sendable, Codable {
     let ats = reader.bool("ats")
     let pri = reader.bool("pri")
     let pasidBits = reader.int("pasid_bits", in: 0...20)
+    let stall = reader.bool("stall")
     let tracksDirtyPages = reader.bool("dirty_tracking")
     guard let smmu, let streamID else { return nil }
     self.id = id
@@ -37,6 +39,7 @@ public struct DeviceRequest: Equatable, Sendable, Codable {
     self.ats = ats ?? false
     self.pri = pri ?? false
     self.pasidBits = pasidBits ?? 0
+    self.stall = stall ?? false
     self.tracksDirtyPages = tracksDirtyPages ?? true
   }
 
@@ -51,13 +54,14 @@ public struct DeviceRequest: Equatable, Sendable, Codable {
     ats = properties.ats
     pri = properties.pri
     pasidBits = properties.pasidBits
+    stall = properties.stall
     tracksDirtyPages = properties.tracksDirtyPages
   }
 
   var properties: Device.Properties {
     Device.Properties(
       streamIDs: [streamID] + aliasStreamIDs, group: group, ats: ats, pri: pri,
-      pasidBits: pasidBits, tracksDirtyPages: tracksDirtyPages)
+      pasidBits: pasidBits, stall: stall, tracksDirtyPages: tracksDirtyPages)
   }
 
   private static func readAliases(_ reader: ObjectReader) -> [UInt32] {
@@ -91,6 +95,7 @@ extension Resource {
       writer.field("ats", bool: properties.ats)
       writer.field("pri", bool: properties.pri)
       writer.field("pasid_bits", int: properties.pasidBits)
+      writer.field("stall", bool: properties.stall)
       writer.field("dirty_tracking", bool: properties.tracksDirtyPages)
       writer.field("vdev", text: device.vdev?.name)
       writer.key("attachment")

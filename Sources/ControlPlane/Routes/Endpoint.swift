@@ -9,6 +9,17 @@ final class Endpoint: Sendable {
   enum Body: Sendable {
     case none
     case json
+    /// Bytes as they are.
+    case octets
+
+    /// The media type of a body; nil where there is none.
+    var mediaType: String? {
+      switch self {
+      case .none: nil
+      case .json: MediaType.json
+      case .octets: MediaType.octets
+      }
+    }
   }
 
   enum Action: Sendable {

@@ -66,14 +66,11 @@ extension Routes {
   /// Reads a register through what user space has mapped.
   private static func read(_ call: Call) throws(Problem) -> Response {
     try Accept.require([MediaType.json], call.request)
-    let width = try call.query.int("width", in: 32...64) ?? 32
-    guard width == 32 || width == 64 else {
-      throw QueryReader.invalid("width", "must be 32 or 64")
-    }
-    let bytes = UInt64(width / 8)
-    guard let offset = HexText.parse(call.parameters[2]), offset % bytes == 0 else {
+    let width = try width(call)
+    let offset = try offset(call, 2)
+    guard offset % UInt64(width) == 0 else {
       throw Problem(faults: [
-        .init(.invalidField, at: "{offset}", "must be 0x and hex digits, and aligned to the width")
+        .init(.invalidField, at: "{offset}", "must be aligned to the width")
       ])
     }
     let number = try number(call)
@@ -88,7 +85,7 @@ extension Routes {
       }
       let driver = map.viommu.smmu.driver
       var value = UInt64(driver.readWindow(of: map.viommu, at: offset))
-      if width == 64 {
+      if width == 8 {
         value |= UInt64(driver.readWindow(of: map.viommu, at: offset + 4)) << 32
       }
       var writer = JSONWriter()

@@ -30,12 +30,12 @@ enum Routes {
   }
 
   /// Routes that are about no single host.
-  static let outside = Table(meta + hosts)
+  static let outside = Table(meta + hosts + decoders)
 
   /// Routes of a host.
   static let ofHost = Table(
-    Resource.all.flatMap(routes) + contexts + devices + addressSpaces + accesses + queues
-      + whole)
+    Resource.all.flatMap(routes) + contexts + devices + hardware + addressSpaces + accesses
+      + queues + whole)
 
   /// Every operation of the API, with the path that the OpenAPI document has for it.
   static var all: [Table.Route] {

@@ -87,7 +87,8 @@ public final class ObjectReader {
     }
   }
 
-  private func path(_ name: String) -> String {
+  /// Where a member is in the body, a JSON Pointer.
+  public func path(_ name: String) -> String {
     pointer + "/" + ObjectReader.escaped(name)
   }
 
@@ -193,6 +194,9 @@ public final class ObjectReader {
     }
     return number
   }
+
+  /// What a 64-bit quantity looks like, for those who read one by themselves.
+  public static var quantityRule: String { JSONNumber.quantityRule }
 
   /// A 64-bit quantity: a hex string or an integer.
   public func hex(_ name: String, required: Bool = false) -> UInt64? {

@@ -47,7 +47,7 @@ extension PhysicalMemory {
     let width = UInt64(MemoryLayout<Word>.size)
     let offset = try offset(of: address, width)
     if address & (width &- 1) != 0 { return try storeUnaligned(value, at: address) }
-    let entry = unsafe entryForWriting(offset)
+    let entry = try unsafe entryForWriting(offset)
     let page = unsafe page(of: entry)
     unsafe Word.store(value.littleEndian, page + Int(offset & (Self.pageSize - 1)))
     unsafe noteWrite(entry, offset)
@@ -82,7 +82,7 @@ extension PhysicalMemory {
     _ address: UInt64, expected: UInt64, desired: UInt64
   ) throws(ExternalAbort) -> Bool {
     let offset = try offset(of: address, 8)
-    let page = unsafe page(of: entryForWriting(offset)) + Int(offset & (Self.pageSize - 8))
+    let page = try unsafe page(of: entryForWriting(offset)) + Int(offset & (Self.pageSize - 8))
     return unsafe page.assumingMemoryBound(to: Atomic<UInt64>.self).pointee.compareExchange(
       expected: expected.littleEndian, desired: desired.littleEndian,
       ordering: .sequentiallyConsistent
@@ -131,20 +131,23 @@ extension PhysicalMemory {
     }
   }
 
-  /// Writes the bytes of a buffer. All addresses must exist, or nothing is written.
+  /// Writes the bytes of a buffer. All addresses must exist, or nothing is written; where the
+  /// machine runs out of pages, what is before it is written.
   public func write(
     _ buffer: UnsafeRawBufferPointer, at address: UInt64
   ) throws(ExternalAbort) {
-    unsafe copyIn(try offset(of: address, UInt64(buffer.count)), buffer)
+    try unsafe copyIn(offset(of: address, UInt64(buffer.count)), buffer)
   }
 
-  private func copyIn(_ start: UInt64, _ buffer: UnsafeRawBufferPointer) {
+  private func copyIn(
+    _ start: UInt64, _ buffer: UnsafeRawBufferPointer
+  ) throws(ExternalAbort) {
     var offset = start
     var done = 0
     while done < buffer.count {
       let start = Int(offset & (Self.pageSize - 1))
       let count = min(buffer.count - done, Int(Self.pageSize) - start)
-      let entry = unsafe entryForWriting(offset)
+      let entry = try unsafe entryForWriting(offset)
       let part = unsafe UnsafeRawBufferPointer(rebasing: buffer[done..<done + count])
       unsafe copy(from: part, to: page(of: entry) + start)
       unsafe noteWrite(entry, offset)
@@ -165,7 +168,7 @@ extension PhysicalMemory {
   /// Writes bytes.
   public func write(_ bytes: [UInt8], at address: UInt64) throws(ExternalAbort) {
     let offset = try offset(of: address, UInt64(bytes.count))
-    unsafe bytes.withUnsafeBytes { unsafe copyIn(offset, $0) }
+    try copyIn(bytes, 0..<bytes.count, offset)
   }
 
   private func copy(
@@ -204,7 +207,7 @@ extension PhysicalMemory {
 
 extension PhysicalMemory {
   /// Reads bytes into a part of an array, which has that part.
-  func read(
+  public func read(
     _ address: UInt64, into bytes: inout [UInt8], _ range: Range<Int>
   ) throws(ExternalAbort) {
     precondition(range.upperBound <= bytes.count)
@@ -215,11 +218,23 @@ extension PhysicalMemory {
   }
 
   /// Writes the bytes of a part of an array, which has that part.
-  func write(_ bytes: [UInt8], _ range: Range<Int>, at address: UInt64) throws(ExternalAbort) {
+  public func write(_ bytes: [UInt8], _ range: Range<Int>, at address: UInt64) throws(ExternalAbort) {
     precondition(range.upperBound <= bytes.count)
     let offset = try offset(of: address, UInt64(range.count))
+    try copyIn(bytes, range, offset)
+  }
+
+  private func copyIn(
+    _ bytes: [UInt8], _ range: Range<Int>, _ offset: UInt64
+  ) throws(ExternalAbort) {
+    var failure: ExternalAbort?
     unsafe bytes.withUnsafeBytes { buffer in
-      unsafe copyIn(offset, UnsafeRawBufferPointer(rebasing: buffer[range]))
+      do throws(ExternalAbort) {
+        try unsafe copyIn(offset, UnsafeRawBufferPointer(rebasing: buffer[range]))
+      } catch {
+        failure = error
+      }
     }
+    if let failure { throw failure }
   }
 }

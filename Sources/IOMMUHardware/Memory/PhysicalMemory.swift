@@ -44,11 +44,17 @@ import Synchronization
   /// The same for parts of memory, cut by a hash of the page.
   private let parts = InlineArray<64, Atomic<UInt64>> { _ in Atomic(0) }
   private let pageCount = Atomic<Int>(0)
+  /// Pages that may be written to; a write to one more is an abort.
+  private let pageLimit: Int
 
   /// - Parameters:
   ///   - base: the first address; is rounded down to a page.
   ///   - size: in bytes, at most `greatestSize`; is rounded up to a page.
-  public init(base: UInt64 = PhysicalMemoryMap.base, size: UInt64 = 1 << 40) {
+  ///   - residentLimit: bytes of pages that may be written to: what the memory costs at most.
+  public init(
+    base: UInt64 = PhysicalMemoryMap.base, size: UInt64 = 1 << 40, residentLimit: UInt64 = .max
+  ) {
+    pageLimit = Int(clamping: residentLimit / PhysicalMemory.pageSize)
     let pageMask = PhysicalMemory.pageSize - 1
     self.base = base & ~pageMask
     let room = UInt64.max - self.base
@@ -130,12 +136,25 @@ import Synchronization
 
   /// The entry of a page that exists now, if it did not before.
   @inline(__always)
-  func entryForWriting(_ offset: UInt64) -> UnsafeMutablePointer<Atomic<UInt>> {
-    guard let entry = unsafe entry(offset) else { return unsafe addRegion(offset) }
+  func entryForWriting(
+    _ offset: UInt64
+  ) throws(ExternalAbort) -> UnsafeMutablePointer<Atomic<UInt>> {
+    guard let entry = unsafe entry(offset) else {
+      try requireRoom(offset)
+      return unsafe addRegion(offset)
+    }
     if unsafe entry.pointee.load(ordering: .acquiring) & ~PhysicalMemory.mark == 0 {
+      try requireRoom(offset)
       unsafe addPage(entry)
     }
     return unsafe entry
+  }
+
+  /// Threads that ask at the same moment may each get a page; the limit is not exact.
+  private func requireRoom(_ offset: UInt64) throws(ExternalAbort) {
+    if pageCount.load(ordering: .relaxed) >= pageLimit {
+      throw ExternalAbort(address: base &+ offset)
+    }
   }
 
   @inline(__always)
@@ -166,7 +185,12 @@ import Synchronization
       known = original
     }
     unsafe free(table)
-    return unsafe entryForWriting(offset)
+    // Another thread has made the table; the page may still be missing.
+    guard let entry = unsafe entry(offset) else { preconditionFailure("a region cannot go") }
+    if unsafe entry.pointee.load(ordering: .acquiring) & ~PhysicalMemory.mark == 0 {
+      unsafe addPage(entry)
+    }
+    return unsafe entry
   }
 
   @inline(never)

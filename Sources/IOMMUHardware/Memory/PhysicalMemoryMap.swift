@@ -12,10 +12,17 @@ public struct PhysicalMemoryMap: Sendable {
   /// Ascending, and no two of them touch.
   private var free: [Range<UInt64>]
 
-  /// - Parameter size: in bytes; by default 1 TiB, which costs nothing until it is touched.
-  public init(size: UInt64 = 1 << 40) {
+  /// - Parameters:
+  ///   - base: the first address.
+  ///   - size: in bytes; by default 1 TiB, which costs nothing until it is touched.
+  public init(base: UInt64 = PhysicalMemoryMap.base, size: UInt64 = 1 << 40) {
     self.size = size
-    free = size == 0 ? [] : [PhysicalMemoryMap.base..<PhysicalMemoryMap.base + size]
+    free = size == 0 ? [] : [base..<base + size]
+  }
+
+  /// Whether nothing is taken.
+  public var isAllFree: Bool {
+    free.count == 1 && free[0].upperBound - free[0].lowerBound == size
   }
 
   /// - Parameters:

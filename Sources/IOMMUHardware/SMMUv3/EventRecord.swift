@@ -26,6 +26,18 @@ public struct EventRecord: Sendable, Equatable {
     public static let cfgConflict = ID(rawValue: 0x21)
     public static let pageRequest = ID(rawValue: 0x24)
     public static let vmsFetch = ID(rawValue: 0x25)
+
+    private static let names: [UInt8: String] = [
+      0x01: "F_UUT", 0x02: "C_BAD_STREAMID", 0x03: "F_STE_FETCH", 0x04: "C_BAD_STE",
+      0x05: "F_BAD_ATS_TREQ", 0x06: "F_STREAM_DISABLED", 0x07: "F_TRANSL_FORBIDDEN",
+      0x08: "C_BAD_SUBSTREAMID", 0x09: "F_CD_FETCH", 0x0a: "C_BAD_CD", 0x0b: "F_WALK_EABT",
+      0x10: "F_TRANSLATION", 0x11: "F_ADDR_SIZE", 0x12: "F_ACCESS", 0x13: "F_PERMISSION",
+      0x20: "F_TLB_CONFLICT", 0x21: "F_CFG_CONFLICT", 0x24: "E_PAGE_REQUEST",
+      0x25: "F_VMS_FETCH",
+    ]
+
+    /// The name that the specification has for the event; `UNKNOWN` where it has none.
+    public var name: String { ID.names[rawValue] ?? "UNKNOWN" }
   }
 
   public static let wordCount = 4

@@ -152,6 +152,12 @@ public final class SMMUv3: Sendable {
     return error
   }
 
+  /// Puts a record into the event queue, as if a transaction had met what it says.
+  public func record(_ record: EventRecord) {
+    core.change { $0.record(record) }
+    core.deliver()
+  }
+
   // MARK: What others may know
 
   public var counters: SMMUCounters { core.state.withLock { $0.counters } }

@@ -65,6 +65,7 @@ extension StreamPort {
         of: transaction.address, key: StreamPort.key(transaction.substreamID),
         need: transaction.need)
     {
+      if answer.translation == nil { answer.translation = copy.translation(of: transaction.address) }
       return copy.output | transaction.address & 0xfff
     }
     let translation =
@@ -72,7 +73,9 @@ extension StreamPort {
       ? translateByATC(transaction) : translateSlowly(transaction)
     if answer.stale == nil { answer.stale = translation.stale }
     switch translation.outcome {
-    case .translated(let translation): return translation.physicalAddress
+    case .translated(let translation):
+      if answer.translation == nil { answer.translation = translation }
+      return translation.physicalAddress
     case .aborted(let fault): answer.outcome = .aborted; answer.fault = fault
     case .zero(let fault): answer.outcome = .zero; answer.fault = fault
     case .stalled(let stag, let fault): answer.outcome = .stalled(stag: stag); answer.fault = fault

@@ -46,6 +46,8 @@ public struct DMAAnswer: Sendable, Equatable {
   public var outcome: Outcome
   /// Bytes that were read or written before the outcome.
   public var count: Int
+  /// How the first byte was translated.
+  public var translation: Translation?
   /// Why it is not done.
   public var fault: TranslationFault?
   /// The first address that translation gave and that does not exist.

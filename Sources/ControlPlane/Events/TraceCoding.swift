@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+import HTTPCore
+import IOMMUFD
+import IOMMUHardware
+
+/// How the log shows what a driver told its hardware, and what that did by itself.
+enum TraceCoding {
+  static func type(of kind: HardwareTrace.Kind) -> EventType {
+    switch kind {
+    case .command: .smmuCommand
+    case .streamTableEntry: .smmuSTEWritten
+    case .pageResponse: .smmuPageResponse
+    case .stallAnswered: .smmuStallAnswered
+    case .staleTranslation: .smmuStaleTranslation
+    case .globalError: .smmuGlobalError
+    case .eventQueueOverflow: .smmuEventsLost
+    case .interrupt: .smmuInterrupt
+    }
+  }
+
+  /// - Parameter since: finds the event with which tables changed after a count of writes.
+  static func writeMembers(
+    of kind: HardwareTrace.Kind, since: (UInt64) -> UInt64?, to writer: inout JSONWriter
+  ) {
+    switch kind {
+    case .command(let words): CommandCoding.writeMembers(of: words, to: &writer)
+    case .streamTableEntry(let stream, let words):
+      writer.field("stream_id", int: Int(stream))
+      writer.key("ste")
+      writer.array(of: words) { $0.hex($1) }
+    case .pageResponse(let stream, let group, let code):
+      writer.field("stream_id", int: Int(stream))
+      writer.field("group", int: Int(group))
+      writer.field("code", text: code)
+    case .stallAnswered(let stream, let stag, let outcome):
+      writer.field("stream_id", int: Int(stream))
+      writer.field("stag", int: Int(stag))
+      writer.field("outcome", text: outcome)
+    case .staleTranslation(let device, let iova, let stale):
+      writer.field("device", text: device)
+      writer.field("iova", hex: iova)
+      writeStale(stale, since: since, to: &writer)
+    case .globalError(let bits): writer.field("gerror", hex: bits)
+    case .eventQueueOverflow: break
+    case .interrupt(let name): writer.field("interrupt", text: name)
+    }
+  }
+
+  /// The members of a stale translation.
+  static func writeStale(
+    _ stale: DMAResult.Stale, since: (UInt64) -> UInt64?, to writer: inout JSONWriter
+  ) {
+    writer.field("cache", text: stale.cache)
+    writer.field("since", int: since(stale.agreedAt).map { Int($0) })
+    writer.field("agreed_at", int: Int(clamping: stale.agreedAt))
+    writer.field("seen_at", int: Int(clamping: stale.seenAt))
+    writer.key("missing")
+    writer.object { CommandCoding.writeMembers(of: stale.missing, to: &$0) }
+  }
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+import HTTPCore
+import IOMMUFD
+import IOMMUHardware
+
+/// Operations on the hardware: memory, registers, a guest's commands, a device's accesses.
+extension HostState {
+  func performOnHardware(_ operation: Operation) throws(Refusal) -> Outcome {
+    switch operation {
+    case .writeMemory(let ioas, let iova, let bytes):
+      return try writeMemory(ioas, iova, bytes)
+    case .writeRegister(let name, let offset, let value, let width):
+      let smmu: SMMU = try core.find(.smmu, name)
+      try smmu.driver.writeRegister(offset, value, width: width, in: core.transaction)
+      return .done
+    case .invalidate(let viommu, let commands):
+      return try invalidate(viommu, commands)
+    case .dma(let name, let request):
+      let port = try port(of: name)
+      let outcome = DMAOutcome()
+      core.transaction.onCommit { outcome.result = port.perform(request) }
+      return .accessed(outcome)
+    case .startTraffic(let name, let settings):
+      let port = try port(of: name)
+      return try startTraffic(name, settings, port)
+    case .stopTraffic(let name):
+      let _: Device = try core.find(.device, name)
+      stopTraffic(of: name)
+      return .deleted([])
+    default:
+      preconditionFailure("not about the hardware")
+    }
+  }
+
+  private func port(of name: String) throws(Refusal) -> any DevicePort {
+    let device: Device = try core.find(.device, name)
+    guard let port = device.smmu.driver.port(of: device) else {
+      throw Refusal(
+        .EOPNOTSUPP, "\(device.smmu.name) does not emulate what its devices send to memory")
+    }
+    return port
+  }
+
+  // MARK: Memory
+
+  private func writeMemory(
+    _ name: String, _ iova: UInt64, _ bytes: [UInt8]
+  ) throws(Refusal) -> Outcome {
+    let ioas: IOAS = try core.find(.ioas, name)
+    let pieces = try pieces(of: ioas, iova, bytes.count)
+    let memory = machine.physicalMemory
+    core.transaction.onCommit {
+      for piece in pieces { try? memory.write(bytes, piece.range, at: piece.physical) }
+    }
+    recordWrite(ioas, iova, bytes.count)
+    return .memoryWritten(bytes.count)
+  }
+
+  /// The bytes behind a range of an address space.
+  ///
+  /// - Throws: `ENOENT` for a hole, with its address; `EFAULT` for memory that does not exist.
+  func readMemory(_ ioas: IOAS, _ iova: UInt64, _ length: Int) throws(Refusal) -> [UInt8] {
+    var bytes = Array(repeating: UInt8(0), count: length)
+    for piece in try pieces(of: ioas, iova, length) {
+      try? machine.physicalMemory.read(piece.physical, into: &bytes, piece.range)
+    }
+    return bytes
+  }
+
+  private struct Piece {
+    let physical: UInt64
+    /// The bytes of the request that are there.
+    let range: Range<Int>
+  }
+
+  private func pieces(
+    of ioas: IOAS, _ iova: UInt64, _ length: Int
+  ) throws(Refusal) -> [Piece] {
+    let existing = machine.physicalMemory.range
+    var result: [Piece] = []
+    for area in try core.memory(of: ioas, from: iova, UInt64(length)) {
+      let last = area.physical &+ (area.length - 1)
+      guard existing.contains(area.physical), existing.contains(last) else {
+        let address = HexText.of(area.physical)
+        throw Refusal(.EFAULT, field: "iova", "the machine has no memory at \(address)")
+      }
+      let start = Int(area.iova - iova)
+      result.append(Piece(physical: area.physical, range: start..<start + Int(area.length)))
+    }
+    return result
+  }
+
+  // MARK: Guests
+
+  /// The type of an SMMUv3's commands and of the mock's entries
+  /// (`enum iommu_hwpt_invalidate_data_type`).
+  private static let commandTypes: [VIOMMUType: UInt32] = [
+    .armSMMUv3: 1, .tegra241CMDQV: 1, .selftest: 0xdead_beef,
+  ]
+
+  private func invalidate(
+    _ name: String, _ commands: [[UInt64]]
+  ) throws(Refusal) -> Outcome {
+    let viommu: VIOMMU = try core.find(.viommu, name)
+    let outcome = try core.invalidate(
+      viommu,
+      InvalidationArray(
+        type: HostState.commandTypes[viommu.type] ?? 0, entryLength: 16, count: commands.count,
+        bytes: commands.flatMap { $0.flatMap(LittleEndian.bytes) }))
+    guard let refusal = outcome.refusal else { return .invalidated(outcome.handled) }
+    return .stopped(refusal, .invalidated(outcome.handled))
+  }
+
+  // MARK: Traffic
+
+  private func startTraffic(
+    _ name: String, _ settings: TrafficSettings, _ port: any DevicePort
+  ) throws(Refusal) -> Outcome {
+    let generator = try TrafficGenerator(settings, port)
+    let previous = traffic[name]
+    traffic[name] = generator
+    core.transaction.onRollback { [unowned self] in
+      generator.abandon()
+      traffic[name] = previous
+    }
+    core.transaction.onCommit {
+      previous?.stop()
+      generator.start()
+    }
+    return .trafficStarted(name)
+  }
+
+  private func stopTraffic(of name: String) {
+    guard let generator = traffic.removeValue(forKey: name) else { return }
+    core.transaction.onRollback { [unowned self] in traffic[name] = generator }
+    core.transaction.onCommit { generator.stop() }
+  }
+
+  /// Devices that are gone send nothing any more.
+  func stopTrafficOfDeleted() {
+    guard !traffic.isEmpty else { return }
+    for key in core.transaction.deleted where key.kind == .device {
+      traffic.removeValue(forKey: key.id)?.stop()
+    }
+  }
+
+  /// All generators end, because the host goes.
+  func stopTraffic() {
+    for generator in traffic.values { generator.stop() }
+    traffic = [:]
+  }
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+import HTTPCore
+import IOMMUFD
+import Locking
+import Synchronization
+
+/// What a device sends by itself, `PUT /devices/{id}/traffic`.
+public struct TrafficSettings: Sendable, Equatable, Codable {
+  public struct Target: Sendable, Equatable, Codable {
+    public var iova: UInt64
+    /// In bytes, at least that of an access.
+    public var length: UInt64
+  }
+
+  /// What the addresses follow from.
+  public var seed: UInt64
+  /// Accesses a second; nil for as many as there can be.
+  public var rate: Int?
+  /// Where the accesses go; not empty.
+  public var targets: [Target]
+  /// Bytes of each access, 1 to 4096.
+  public var length: Int
+  /// How many of a hundred accesses write.
+  public var writePercent: Int
+  /// With these in turn; none is no PASID.
+  public var pasids: [UInt32]
+
+  private static let longestAccess = 4096
+
+  init?(_ reader: ObjectReader) {
+    let seed = reader.hex("seed") ?? 1
+    let rate = reader.int("rate", in: 1...100_000_000)
+    let length = reader.int("length", in: 1...TrafficSettings.longestAccess) ?? 8
+    let writePercent = reader.int("write_percent", in: 0...100) ?? 50
+    let elements = reader.array("targets", required: true, count: 1...64) ?? []
+    var targets: [Target] = []
+    for (position, element) in elements.enumerated() {
+      let inner = ObjectReader(element, at: reader.pointer("targets", position))
+      if let target = TrafficSettings.target(inner, length) { targets.append(target) }
+      reader.adopt(inner)
+    }
+    let pasids = (reader.array("pasids", count: 0...64) ?? []).enumerated().compactMap {
+      position, element -> UInt32? in
+      let pasid = element.quantity.flatMap { $0 < 1 << 20 ? UInt32($0) : nil }
+      if pasid == nil {
+        reader.fault(.invalidField, "pasids/\(position)", "expected a PASID of 20 bits")
+      }
+      return pasid
+    }
+    guard targets.count == elements.count, !targets.isEmpty else { return nil }
+    self.seed = seed
+    self.rate = rate
+    self.targets = targets
+    self.length = length
+    self.writePercent = writePercent
+    self.pasids = pasids
+  }
+
+  private static func target(_ reader: ObjectReader, _ access: Int) -> Target? {
+    let iova = reader.hex("iova", required: true)
+    let length = reader.hex("length", required: true)
+    guard let iova, let length else { return nil }
+    if length < UInt64(access) || iova.addingReportingOverflow(length - 1).overflow {
+      reader.fault(.invalidField, "length", "must have room for an access, and not wrap around")
+      return nil
+    }
+    return Target(iova: iova, length: length)
+  }
+}
+
+/// A thread on which a device accesses memory, while objects come and go.
+final class TrafficGenerator: Sendable {
+  /// Threads that there may be at once, of all hosts.
+  static let limit = 128
+  private static let running = Atomic<Int>(0)
+  private static let batch = 256
+
+  private struct State {
+    var counts = TrafficCounts()
+    var accesses: UInt64 = 0
+    var isRunning = false
+    var random: UInt64
+  }
+
+  let settings: TrafficSettings
+  private let port: any DevicePort
+  private let state: Locked<State>
+  private let worker: Locked<Worker?> = Locked(nil)
+
+  /// - Throws: `ENOSPC` when there are too many threads already.
+  init(_ settings: TrafficSettings, _ port: any DevicePort) throws(Refusal) {
+    self.settings = settings
+    self.port = port
+    state = Locked(State(random: settings.seed))
+    let count = TrafficGenerator.running.wrappingAdd(1, ordering: .relaxed).newValue
+    guard count <= TrafficGenerator.limit else {
+      abandon()
+      throw Refusal(
+        .ENOSPC, .exhausted, "\(TrafficGenerator.limit) devices have traffic already")
+    }
+  }
+
+  /// Gives the place back; nothing was started.
+  func abandon() { TrafficGenerator.running.wrappingSubtract(1, ordering: .relaxed) }
+
+  func start() {
+    // The worker keeps the generator until `stop` takes the worker away.
+    let worker = Worker { self.run() }
+    self.worker.withLock { $0 = worker }
+    let hasStarted = worker.start()
+    state.withLock { $0.isRunning = hasStarted }
+  }
+
+  /// Has the traffic end; a batch that is under way ends by itself.
+  func stop() {
+    worker.withLock { worker in
+      guard let stopped = worker else { return }
+      worker = nil
+      stopped.stop()
+      state.withLock { $0.isRunning = false }
+      abandon()
+    }
+  }
+
+  /// One round: a batch, and how long to wait after it.
+  private func run() -> UInt64 {
+    let size = settings.rate.map { max(1, min(TrafficGenerator.batch, $0 / 100)) }
+      ?? TrafficGenerator.batch
+    let counts = port.run(nextBatch(size))
+    state.withLock { state in
+      state.counts += counts
+      state.accesses &+= UInt64(size)
+    }
+    return settings.rate.map { UInt64(size) * 1_000_000_000 / UInt64($0) } ?? 0
+  }
+
+  private func nextBatch(_ size: Int) -> TrafficBatch {
+    state.withLock { state in
+      let addresses = (0..<size).map { _ in
+        let target = settings.targets[
+          Int(TrafficGenerator.next(&state.random) % UInt64(settings.targets.count))]
+        let room = target.length - UInt64(settings.length)
+        let offset = room == .max ? 0 : TrafficGenerator.next(&state.random) % (room + 1)
+        let isWrite = TrafficGenerator.next(&state.random) % 100 < UInt64(settings.writePercent)
+        return (target.iova &+ offset) & ~1 | (isWrite ? 1 : 0)
+      }
+      return TrafficBatch(
+        addresses: addresses, length: settings.length,
+        pasids: settings.pasids.isEmpty ? [nil] : settings.pasids.map { $0 })
+    }
+  }
+
+  /// The next number of SplitMix64.
+  private static func next(_ state: inout UInt64) -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var value = state
+    value = (value ^ value >> 30) &* 0xbf58_476d_1ce4_e5b9
+    value = (value ^ value >> 27) &* 0x94d0_49bb_1331_11eb
+    return value ^ value >> 31
+  }
+
+  func write(to writer: inout JSONWriter) {
+    let (counts, accesses, isRunning) = state.withLock { ($0.counts, $0.accesses, $0.isRunning) }
+    writer.field("running", bool: isRunning)
+    writer.field("seed", hex: settings.seed)
+    writer.field("rate", int: settings.rate)
+    writer.field("length", int: settings.length)
+    writer.field("write_percent", int: settings.writePercent)
+    writer.key("targets")
+    writer.array(of: settings.targets) { writer, target in
+      writer.object { writer in
+        writer.field("iova", hex: target.iova)
+        writer.field("length", hex: target.length)
+      }
+    }
+    writer.key("pasids")
+    writer.array(of: settings.pasids) { $0.int(Int($1)) }
+    writer.field("accesses", int: Int(clamping: accesses))
+    writer.field("done", int: Int(clamping: counts.done))
+    writer.field("faulted", int: Int(clamping: counts.faulted))
+    writer.field("stalled", int: Int(clamping: counts.stalled))
+    writer.field("stale", int: Int(clamping: counts.stale))
+  }
+}

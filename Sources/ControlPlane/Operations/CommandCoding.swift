@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+import HTTPCore
+import IOMMUHardware
+
+/// Commands of an SMMU as JSON: their sixteen bytes as two words, and decoded by name and fields.
+enum CommandCoding {
+  /// The members of a command: `words`, `name`, `fields`.
+  static func writeMembers(of words: [UInt64], to writer: inout JSONWriter) {
+    let command = Command(dw0: words.first ?? 0, dw1: words.count > 1 ? words[1] : 0)
+    let description = command.description
+    writer.key("words")
+    writer.array(of: command.words) { $0.hex($1) }
+    writer.field("name", text: description.name)
+    writer.key("fields")
+    writer.object { writer in
+      for field in description.fields { writer.field(field.name, hex: field.value) }
+    }
+  }
+
+  /// Reads a command: two words, or an object with `words` or with `name` and `fields`.
+  ///
+  /// - Parameter reader: of the object that has it.
+  static func decode(
+    _ value: JSONValue, _ reader: ObjectReader, at place: String
+  ) -> [UInt64]? {
+    if value.kind == .array { return decodeWords(value, reader, place) }
+    let inner = ObjectReader(value, at: reader.path(place))
+    let result = decode(inner)
+    reader.adopt(inner)
+    return result
+  }
+
+  static func decode(_ reader: ObjectReader) -> [UInt64]? {
+    let words = reader.hexArray("words", count: 2...2)
+    let name = reader.text("name")
+    let fields = reader.any("fields")
+    if let words, name == nil, fields == nil { return words }
+    guard words == nil, let name else {
+      if reader.faults.isEmpty {
+        reader.fault(.invalidField, "name", "a command is said by words, or by name and fields")
+      }
+      return nil
+    }
+    if let fields, fields.kind != .object {
+      reader.fault(.invalidField, "fields", "expected an object, got \(fields.kind.noun)")
+      return nil
+    }
+    var description = CommandDescription(name: name, fields: [])
+    for member in fields?.members ?? [] {
+      guard let value = member.value.quantity else {
+        reader.fault(.invalidField, "fields/\(member.name)", ObjectReader.quantityRule)
+        continue
+      }
+      description.fields.append(.init(member.name, value))
+    }
+    return encode(description, reader)
+  }
+
+  private static func encode(
+    _ description: CommandDescription, _ reader: ObjectReader
+  ) -> [UInt64]? {
+    do throws(CommandDescriptionError) {
+      return try Command(description).words
+    } catch {
+      switch error {
+      case .unknownName:
+        let all = CommandLayout.all.map(\.name).joined(separator: ", ")
+        reader.fault(.invalidField, "name", "must be one of \(all)")
+      case .unexpectedField(let name):
+        reader.fault(.invalidField, "fields/\(name)", "the command has no such field")
+      case .valueTooWide(let name):
+        reader.fault(.invalidField, "fields/\(name)", "the value does not fit into the field")
+      }
+      return nil
+    }
+  }
+
+  private static func decodeWords(
+    _ value: JSONValue, _ reader: ObjectReader, _ place: String
+  ) -> [UInt64]? {
+    let words = value.elements.compactMap(\.quantity)
+    if words.count == 2, value.elementCount == 2 { return words }
+    reader.fault(.invalidField, place, "a command has two words of 64 bits")
+    return nil
+  }
+}

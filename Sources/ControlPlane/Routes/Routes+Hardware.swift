@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+import HTTPCore
+import IOMMUFD
+import IOMMUHardware
+
+/// The hardware and what is done to it past the objects: registers, memory, commands, accesses.
+extension Routes {
+  static let hardware: [Table.Route] = [
+    .init(
+      .get, "/smmus/{id}/mmio/{offset}",
+      Endpoint("readRegister", query: ["width"], .answer(readRegister))),
+    .init(.put, "/smmus/{id}/mmio/{offset}", writeRegister),
+    .init(
+      .get, "/ioas/{id}/memory",
+      Endpoint("readMemory", query: ["iova", "length"], .answer(readMemory))),
+    .init(.put, "/ioas/{id}/memory", writeMemory),
+    .init(.post, "/viommus/{id}/invalidate", invalidate),
+    .init(.post, "/devices/{id}/dma", dma),
+    .init(.put, "/devices/{id}/traffic", startTraffic),
+    .init(.get, "/devices/{id}/traffic", Endpoint("getTraffic", .answer(showTraffic))),
+    .init(.delete, "/devices/{id}/traffic", stopTraffic),
+  ]
+
+  // MARK: Registers
+
+  /// Bytes of a register, from the width in bits that the query asks for.
+  static func width(_ call: Call) throws(Problem) -> Int {
+    let bits = try call.query.int("width", in: 32...64) ?? 32
+    guard bits == 32 || bits == 64 else {
+      throw QueryReader.invalid("width", "must be 32 or 64")
+    }
+    return bits / 8
+  }
+
+  /// An offset that is a parameter of the path.
+  static func offset(_ call: Call, _ position: Int) throws(Problem) -> UInt64 {
+    guard let offset = HexText.parse(call.parameters[position]) else {
+      throw Problem(faults: [
+        .init(.invalidField, at: "{offset}", "must be 0x and 1 to 16 hex digits")
+      ])
+    }
+    return offset
+  }
+
+  private static func readRegister(_ call: Call) throws(Problem) -> Response {
+    try Accept.require([MediaType.json], call.request)
+    let width = try width(call)
+    let offset = try offset(call, 1)
+    return try call.host.read { state throws(Problem) in
+      guard let smmu = try find(call.key(.smmu), in: state) as? SMMU else {
+        throw Problem(.notFound, "there is no smmu \(call.parameters[0])")
+      }
+      do throws(Refusal) {
+        let value = try smmu.driver.readRegister(offset, width: width)
+        var writer = JSONWriter()
+        writer.object { $0.field("value", hex: value) }
+        return Response(status: 200, json: writer.bytes)
+      } catch {
+        throw Problem(error)
+      }
+    }
+  }
+
+  private static let writeRegister = Endpoint(
+    "writeRegister", query: ["width"], body: .json,
+    .change { call throws(Problem) in
+      let width = try width(call)
+      let offset = try offset(call, 1)
+      let reader = try call.reader()
+      let value = reader.hex("value", required: true)
+      if let value, width == 4, value > UInt32.max {
+        reader.fault(.invalidField, "value", "has more than 32 bits; ask for ?width=64")
+      }
+      try reader.finish()
+      return Change(
+        operation: .writeRegister(
+          smmu: call.parameters[0], offset: offset, value: value ?? 0, width: width),
+        subject: .object(call.key(.smmu)))
+    })
+
+  // MARK: Memory
+
+  /// Bytes of memory that one request reads; a body limits what one writes.
+  private static let memoryLimit = 8 << 20
+
+  private static func iova(_ call: Call) throws(Problem) -> UInt64 {
+    guard let iova = call.query.text("iova").flatMap(HexText.parse) else {
+      throw QueryReader.invalid("iova", "must be 0x and 1 to 16 hex digits")
+    }
+    return iova
+  }
+
+  private static func readMemory(_ call: Call) throws(Problem) -> Response {
+    try Accept.require([MediaType.octets], call.request)
+    let iova = try iova(call)
+    guard let length = try call.query.int("length", in: 1...memoryLimit) else {
+      throw QueryReader.invalid("length", "must be 1 to \(memoryLimit)")
+    }
+    let bytes = try call.host.read { state throws(Problem) in
+      guard let ioas = try find(call.key(.ioas), in: state) as? IOAS else {
+        throw Problem(.notFound, "there is no ioas \(call.parameters[0])")
+      }
+      do throws(Refusal) {
+        return try state.readMemory(ioas, iova, length)
+      } catch {
+        throw Problem(error)
+      }
+    }
+    return Response(
+      status: 200, headers: [(.contentType, MediaType.octets), (.cacheControl, "no-store")],
+      body: .bytes(bytes))
+  }
+
+  private static let writeMemory = Endpoint(
+    "writeMemory", query: ["iova"], body: .octets,
+    .change { call throws(Problem) in
+      let iova = try iova(call)
+      guard !call.request.body.isEmpty else {
+        throw Problem(faults: [.init(.invalidField, at: "", "the body is what is written")])
+      }
+      return Change(
+        operation: .writeMemory(
+          ioas: call.parameters[0], iova: iova, bytes: call.request.body),
+        subject: .object(call.key(.ioas)))
+    })
+
+  // MARK: Guests
+
+  /// Commands of one request; as many as the kernel takes would not fit into a body.
+  private static let commandLimit = 65_536
+
+  private static let invalidate = Endpoint(
+    "invalidate", body: .json,
+    .change { call throws(Problem) in
+      let reader = try call.reader()
+      let elements = reader.array("commands", required: true, count: 0...commandLimit) ?? []
+      let commands = elements.enumerated().compactMap { position, element in
+        CommandCoding.decode(element, reader, at: "commands/\(position)")
+      }
+      try reader.finish()
+      return Change(
+        operation: .invalidate(viommu: call.parameters[0], commands: commands),
+        subject: .object(call.key(.viommu)))
+    })
+
+  // MARK: Devices
+
+  private static let dma = Endpoint(
+    "accessMemory", body: .json,
+    .change { call throws(Problem) in
+      let reader = try call.reader()
+      let request = DMACoding.decode(reader)
+      try reader.finish()
+      guard let request else { throw Problem(.internal, "an access was neither read nor refused") }
+      return Change(
+        operation: .dma(device: call.parameters[0], request), subject: .object(call.key(.device)))
+    })
+
+  private static let startTraffic = Endpoint(
+    "startTraffic", body: .json,
+    .change { call throws(Problem) in
+      let reader = try call.reader()
+      let settings = TrafficSettings(reader)
+      try reader.finish()
+      guard let settings else { throw Problem(.internal, "traffic was neither read nor refused") }
+      return Change(
+        operation: .startTraffic(device: call.parameters[0], settings),
+        subject: .object(call.key(.device)))
+    })
+
+  private static func showTraffic(_ call: Call) throws(Problem) -> Response {
+    try Accept.require([MediaType.json], call.request)
+    return try call.host.read { state throws(Problem) in
+      let device = try find(call.key(.device), in: state)
+      guard let generator = state.traffic[device.name] else {
+        throw Problem(.notFound, "device \(device.name) sends no traffic")
+      }
+      var writer = JSONWriter()
+      writer.object { generator.write(to: &$0) }
+      return Response(
+        status: 200, headers: [(.contentType, MediaType.json), (.cacheControl, "no-store")],
+        body: .bytes(writer.bytes))
+    }
+  }
+
+  private static let stopTraffic = Endpoint(
+    "stopTraffic",
+    .change { call throws(Problem) in
+      Change(
+        operation: .stopTraffic(device: call.parameters[0]), subject: .object(call.key(.device)))
+    })
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// A thread that does the same thing again and again until it is told to stop.
+@safe public final class Worker: @unchecked Sendable {
+  private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+  private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+  private var isStopped = false
+  private let body: @Sendable () -> UInt64
+
+  /// - Parameter body: is called again and again; says how many nanoseconds to wait before it is
+  ///   called next.
+  public init(_ body: @escaping @Sendable () -> UInt64) {
+    self.body = body
+    unsafe pthread_mutex_init(mutex, nil)
+    unsafe pthread_cond_init(condition, nil)
+  }
+
+  deinit {
+    unsafe pthread_cond_destroy(condition)
+    unsafe pthread_mutex_destroy(mutex)
+    unsafe condition.deallocate()
+    unsafe mutex.deallocate()
+  }
+
+  /// Starts the thread, which keeps the worker alive until it ends.
+  ///
+  /// - Returns: whether the system had a thread to give.
+  public func start() -> Bool {
+    let context = unsafe Unmanaged.passRetained(self)
+    var thread = pthread_t()
+    let result = unsafe pthread_create(
+      &thread, nil,
+      { argument in
+        guard let argument = unsafe argument else { return nil }
+        unsafe Unmanaged<Worker>.fromOpaque(argument).takeRetainedValue().run()
+        return nil
+      }, context.toOpaque())
+    if result != 0 {
+      unsafe context.release()
+      return false
+    }
+    pthread_detach(thread)
+    return true
+  }
+
+  /// Has the thread end after what it is doing; does not wait for that.
+  public func stop() {
+    unsafe pthread_mutex_lock(mutex)
+    isStopped = true
+    unsafe pthread_cond_signal(condition)
+    unsafe pthread_mutex_unlock(mutex)
+  }
+
+  private func run() {
+    while true {
+      let pause = body()
+      unsafe pthread_mutex_lock(mutex)
+      if pause > 0, !isStopped { wait(pause) }
+      let isOver = isStopped
+      unsafe pthread_mutex_unlock(mutex)
+      if isOver { return }
+    }
+  }
+
+  private func wait(_ nanoseconds: UInt64) {
+    var deadline = timespec()
+    unsafe clock_gettime(CLOCK_REALTIME, &deadline)
+    let total = UInt64(deadline.tv_nsec) + nanoseconds
+    deadline.tv_sec += Int(total / 1_000_000_000)
+    deadline.tv_nsec = Int(total % 1_000_000_000)
+    unsafe pthread_cond_timedwait(condition, mutex, &deadline)
+  }
+}

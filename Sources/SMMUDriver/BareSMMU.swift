@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+public import IOMMUFD
+import IOMMUHardware
+
+/// An SMMUv3 that no driver runs: whoever writes its registers does. Its devices send what they
+/// send through it, and iommufd can make nothing for them. For those who write a driver.
+public struct BareSMMUv3Model: SMMUModel {
+  public init() {}
+
+  public let name = "arm-smmuv3-bare"
+  public var features: [SMMUFeature] { SMMUv3Model().features.filter { $0.name != "trace" } }
+
+  public var usualSettings: SMMUSettings {
+    SMMUSettings(driver: name, streamIDBits: 16, cmdqv: nil)
+  }
+
+  public func makeDriver(
+    _ settings: SMMUSettings, named smmu: String, on machine: any Machine,
+    in transaction: Transaction
+  ) throws(Refusal) -> any IOMMUDriver {
+    if settings.cmdqv != nil {
+      throw Refusal(.EINVAL, field: "cmdqv", "a \(name) SMMU has no CMDQV extension")
+    }
+    let (settings, features) = try SMMUv3Model.complete(settings, self.features)
+    return BareSMMUv3(name: smmu, settings: settings, features: features, machine: machine)
+  }
+}
+
+/// What is in a driver's place where there is none.
+final class BareSMMUv3: IOMMUDriver {
+  let settings: SMMUSettings
+  private let name: String
+  private let features: SMMUv3Features
+  private let hardware: Hardware
+  private let owners: StreamOwners
+  private let stalls: StalledAccesses
+  let eventHandler: any HardwareEventHandler
+
+  init(name: String, settings: SMMUSettings, features: SMMUv3Features, machine: any Machine) {
+    self.name = name
+    self.settings = settings
+    self.features = features
+    hardware = Hardware(name: name, features: features, machine: machine)
+    owners = StreamOwners(of: name, bits: features.sidSize)
+    stalls = StalledAccesses(hardware)
+    eventHandler = BareEventHandler(hardware: hardware)
+    let (stalls, hardware) = (stalls, hardware)
+    hardware.sink.setReceiver { [weak hardware] notification in
+      guard let hardware else { return }
+      switch notification {
+      case .stallAnswered(let answer): stalls.finish(answer)
+      case .pageResponse(let response):
+        hardware.log(
+          .pageResponse(
+            stream: response.streamID, group: UInt32(response.group), "\(response.code)"))
+      case .interrupt(let interrupt): hardware.log(.interrupt("\(interrupt)"))
+      case .message(let interrupt, _, _): hardware.log(.interrupt("\(interrupt)"))
+      case .wakeEvent: hardware.log(.interrupt("wakeEvent"))
+      }
+    }
+  }
+
+  func shutDown(in transaction: Transaction) {
+    transaction.onCommit { [hardware] in hardware.sink.setReceiver(nil) }
+  }
+
+  func facts(about object: Object) -> [DriverFact] {
+    object is SMMU ? SMMUv3Driver.facts(about: features) : []
+  }
+
+  func tracksDirtyPages(of device: Device) -> Bool { false }
+
+  func hardwareInfo(of device: Device, type: UInt32) throws(Refusal) -> HardwareInfo {
+    throw unmanaged
+  }
+
+  private var unmanaged: Refusal {
+    Refusal(.EOPNOTSUPP, field: "device", "no driver runs \(name): its registers are yours")
+  }
+
+  // MARK: Devices
+
+  func bind(_ device: Device, in transaction: Transaction) throws(Refusal) {
+    try owners.claim(for: device, in: transaction)
+    let port = Port(
+      device.name, hardware.smmu.port(device.properties.streamIDs[0]), hardware, stalls)
+    if device.properties.ats, features.ats {
+      transaction.onCommit { port.setATS(enabled: true) }
+    }
+    device.driverData = port
+  }
+
+  func unbind(_ device: Device, in transaction: Transaction) {
+    owners.release(of: device, in: transaction)
+    let port = device.driverData as? Port
+    transaction.onCommit { port?.setATS(enabled: false) }
+  }
+
+  func port(of device: Device) -> (any DevicePort)? { device.driverData as? Port }
+
+  // MARK: Registers
+
+  func readRegister(_ offset: UInt64, width: Int) throws(Refusal) -> UInt64 {
+    try hardware.readRegister(offset, width: width)
+  }
+
+  func writeRegister(
+    _ offset: UInt64, _ value: UInt64, width: Int, in transaction: Transaction
+  ) throws(Refusal) {
+    try hardware.checkRegister(offset, width: width)
+    transaction.onCommit { [hardware] in
+      hardware.writeRegister(offset, value, width: width)
+    }
+  }
+
+  // MARK: Domains
+
+  func constraints(of domain: Domain) -> IOVAConstraints {
+    IOVAConstraints(aperture: 0...UInt64.max, alignment: 4096)
+  }
+
+  func allocatePaging(
+    _ domain: Domain, for device: Device, in transaction: Transaction
+  ) throws(Refusal) { throw unmanaged }
+
+  func allocateNested(
+    _ domain: Domain, for device: Device, in transaction: Transaction
+  ) throws(Refusal) { throw unmanaged }
+
+  func free(_ domain: Domain, in transaction: Transaction) {}
+
+  func attach(
+    _ device: Device, pasid: UInt32, to domain: Domain, in transaction: Transaction
+  ) throws(Refusal) -> AttachOutcome { throw unmanaged }
+
+  func detach(
+    _ device: Device, pasid: UInt32, from domain: Domain, in transaction: Transaction
+  ) {}
+}
+
+/// Puts records into the event queue, from which software takes them.
+struct BareEventHandler: HardwareEventHandler {
+  let hardware: Hardware
+
+  var wordCount: Int { EventRecord.wordCount }
+
+  func record(_ words: [UInt64], from stream: UInt32) -> [UInt64] {
+    var record = EventRecord(words: words)
+    record.streamID = stream
+    return record.words
+  }
+
+  func handle(_ words: [UInt64]) -> EventDisposition {
+    hardware.smmu.record(EventRecord(words: words))
+    return .queued
+  }
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+import IOMMUFD
+import IOMMUHardware
+
+/// A page table of the driver's own, of 4 KiB granules, in the machine's memory
+/// (`drivers/iommu/io-pgtable-arm.c`).
+///
+/// Whether a mapping can be made is decided while the operation is checked; the tables change at
+/// commit, which nothing can stop any more. Used under the host's lock.
+final class PageTable {
+  enum Format {
+    case stage1
+    /// Stage 2; with forced write-back its attributes are coded another way.
+    case stage2(forcesWriteBack: Bool)
+  }
+
+  /// Tables that one page table may have: as many as 64 MiB hold.
+  static let tableLimit: UInt64 = 16_384
+  private static let pageShift: UInt64 = 12
+  private static let stride: UInt64 = 9
+  private static let tableBytes: UInt64 = 4096
+
+  private let hardware: Hardware
+  private let format: Format
+  /// The first level that is walked, 0 or 1.
+  let startLevel: UInt64
+  let root: UInt64
+  let rootBytes: UInt64
+  /// Entries in use by table, and the level at which the table is.
+  private var usage: [UInt64: Int] = [:]
+  private var reserved: UInt64 = 0
+
+  /// - Parameter inputBits: of the addresses that it translates, 32 to 48.
+  /// - Throws: `ENOMEM`
+  init(_ hardware: Hardware, _ format: Format, inputBits: Int) throws(Refusal) {
+    self.hardware = hardware
+    self.format = format
+    startLevel = inputBits > 43 ? 0 : 1
+    // A stage 2 begins with up to 16 tables side by side where that saves a level.
+    let covered = startLevel == 0 ? 48 : 39
+    rootBytes = Self.tableBytes << UInt64(max(0, inputBits - covered))
+    guard let root = hardware.machine.allocateTables(rootBytes, alignment: rootBytes) else {
+      throw Refusal(.ENOMEM, "no memory is left for a page table")
+    }
+    self.root = root
+    hardware.write(Array(repeating: 0, count: Int(rootBytes / 8)), at: root)
+  }
+
+  func free() {
+    for table in usage.keys where table != root {
+      hardware.machine.freeTables(table, Self.tableBytes)
+    }
+    hardware.machine.freeTables(root, rootBytes)
+  }
+
+  // MARK: Checking
+
+  /// - Throws: `ENOMEM` when the mapping would need more tables than there may be.
+  func reserve(_ area: Area, in transaction: Transaction) throws(Refusal) {
+    let count = Self.tablesNeeded(area)
+    guard count <= Self.tableLimit - reserved else {
+      throw Refusal(
+        .ENOMEM, field: "length",
+        "the mapping's pages would need more than \(Self.tableLimit) page tables")
+    }
+    reserved += count
+    transaction.onRollback { self.reserved -= count }
+  }
+
+  func release(_ area: Area, in transaction: Transaction) {
+    let count = Self.tablesNeeded(area)
+    reserved -= count
+    transaction.onRollback { self.reserved += count }
+  }
+
+  /// An upper bound: where addresses on both sides are aligned alike, large pages take all but the
+  /// ends.
+  private static func tablesNeeded(_ area: Area) -> UInt64 {
+    let difference = area.iova ^ area.physical
+    return (1...3).reduce(0) { sum, level in
+      let shift = pageShift + stride * UInt64(4 - level)
+      let isCoarse = level > 1 && difference & ((1 << shift) - 1) == 0
+      return sum + (isCoarse ? 2 : (area.length >> shift) + 2)
+    }
+  }
+
+  // MARK: Changing
+
+  func map(_ area: Area) { update(area, with: leaf(area)) }
+  func unmap(_ area: Area) { update(area, with: nil) }
+
+  private func update(_ area: Area, with attributes: UInt64?) {
+    var done: UInt64 = 0
+    while done < area.length {
+      let iova = area.iova + done
+      let physical = area.physical &+ done
+      let level = Self.level(iova | physical, area.length - done)
+      set(iova, level, attributes.map { entry(physical, level, $0) })
+      done += Self.span(level)
+    }
+  }
+
+  /// The highest level whose pages fit.
+  private static func level(_ address: UInt64, _ rest: UInt64) -> UInt64 {
+    for level: UInt64 in [1, 2] where address & (span(level) - 1) == 0 && rest >= span(level) {
+      return level
+    }
+    return 3
+  }
+
+  /// Bytes that an entry of a level covers.
+  private static func span(_ level: UInt64) -> UInt64 {
+    1 << (pageShift + stride * (3 - level))
+  }
+
+  private func entry(_ physical: UInt64, _ level: UInt64, _ attributes: UInt64) -> UInt64 {
+    physical & 0x0000_ffff_ffff_f000 | attributes | (level == 3 ? 0b11 : 0b01)
+  }
+
+  private func leaf(_ area: Area) -> UInt64 {
+    let accessed: UInt64 = 1 << 10
+    let innerShareable: UInt64 = 3 << 8
+    switch format {
+    case .stage1:
+      // AttrIndx 1 is write-back; AP: for everyone, and read-only where it is; not global.
+      return accessed | innerShareable | 1 << 2 | 1 << 6 | (area.isWritable ? 0 : 1 << 7)
+        | 1 << 11
+    case .stage2(let forcesWriteBack):
+      return accessed | innerShareable | (forcesWriteBack ? 6 : 0xf) << 2
+        | (area.isReadable ? 1 << 6 : 0) | (area.isWritable ? 1 << 7 : 0)
+    }
+  }
+
+  private func set(_ iova: UInt64, _ level: UInt64, _ value: UInt64?) {
+    var path: [(table: UInt64, slot: UInt64)] = []
+    var table = root
+    for current in startLevel..<level {
+      let slot = table + index(iova, current) * 8
+      path.append((table, slot))
+      let entry = hardware.read(1, at: slot)[0]
+      if entry & 1 != 0 {
+        table = entry & 0x0000_ffff_ffff_f000
+      } else {
+        // Nothing to clear below what is not there.
+        guard value != nil, let next = makeTable() else { return }
+        hardware.write([next | 0b11], at: slot)
+        usage[table, default: 0] += 1
+        table = next
+      }
+    }
+    let slot = table + index(iova, level) * 8
+    let isPresent = hardware.read(1, at: slot)[0] & 1 != 0
+    hardware.write([value ?? 0], at: slot)
+    if isPresent == (value != nil) { return }
+    usage[table, default: 0] += value == nil ? -1 : 1
+    if value == nil { trim(table, path) }
+  }
+
+  /// Takes out tables that have become empty, from below.
+  private func trim(_ table: UInt64, _ path: [(table: UInt64, slot: UInt64)]) {
+    var table = table
+    for (parent, slot) in path.reversed() {
+      guard usage[table] == 0 else { return }
+      usage[table] = nil
+      hardware.write([0], at: slot)
+      emptied.append(table)
+      usage[parent, default: 0] -= 1
+      table = parent
+    }
+  }
+
+  /// Tables that are out of the tree and wait for the hardware to have forgotten them.
+  private var emptied: [UInt64] = []
+
+  /// Frees what was taken out of the tree; to be called when the TLBs are rid of it.
+  func freeEmptied() {
+    for table in emptied { hardware.machine.freeTables(table, Self.tableBytes) }
+    emptied = []
+  }
+
+  private func makeTable() -> UInt64? {
+    let table = hardware.machine.allocateTables(Self.tableBytes, alignment: Self.tableBytes)
+    guard let table else { return nil }
+    hardware.write(Array(repeating: 0, count: 512), at: table)
+    usage[table] = 0
+    return table
+  }
+
+  private func index(_ iova: UInt64, _ level: UInt64) -> UInt64 {
+    let shift = Self.pageShift + Self.stride * (3 - level)
+    // The first level of side-by-side tables has more bits.
+    let mask = level == startLevel ? rootBytes / 8 - 1 : 511
+    return (iova >> shift) & mask
+  }
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+import IOMMUFD
+import IOMMUHardware
+
+/// A device as the SMMU sees it: its accesses go through its first stream.
+final class Port: DevicePort {
+  let device: String
+  private let hardware: Hardware
+  private let end: StreamPort
+  private let stalls: StalledAccesses
+
+  init(_ device: String, _ end: StreamPort, _ hardware: Hardware, _ stalls: StalledAccesses) {
+    self.device = device
+    self.end = end
+    self.hardware = hardware
+    self.stalls = stalls
+  }
+
+  var stream: UInt32 { end.streamID }
+
+  func setATS(enabled: Bool) { end.setATS(enabled: enabled) }
+
+  // MARK: One access
+
+  func perform(_ request: DMARequest) -> DMAResult {
+    var transaction = DeviceTransaction(
+      streamID: stream, substreamID: request.pasid, address: request.iova,
+      isWrite: request.access != .read, isPrivileged: request.isPrivileged,
+      isInstruction: request.isInstruction)
+    if request.usesATS {
+      let completion = end.requestTranslation(transaction)
+      if let refused = refusal(completion) { return refused }
+      if let translation = completion.translation {
+        transaction.kind = .translated
+        transaction.address = translation.physicalAddress
+      }
+    }
+    // An atomic access reads first: both permissions are needed.
+    if request.access == .atomic {
+      var read = transaction
+      read.isWrite = false
+      let result = access(read, request, isWrite: false)
+      if result.outcome != .done { return result }
+      var written = access(transaction, request, isWrite: true)
+      written.data = result.data
+      return written
+    }
+    return access(transaction, request, isWrite: request.access == .write)
+  }
+
+  private func refusal(_ completion: ATSCompletion) -> DMAResult? {
+    var result: DMAResult
+    switch completion.status {
+    case .success where completion.translation != nil: return nil
+    case .success, .completerAbort: result = DMAResult(.aborted)
+    case .unsupportedRequest: result = DMAResult(.unsupportedRequest)
+    }
+    result.stale = completion.stale.map(Port.stale)
+    return result
+  }
+
+  private func access(
+    _ transaction: DeviceTransaction, _ request: DMARequest, isWrite: Bool
+  ) -> DMAResult {
+    var data = Array(repeating: UInt8(0), count: isWrite ? 0 : request.length)
+    let answer =
+      isWrite
+      ? end.write(transaction, request.data ?? Array(repeating: 0, count: request.length))
+      : end.read(transaction, into: &data)
+    var result = DMAResult(.done)
+    switch answer.outcome {
+    case .done: break
+    case .aborted: result.outcome = .aborted
+    case .zero: result.outcome = .zero
+    case .stalled(let stag):
+      result.outcome = .stalled
+      result.stag = UInt32(stag)
+      stalls.add(request, of: self, stag: UInt32(stag))
+    }
+    result.count = answer.count
+    result.data = data
+    result.translation = answer.translation.map(Port.translation)
+    result.externalAbort = answer.externalAbort
+    result.stale = answer.stale.map(Port.stale)
+    if let fault = answer.fault {
+      let record = EventRecord(fault, of: transaction, stag: result.stag.map { UInt16($0) })
+      result.record = record.words
+      result.isRecorded = fault.isRecorded
+    }
+    note(result.stale, at: request.iova)
+    return result
+  }
+
+  private func note(_ stale: DMAResult.Stale?, at iova: UInt64) {
+    guard let stale else { return }
+    hardware.log(.staleTranslation(device: device, iova: iova, stale))
+  }
+
+  private static func translation(_ translation: Translation) -> DMAResult.Translation {
+    DMAResult.Translation(
+      physical: translation.physicalAddress, sizeLog2: translation.sizeLog2,
+      permissions: translation.permissions.text)
+  }
+
+  private static func stale(_ stale: StaleTranslation) -> DMAResult.Stale {
+    let cache =
+      switch stale.cache {
+      case .streamTableEntry: "ste"
+      case .contextDescriptor: "cd"
+      case .tlb: "tlb"
+      case .atc: "atc"
+      }
+    return DMAResult.Stale(
+      cache: cache, agreedAt: stale.agreedAt, seenAt: stale.seenAt,
+      missing: stale.missing.words)
+  }
+
+  // MARK: Traffic
+
+  func run(_ batch: TrafficBatch) -> TrafficCounts {
+    var counts = TrafficCounts()
+    var buffer = Array(repeating: UInt8(0), count: batch.length)
+    for (position, word) in batch.addresses.enumerated() {
+      let transaction = DeviceTransaction(
+        streamID: stream, substreamID: batch.pasids[position % batch.pasids.count],
+        address: word & ~1, isWrite: word & 1 != 0)
+      let answer =
+        transaction.isWrite ? end.write(transaction, buffer) : end.read(transaction, into: &buffer)
+      switch answer.outcome {
+      case .done: counts.done &+= 1
+      case .aborted, .zero: counts.faulted &+= 1
+      case .stalled: counts.stalled &+= 1
+      }
+      if answer.stale != nil { counts.stale &+= 1 }
+    }
+    return counts
+  }
+}
+
+extension Permissions {
+  /// `rwx` for the privileged and then for others, `-` for what is not allowed.
+  var text: String {
+    let letters: [(Permissions, String)] = [
+      (.privilegedRead, "r"), (.privilegedWrite, "w"), (.privilegedExecute, "x"),
+      (.read, "r"), (.write, "w"), (.execute, "x"),
+    ]
+    return letters.map { contains($0.0) ? $0.1 : "-" }.joined()
+  }
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+import IOMMUFD
+import IOMMUHardware
+
+/// The memory of an SMMU's queues (`arm_smmu_init_queues`).
+final class QueueMemory {
+  static let eventLog2: UInt64 = 7
+  static let priLog2: UInt64 = 8
+  private static let bytes: UInt64 = 4096
+
+  let commands: UInt64
+  let events: UInt64
+  let pageRequests: UInt64
+  private let hardware: Hardware
+
+  /// - Throws: `ENOMEM`
+  init(_ hardware: Hardware, _ features: SMMUv3Features) throws(Refusal) {
+    self.hardware = hardware
+    guard let base = hardware.machine.allocateTables(3 * Self.bytes, alignment: Self.bytes) else {
+      throw Refusal(.ENOMEM, "no memory is left for the queues of an SMMU")
+    }
+    commands = base
+    events = base + Self.bytes
+    pageRequests = base + 2 * Self.bytes
+  }
+
+  func free() { hardware.machine.freeTables(commands, 3 * Self.bytes) }
+}
+
+extension SMMUv3Driver {
+  /// Bits of CR0, in the order in which they are switched on.
+  private enum Control {
+    static let commandQueue: UInt64 = 8
+    static let eventQueue: UInt64 = 4
+    static let priQueue: UInt64 = 2
+    static let checkATS: UInt64 = 0x10
+    static let translate: UInt64 = 1
+  }
+
+  private static let readAllocate: UInt64 = 1 << 62
+
+  /// Brings the hardware up as Linux does (`arm_smmu_device_reset`).
+  func reset() {
+    hardware.write(.cr0, 0)
+    // Tables and queues are write-back cacheable and inner shareable.
+    hardware.write(.cr1, 0xd75)
+    // PTM and RECINVSID.
+    hardware.write(.cr2, 6)
+    hardware.write(.strtabBase, table.base | Self.readAllocate)
+    hardware.write(.strtabBaseCfg, table.configuration)
+    var control = Control.commandQueue
+    hardware.write(
+      .cmdqBase, queues.commands | UInt64(CommandQueue.log2Size) | Self.readAllocate)
+    hardware.write(.cmdqProd, 0)
+    hardware.write(.cmdqCons, 0)
+    commands.restart()
+    hardware.write(.cr0, control)
+    commands.issue([.cfgiAll])
+    commands.issue([.tlbiNSNHAll])
+    hardware.write(.eventqBase, queues.events | QueueMemory.eventLog2 | Self.readAllocate)
+    hardware.write(.eventqProd, 0)
+    hardware.write(.eventqCons, 0)
+    control |= Control.eventQueue
+    hardware.write(.cr0, control)
+    if features.pri {
+      hardware.write(.priqBase, queues.pageRequests | QueueMemory.priLog2 | Self.readAllocate)
+      hardware.write(.priqProd, 0)
+      hardware.write(.priqCons, 0)
+      control |= Control.priQueue
+      hardware.write(.cr0, control)
+    }
+    if features.ats {
+      control |= Control.checkATS
+      hardware.write(.cr0, control)
+    }
+    let receiver = NotificationReceiver(hardware, events, stalls, at: queues.pageRequests)
+    hardware.sink.setReceiver { receiver.receive($0) }
+    // GERROR, the event queue and the PRI queue interrupt.
+    hardware.write(.irqCtrl, features.pri ? 7 : 5)
+    hardware.write(.cr0, control | Control.translate)
+  }
+}
