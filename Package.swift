@@ -117,7 +117,8 @@ let package = Package(
     .executableTarget(
       name: "viommu-bench",
       dependencies: [
-        "CMicroHTTPD", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "CMicroHTTPD", "IOMMUFD", "IOMMUHardware", "Locking", "SMMUDriver",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
   ]

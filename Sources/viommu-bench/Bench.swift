@@ -12,13 +12,15 @@ struct Bench: ParsableCommand {
     case streams
     case objects
     case start
+    case hardware
+    case events
   }
 
   static let configuration = CommandConfiguration(
     commandName: "viommu-bench",
     abstract: "Measure viommud against a C server over the same library.")
 
-  @Argument(help: "What to measure: requests, streams, objects, start. Everything by default.")
+  @Argument(help: "What to measure: requests, streams, objects, start, hardware, events. Everything by default.")
   var suites: [Suite] = []
 
   @Option(help: "The viommud program.")
@@ -42,12 +44,15 @@ struct Bench: ParsableCommand {
   @Option(help: "Events that each reader gets.")
   var events = 10_000
 
+  @Option(help: "Records that the hardware raises.")
+  var records = 1_000_000
+
   @Option(help: "Devices to make.")
   var devices = 100_000
 
   func validate() throws {
     guard rounds > 0, seconds > 0, connections.allSatisfy({ $0 > 0 }), readers > 0, events > 0,
-      devices >= 1000
+      devices >= 1000, records >= 1000
     else { throw ValidationError("There must be something to measure.") }
   }
 
@@ -64,6 +69,8 @@ struct Bench: ParsableCommand {
       try StreamSuite(viommud: viommud, readers: readers, events: events).run()
     }
     if chosen.contains(.objects) { try ObjectSuite(viommud: viommud, devices: devices).run() }
+    if chosen.contains(.hardware) { try HardwareSuite(rounds: rounds).run() }
+    if chosen.contains(.events) { try EventSuite(events: records).run() }
     if chosen.contains(.start) { try StartSuite(viommud: viommud, rounds: rounds * 2).run() }
   }
 }

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+import IOMMUFD
+import IOMMUHardware
+import Locking
+import SMMUDriver
+
+/// Measures the way of an event, from the record that the hardware writes to the veventq of a
+/// vIOMMU, while another thread attaches and replaces as fast as it can.
+struct EventSuite {
+  let events: Int
+
+  func run() throws {
+    let world = try EventWorld()
+    let alone = world.flood(events, attaching: false)
+    let busy = world.flood(events, attaching: true)
+    Table.title("Events, from a fault of a device to the veventq")
+    Table.row("", "events/s", "attaches", "slowest us")
+    Table.row("alone", Table.number(alone.rate))
+    Table.row(
+      "while attaching", Table.number(busy.rate), Table.number(Double(busy.attaches)),
+      Table.fraction(busy.slowest / 1000))
+    Table.row("times alone", Table.fraction(busy.rate / alone.rate))
+  }
+}
+
+/// A machine for a driver, without a control plane.
+final class BenchHost: Machine, MemoryMachine {
+  let physicalMemory = PhysicalMemory(size: 1 << 32)
+  private let map = Locked(PhysicalMemoryMap(size: 1 << 31))
+  private let tables = Locked(
+    PhysicalMemoryMap(base: PhysicalMemoryMap.base + 1 << 31, size: 1 << 31))
+
+  func allocateMemory(_ length: UInt64, alignment: UInt64) -> UInt64? {
+    map.withLock { $0.allocate(length, alignment: alignment) }
+  }
+  func freeMemory(_ address: UInt64, _ length: UInt64) { map.withLock { $0.free(address, length) } }
+  func allocateTables(_ length: UInt64, alignment: UInt64) -> UInt64? {
+    tables.withLock { $0.allocate(length, alignment: alignment) }
+  }
+  func freeTables(_ address: UInt64, _ length: UInt64) {
+    tables.withLock { $0.free(address, length) }
+  }
+  func logHardware(_ trace: HardwareTrace) {}
+  func logHardwareEvent(_ event: UnclaimedEvent) {}
+}
+
+/// A device in a vIOMMU, with two nested domains to move between.
+final class EventWorld {
+  struct Outcome {
+    var rate: Double
+    var attaches = 0
+    /// Nanoseconds.
+    var slowest: Double = 0
+  }
+
+  private let core: ObjectCore
+  private let port: any DevicePort
+  private let fifo: VEventFIFO
+
+  init() throws {
+    let machine = BenchHost()
+    core = ObjectCore(on: machine)
+    core.begin()
+    let model = SMMUv3Model()
+    let smmu = try core.addSMMU("smmu0", model, model.usualSettings, on: machine)
+    try core.openContext("c")
+    let device = try core.bindDevice(
+      "d", smmu: "smmu0", context: "c", properties: .init(streamIDs: [1]))
+    try core.allocateIOAS("ram", context: "c")
+    try core.allocateDomain(
+      "s2", DomainRequest(device: "d", pageTable: .ioas("ram"), flags: .nestParent))
+    try core.allocateVIOMMU("v", type: .armSMMUv3, device: "d", domain: "s2")
+    try core.allocateVDevice("vd", viommu: "v", device: "d", virtualID: 0x10)
+    for (name, pointer) in [("n0", UInt64(0x1000)), ("n1", 0x2000)] {
+      try core.allocateDomain(
+        name,
+        DomainRequest(
+          device: "d", pageTable: .viommu("v"),
+          data: UserData(type: 2, words: [1 | 5 << 1 | pointer, 0])))
+    }
+    let queue = try core.allocateVEventQueue(
+      "e", viommu: "v", type: .armSMMUv3, depth: VEventQueue.depthLimit)
+    fifo = queue.fifo
+    try core.attach("d", to: .domain("n0"))
+    core.commit()
+    guard let port = smmu.driver.port(of: device) else {
+      throw BenchError("the SMMU has no port for its device")
+    }
+    self.port = port
+  }
+
+  /// Has the device fault again and again; the guest's tables are not there.
+  func flood(_ count: Int, attaching: Bool) -> Outcome {
+    let port = port
+    let isOver = Locked(false)
+    let time = Locked<Double>(0)
+    let batch = TrafficBatch(
+      addresses: (0..<256).map { UInt64($0) << 12 }, length: 8, pasids: [nil])
+    let before = fifo.status.nextSequence
+    var outcome = Outcome(rate: 0)
+    let flooder = Worker {
+      let start = Clock.now()
+      for _ in 0..<count / 256 { _ = port.run(batch) }
+      time.withLock { $0 = Clock.seconds(since: start) }
+      isOver.withLock { $0 = true }
+      return 1 << 40
+    }
+    guard flooder.start() else { return outcome }
+    var turn = 0
+    while !isOver.withLock({ $0 }) {
+      if attaching {
+        turn += 1
+        let start = Clock.now()
+        core.begin()
+        try? core.attach("d", to: .domain(turn % 2 == 0 ? "n0" : "n1"))
+        core.commit()
+        outcome.slowest = max(outcome.slowest, Double(Clock.now() - start))
+      }
+      _ = try? fifo.read(count: 1 << 24)
+    }
+    flooder.stop()
+    outcome.attaches = turn
+    let seen = (fifo.status.nextSequence &- before) & 0x7fff_ffff
+    outcome.rate = Double(seen) / time.withLock { $0 }
+    return outcome
+  }
+}

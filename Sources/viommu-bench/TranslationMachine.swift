@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+import IOMMUHardware
+import Locking
+
+/// An SMMU with two streams over the same pages: stream 0 through one stage of four levels,
+/// stream 1 through two.
+final class TranslationMachine: Sendable {
+  private static let base = PhysicalMemoryMap.base
+  private static let streamTable = base
+  private static let contexts = base + 0x1_0000
+  private static let commandQueue = base + 0x2_0000
+  private static let stage1 = base + 0x10_0000
+  private static let stage2 = base + 0x1000_0000
+  private static let data = base + 0x2000_0000
+  private static let commandLog2: UInt64 = 8
+
+  private let memory: PhysicalMemory
+  private let smmu: SMMUv3
+  /// The addresses that a walk of each page reads, level by level.
+  private let reads: [[UInt64]]
+  private let prod = Locked<UInt32>(0)
+
+  init(pages: Int) throws {
+    let memory = PhysicalMemory(size: 1 << 32)
+    self.memory = memory
+    smmu = SMMUv3(memory: memory)
+    var tables = BenchTables(memory)
+    let root1 = try tables.make(at: Self.stage1, attributes: 0x745)
+    let root2 = try tables.make(at: Self.stage2, attributes: 0x7fd)
+    for page in 0..<pages {
+      let offset = UInt64(page) << 12
+      try tables.map(root1, offset, to: Self.data + offset)
+      try tables.map(root2, Self.data + offset, to: Self.data + offset)
+    }
+    // Stage 2 also has what stage 1 is made of: descriptors and tables.
+    for page in 0..<UInt64(0x20) { try tables.map(root2, Self.base + page << 12) }
+    for page in 0..<tables.used(by: root1) { try tables.map(root2, Self.stage1 + page << 12) }
+    reads = (0..<pages).map { tables.path(root1, UInt64($0) << 12) }
+    try bringUp(root1, root2)
+  }
+
+  private func bringUp(_ root1: UInt64, _ root2: UInt64) throws {
+    var context = ContextDescriptor()
+    context.t0SZ = 16
+    context.epd1 = true
+    context.isValid = true
+    context.ips = 5
+    context.aa64 = true
+    context.r = true
+    context.a = true
+    context.asid = 1
+    context.ttb0 = root1
+    try write(context.words, at: Self.contexts)
+    for stream: UInt64 in [0, 1] {
+      var entry = StreamTableEntry()
+      entry.isValid = true
+      entry.config = stream == 0 ? .stage1 : .nested
+      entry.s1ContextPtr = Self.contexts
+      entry.s1DSS = 2
+      entry.s2VMID = stream
+      entry.s2T0SZ = 16
+      entry.s2SL0 = 2
+      entry.s2PS = 5
+      entry.s2AA64 = true
+      entry.s2R = true
+      entry.s2TTB = root2
+      if stream == 0 { entry.dw2 = 0; entry.dw3 = 0 }
+      try write(entry.words, at: Self.streamTable + stream * 64)
+    }
+    try set(.strtabBase, Self.streamTable)
+    try set(.strtabBaseCfg, 4)
+    try set(.cmdqBase, Self.commandQueue | Self.commandLog2)
+    try set(.cr0, 8)
+    try set(.cr0, 9)
+  }
+
+  private func set(_ register: SMMURegister, _ value: UInt64) throws {
+    try smmu.writeRegister(register.rawValue, value, width: register.width)
+  }
+
+  private func write(_ words: [UInt64], at address: UInt64) throws {
+    for (index, word) in words.enumerated() {
+      try memory.write64(word, at: address + UInt64(index) * 8)
+    }
+  }
+
+  // MARK: Translating
+
+  /// - Returns: nanoseconds of one translation.
+  func translate(_ stream: UInt32, _ pages: Int, _ count: Int) -> Double {
+    let port = smmu.port(stream)
+    var failures = 0
+    let start = Clock.now()
+    var page = 0
+    for _ in 0..<count {
+      let answer = port.translate(
+        DeviceTransaction(streamID: stream, address: UInt64(page) << 12))
+      if answer.fault != nil { failures += 1 }
+      page += 1
+      if page == pages { page = 0 }
+    }
+    let time = Double(Clock.now() - start)
+    precondition(failures == 0, "a translation of the measurement failed")
+    return time / Double(count)
+  }
+
+  func forgetAll() {
+    _ = smmu.execute(.cfgiAll)
+    _ = smmu.execute(.tlbiNSNHAll)
+  }
+
+  /// - Returns: nanoseconds until all threads have translated `count` times each.
+  func parallel(_ streams: [UInt32], _ count: Int) -> Double {
+    for stream in streams { _ = translate(stream, 64, 64) }
+    let start = Clock.now()
+    Threads.run(streams.count) { index in
+      _ = self.translate(streams[index], 64, count)
+    }
+    return Double(Clock.now() - start)
+  }
+
+  // MARK: What it is held against
+
+  /// - Returns: nanoseconds of a read whose address comes from the read before.
+  func dependentReads(_ count: Int) -> Double {
+    let start = Clock.now()
+    var address = Self.stage1
+    for _ in 0..<count {
+      let value = (try? memory.read64(address)) ?? 0
+      address = Self.stage1 + (value & 8)
+    }
+    let time = Double(Clock.now() - start)
+    precondition(address >= Self.stage1)
+    return time / Double(count)
+  }
+
+  func copies(_ count: Int) -> Double {
+    let start = Clock.now()
+    for index in 0..<count {
+      let offset = UInt64(index & 511) * 8
+      try? memory.write64((try? memory.read64(Self.data + offset)) ?? 0, at: Self.data + offset)
+    }
+    return Double(Clock.now() - start) / Double(count)
+  }
+
+  /// The reads of a walk, one after the other, without what the SMMU does with them.
+  ///
+  /// - Returns: nanoseconds of all reads of one walk.
+  func sameReads(_ stream: UInt32, _ pages: Int) -> Double {
+    // Two stages read each table of the first through four of the second, and the result too.
+    let repeats = stream == 0 ? 1 : 5
+    var sum: UInt64 = 0
+    let start = Clock.now()
+    for page in 0..<pages {
+      for address in reads[page] {
+        for _ in 0..<repeats { sum = ((try? memory.read64(address | sum & 0)) ?? 0) & 0xff }
+      }
+      if repeats > 1 { for address in reads[page] { sum &+= (try? memory.read64(address)) ?? 0 } }
+    }
+    let time = Double(Clock.now() - start)
+    precondition(sum != 1)
+    return time / Double(pages)
+  }
+
+  // MARK: Commands
+
+  /// - Returns: nanoseconds of one command, posted as a driver does.
+  func commands(_ count: Int) -> Double {
+    let list = UInt32(1) << UInt32(Self.commandLog2) - 1
+    let command = Command.tlbiNHVA(vmid: 7, asid: 9, address: 0x1000)
+    let start = Clock.now()
+    var done = 0
+    var next = prod.withLock { $0 }
+    while done < count {
+      for _ in 0..<list {
+        let slot = Self.commandQueue + UInt64(next & (2 << UInt32(Self.commandLog2 - 1)) - 1) * 16
+        try? memory.write64(command.dw0, at: slot)
+        try? memory.write64(command.dw1, at: slot + 8)
+        next = (next &+ 1) & (UInt32(2) << UInt32(Self.commandLog2) - 1)
+      }
+      try? smmu.writeRegister(SMMURegister.cmdqProd.rawValue, UInt64(next))
+      done += Int(list)
+    }
+    prod.withLock { $0 = next }
+    return Double(Clock.now() - start) / Double(done)
+  }
+
+  func commandCopies(_ count: Int) -> Double {
+    let bytes = Array(repeating: UInt8(0x5a), count: 4096)
+    let start = Clock.now()
+    for _ in 0..<count / 256 { try? memory.write(bytes, at: Self.data) }
+    return Double(Clock.now() - start) / Double(count)
+  }
+}
+
+/// Page tables of four levels of 4 KiB, made in memory.
+struct BenchTables {
+  private let memory: PhysicalMemory
+  private var next: [UInt64: UInt64] = [:]
+  private var attributes: [UInt64: UInt64] = [:]
+
+  init(_ memory: PhysicalMemory) { self.memory = memory }
+
+  mutating func make(at root: UInt64, attributes: UInt64) throws -> UInt64 {
+    next[root] = root + 4096
+    self.attributes[root] = attributes
+    try memory.write64(0, at: root)
+    return root
+  }
+
+  /// Pages of tables under a root.
+  func used(by root: UInt64) -> UInt64 { ((next[root] ?? root) - root) >> 12 }
+
+  mutating func map(_ root: UInt64, _ address: UInt64, to physical: UInt64? = nil) throws {
+    var table = root
+    for level in 0..<3 {
+      let slot = BenchTables.slot(table, address, level)
+      let entry = try memory.read64(slot)
+      if entry & 1 != 0 {
+        table = entry & 0x0000_ffff_ffff_f000
+      } else {
+        let fresh = next[root] ?? root
+        next[root] = fresh + 4096
+        try memory.write64(fresh | 3, at: slot)
+        table = fresh
+      }
+    }
+    let entry = (physical ?? address) | (attributes[root] ?? 0) | 3
+    try memory.write64(entry, at: BenchTables.slot(table, address, 3))
+  }
+
+  func path(_ root: UInt64, _ address: UInt64) -> [UInt64] {
+    var table = root
+    return (0..<4).map { level in
+      let slot = BenchTables.slot(table, address, level)
+      table = ((try? memory.read64(slot)) ?? 0) & 0x0000_ffff_ffff_f000
+      return slot
+    }
+  }
+
+  private static func slot(_ table: UInt64, _ address: UInt64, _ level: Int) -> UInt64 {
+    table + (address >> UInt64(39 - 9 * level) & 511) * 8
+  }
+}
