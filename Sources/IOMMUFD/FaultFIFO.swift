@@ -42,14 +42,18 @@ public struct FaultGroup: Sendable, Equatable {
   public var cookie: UInt32?
   /// The attachment that the group came through.
   public var attachedPASID: UInt32
+  /// The stream whose stalled transaction waits under the group's number; nil for page requests.
+  public var stalledStream: UInt32?
 
   /// Bytes of a record (`struct iommu_hwpt_pgfault`).
   public static let recordBytes = 40
 
-  public init(faults: [PageFault], attachedPASID: UInt32) {
+  public init(faults: [PageFault], attachedPASID: UInt32, stalledStream: UInt32? = nil) {
     self.faults = faults
     self.attachedPASID = attachedPASID
+    self.stalledStream = stalledStream
   }
+
   public var byteCount: Int { faults.count * FaultGroup.recordBytes }
 }
 

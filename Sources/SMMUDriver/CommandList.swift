@@ -41,6 +41,13 @@ final class CommandQueue: Sendable {
     }
   }
 
+  /// Has one command carried out past the queue's end, for what comes up while another thread, or
+  /// this one, is at the queue: an event may be handled in the middle of a list.
+  func execute(_ command: Command) {
+    _ = hardware.smmu.execute(command)
+    if isTraced { hardware.log(.command(command.words)) }
+  }
+
   private func post(_ commands: ArraySlice<Command>, _ prod: inout UInt32) {
     let mask = (UInt32(1) << UInt32(CommandQueue.log2Size)) - 1
     for command in commands {

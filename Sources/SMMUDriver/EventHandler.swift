@@ -8,6 +8,8 @@ struct EventHandler: HardwareEventHandler {
   let smmu: String
   let streams: StreamTable
   let machine: any Machine
+  /// Has a stalled transaction that nobody takes as a page fault aborted.
+  let abortStall: @Sendable (EventRecord) -> Void
 
   var wordCount: Int { EventRecord.wordCount }
 
@@ -26,21 +28,32 @@ struct EventHandler: HardwareEventHandler {
   private enum Outcome {
     case forwarded(VEventFIFO, viommu: String, virtualID: UInt64)
     case faulted(FaultFIFO)
+    /// A stall that nobody takes.
+    case unanswered
     case logged(Errno)
   }
 
   func handle(_ words: [UInt64]) -> EventDisposition {
-    switch route(EventRecord(words: words)) {
+    let record = EventRecord(words: words)
+    switch route(record) {
     case .forwarded(let fifo, let viommu, let virtualID):
       fifo.wakeReader()
       return .forwarded(viommu: viommu, virtualID: virtualID)
     case .faulted(let fifo):
       fifo.wakeReader()
       return .faulted
+    case .unanswered:
+      // `iommu_report_device_fault` answers what it cannot report: the device would wait for ever.
+      abortStall(record)
+      return log(words, .EINVAL)
     case .logged(let errno):
-      machine.logHardwareEvent(UnclaimedEvent(smmu: smmu, words: words, errno: errno))
-      return .logged(errno)
+      return log(words, errno)
     }
+  }
+
+  private func log(_ words: [UInt64], _ errno: Errno) -> EventDisposition {
+    machine.logHardwareEvent(UnclaimedEvent(smmu: smmu, words: words, errno: errno))
+    return .logged(errno)
   }
 
   private func route(_ record: EventRecord) -> Outcome {
@@ -67,14 +80,16 @@ struct EventHandler: HardwareEventHandler {
   private func reportStall(_ record: EventRecord, of stream: Stream) -> Outcome {
     let pasid = record.hasSubstream ? record.substreamID : 0
     guard let route = stream.faultRoutes[pasid] ?? ridRoute(of: stream) else {
-      return .logged(.EINVAL)
+      return .unanswered
     }
     let fault = PageFault(
       device: stream.device, deviceID: stream.deviceID,
       pasid: record.hasSubstream ? record.substreamID : nil, group: record.stag,
       address: record.address, isRead: record.isRead, isWrite: !record.isRead,
       isExecute: record.isInstruction, isPrivileged: record.isPrivileged, isLast: true)
-    route.fifo.report(FaultGroup(faults: [fault], attachedPASID: route.pasid))
+    route.fifo.report(
+      FaultGroup(
+        faults: [fault], attachedPASID: route.pasid, stalledStream: record.streamID))
     return .faulted(route.fifo)
   }
 

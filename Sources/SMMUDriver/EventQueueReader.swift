@@ -8,11 +8,28 @@ import Locking
 ///
 /// The interrupt comes on the thread whose transaction made the record. One thread at a time
 /// reads the queue, so that events are handled in the order in which the hardware wrote them.
+/// An interrupt that comes while the queue is being read, on whatever thread, has the reader look
+/// once more and waits for nobody: the reader's own writes to CONS may bring it.
 final class EventQueueReader: HardwareEventHandler {
+  private struct State {
+    var isReading = false
+    /// Whether there was an interrupt since the reader began.
+    var isToRepeat = false
+  }
+
+  /// A record whose way somebody wants to know.
+  private struct Expected {
+    let words: [UInt64]
+    var disposition: EventDisposition?
+  }
+
   private let hardware: Hardware
   private let base: UInt64
   private let handler: EventHandler
+  private let state = Locked(State())
+  /// Held by the reader, so that others can wait for its end.
   private let reading = Locked(())
+  private let expected = Locked<[Expected]>([])
   private static let recordBytes: UInt64 = 32
   private static let overflow: UInt64 = 1 << 31
 
@@ -28,23 +45,47 @@ final class EventQueueReader: HardwareEventHandler {
     handler.record(words, from: stream)
   }
 
-  /// Has the hardware put a record into its queue, and handles it with what is before it.
+  /// Has the hardware put a record into its queue, and waits until it is handled.
   func handle(_ words: [UInt64]) -> EventDisposition {
-    reading.withLock { _ in
-      drain { _, _ in }
-      hardware.smmu.record(EventRecord(words: words))
-      var result = EventDisposition.logged(.EIO)
-      drain { record, disposition in
-        if record.words == words { result = disposition }
-      }
-      return result
+    expected.withLock { $0.append(Expected(words: words)) }
+    hardware.smmu.record(EventRecord(words: words))
+    while !drain() { reading.withLock { _ in } }
+    return expected.withLock { expected in
+      // Of records that are alike any will do.
+      let index =
+        expected.firstIndex { $0.words == words && $0.disposition != nil }
+        ?? expected.firstIndex { $0.words == words }
+      // A queue that is switched off or full loses what comes.
+      return index.flatMap { expected.remove(at: $0).disposition } ?? .logged(.EIO)
     }
   }
 
   /// Handles all that is in the queue.
-  func drain() { reading.withLock { _ in drain { _, _ in } } }
+  ///
+  /// - Returns: false when the queue is being read already; what is in it will be handled.
+  @discardableResult
+  func drain() -> Bool {
+    let isFirst = state.withLock { state in
+      if state.isReading { state.isToRepeat = true }
+      defer { state.isReading = true }
+      return !state.isReading
+    }
+    guard isFirst else { return false }
+    reading.withLock { _ in
+      repeat { readAll() } while isToRepeat()
+    }
+    return true
+  }
 
-  private func drain(_ body: (EventRecord, EventDisposition) -> Void) {
+  private func isToRepeat() -> Bool {
+    state.withLock { state in
+      state.isReading = state.isToRepeat
+      state.isToRepeat = false
+      return state.isReading
+    }
+  }
+
+  private func readAll() {
     let mask = (UInt64(1) << (QueueMemory.eventLog2 + 1)) - 1
     var cons = hardware.read(.eventqCons)
     while true {
@@ -62,7 +103,14 @@ final class EventQueueReader: HardwareEventHandler {
       cons = cons & ~mask | (cons + 1) & mask
       // The place is free before the record is handled.
       hardware.write(.eventqCons, cons)
-      body(record, handler.handle(record.words))
+      note(handler.handle(record.words), of: record)
+    }
+  }
+
+  private func note(_ disposition: EventDisposition, of record: EventRecord) {
+    expected.withLock { expected in
+      let index = expected.firstIndex { $0.words == record.words && $0.disposition == nil }
+      if let index { expected[index].disposition = disposition }
     }
   }
 }

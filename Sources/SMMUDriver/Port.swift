@@ -6,7 +6,7 @@ import IOMMUHardware
 final class Port: DevicePort {
   let device: String
   private let hardware: Hardware
-  private let end: StreamPort
+  let end: StreamPort
   private let stalls: StalledAccesses
 
   init(_ device: String, _ end: StreamPort, _ hardware: Hardware, _ stalls: StalledAccesses) {
@@ -23,18 +23,18 @@ final class Port: DevicePort {
   // MARK: One access
 
   func perform(_ request: DMARequest) -> DMAResult {
-    var transaction = DeviceTransaction(
+    let transaction = DeviceTransaction(
       streamID: stream, substreamID: request.pasid, address: request.iova,
       isWrite: request.access != .read, isPrivileged: request.isPrivileged,
       isInstruction: request.isInstruction)
-    if request.usesATS {
-      let completion = end.requestTranslation(transaction)
-      if let refused = refusal(completion) { return refused }
-      if let translation = completion.translation {
-        transaction.kind = .translated
-        transaction.address = translation.physicalAddress
-      }
-    }
+    if request.usesATS { return performByATS(transaction, request) }
+    return carryOut(transaction, request)
+  }
+
+  /// One access, or the two of an atomic one.
+  func carryOut(
+    _ transaction: DeviceTransaction, _ request: DMARequest
+  ) -> DMAResult {
     // An atomic access reads first: both permissions are needed.
     if request.access == .atomic {
       var read = transaction
@@ -46,17 +46,6 @@ final class Port: DevicePort {
       return written
     }
     return access(transaction, request, isWrite: request.access == .write)
-  }
-
-  private func refusal(_ completion: ATSCompletion) -> DMAResult? {
-    var result: DMAResult
-    switch completion.status {
-    case .success where completion.translation != nil: return nil
-    case .success, .completerAbort: result = DMAResult(.aborted)
-    case .unsupportedRequest: result = DMAResult(.unsupportedRequest)
-    }
-    result.stale = completion.stale.map(Port.stale)
-    return result
   }
 
   private func access(
@@ -75,7 +64,12 @@ final class Port: DevicePort {
     case .stalled(let stag):
       result.outcome = .stalled
       result.stag = UInt32(stag)
-      stalls.add(request, of: self, stag: UInt32(stag))
+      switch stalls.add(request, of: self, stag: UInt32(stag)) {
+      case nil: break
+      case .abort: result.outcome = .aborted
+      case .zero: result.outcome = .zero
+      case .retry: return access(transaction, request, isWrite: isWrite)
+      }
     }
     result.count = answer.count
     result.data = data
@@ -83,7 +77,10 @@ final class Port: DevicePort {
     result.externalAbort = answer.externalAbort
     result.stale = answer.stale.map(Port.stale)
     if let fault = answer.fault {
-      let record = EventRecord(fault, of: transaction, stag: result.stag.map { UInt16($0) })
+      // The page that could not be translated may be a later one.
+      var part = transaction
+      part.address &+= UInt64(answer.count)
+      let record = EventRecord(fault, of: part, stag: result.stag.map { UInt16($0) })
       result.record = record.words
       result.isRecorded = fault.isRecorded
     }
@@ -91,7 +88,7 @@ final class Port: DevicePort {
     return result
   }
 
-  private func note(_ stale: DMAResult.Stale?, at iova: UInt64) {
+  func note(_ stale: DMAResult.Stale?, at iova: UInt64) {
     guard let stale else { return }
     hardware.log(.staleTranslation(device: device, iova: iova, stale))
   }
@@ -102,7 +99,7 @@ final class Port: DevicePort {
       permissions: translation.permissions.text)
   }
 
-  private static func stale(_ stale: StaleTranslation) -> DMAResult.Stale {
+  static func stale(_ stale: StaleTranslation) -> DMAResult.Stale {
     let cache =
       switch stale.cache {
       case .streamTableEntry: "ste"
@@ -129,7 +126,10 @@ final class Port: DevicePort {
       switch answer.outcome {
       case .done: counts.done &+= 1
       case .aborted, .zero: counts.faulted &+= 1
-      case .stalled: counts.stalled &+= 1
+      case .stalled(let stag):
+        counts.stalled &+= 1
+        // Traffic goes on whatever the answer is.
+        _ = stalls.add(nil, of: self, stag: UInt32(stag))
       }
       if answer.stale != nil { counts.stale &+= 1 }
     }

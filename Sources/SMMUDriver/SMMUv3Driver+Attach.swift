@@ -23,7 +23,7 @@ extension SMMUv3Driver {
     let master = master(of: device)
     var state = keepingPASIDs(of: master)
     state.isATSEnabled = device.properties.ats && features.ats
-    state.tag = paging
+    state.tags[0] = paging
     switch paging.stage {
     case .stage1:
       let contexts = try contexts(of: master, in: transaction)
@@ -33,7 +33,10 @@ extension SMMUv3Driver {
       state.entry = stage2Entry(paging, device, ats: state.isATSEnabled)
     }
     setFaultRoute(of: domain, pasid: 0, in: &state)
+    let hadStage1 = master.current.tags[0]?.isStage1 ?? false
     publish(device, state, in: transaction)
+    // Nobody finds the old tables any more, not even by PASID 0.
+    if hadStage1, !paging.isStage1 { clearContext(of: device, master, at: 0, in: transaction) }
     return AttachOutcome()
   }
 
@@ -56,10 +59,13 @@ extension SMMUv3Driver {
       throw Refusal(
         .ENOENT, field: "domain", "device \(device.name) has no vdev on vIOMMU \(viommu.name)")
     }
-    state.tag = parent
+    state.tags[0] = parent
     state.entry = nestedEntry(nested, parent, device, ats: state.isATSEnabled)
     setFaultRoute(of: domain, pasid: 0, in: &state)
+    let master = master(of: device)
+    let hadStage1 = master.current.tags[0]?.isStage1 ?? false
     publish(device, state, in: transaction)
+    if hadStage1 { clearContext(of: device, master, at: 0, in: transaction) }
     return AttachOutcome(vdev: vdev)
   }
 
@@ -78,8 +84,11 @@ extension SMMUv3Driver {
     let contexts = try contexts(of: master, in: transaction)
     try setContext(paging, of: device, master, at: pasid, in: transaction)
     var state = current
+    state.tags[pasid] = paging
     setFaultRoute(of: domain, pasid: pasid, in: &state)
     if state.entry.config != .stage1 {
+      // With a table of contexts ATS works even where the RID is blocked.
+      state.isATSEnabled = device.properties.ats && features.ats
       state.entry = pasidEntry(contexts, current.entry, device, ats: state.isATSEnabled)
     }
     publish(device, state, in: transaction)
@@ -92,6 +101,7 @@ extension SMMUv3Driver {
     let master = master(of: device)
     var state = pasid == 0 ? keepingPASIDs(of: master) : master.current
     state.faultRoutes[pasid] = nil
+    state.tags[pasid] = nil
     let usesPASIDs = !device.attachedPASIDs.isEmpty
     if pasid == 0, usesPASIDs, let contexts = master.contexts {
       // Its PASIDs go on; only what has none is terminated.
@@ -99,18 +109,22 @@ extension SMMUv3Driver {
       state.entry = pasidEntry(contexts, .blocked, device, ats: state.isATSEnabled)
     } else if pasid != 0, !usesPASIDs, device.domain(at: 0) == nil {
       state.entry = .blocked
+      state.isATSEnabled = false
     }
+    // A PASID's descriptor goes before the caches are told, that of the RID when no entry leads
+    // to it any more.
+    let hasContext = (domain.driverData as? PagingDomain)?.isStage1 ?? false
+    if hasContext, pasid != 0 { clearContext(of: device, master, at: pasid, in: transaction) }
     publish(device, state, in: transaction)
-    guard let paging = domain.driverData as? PagingDomain, case .stage1 = paging.stage else {
-      return
-    }
-    clearContext(paging, of: device, master, at: pasid, in: transaction)
+    if hasContext, pasid == 0 { clearContext(of: device, master, at: 0, in: transaction) }
   }
 
   private func keepingPASIDs(of master: Master) -> Master.State {
     var state = Master.State(entry: .blocked)
     state.faultRoutes = master.current.faultRoutes
     state.faultRoutes[0] = nil
+    state.tags = master.current.tags
+    state.tags[0] = nil
     return state
   }
 
@@ -141,7 +155,7 @@ extension SMMUv3Driver {
       betweenEntryAndVMaster?()
       streams.set(stream, for: ids)
       finishATS(from: previous, to: state, master, ids)
-      retire(previous.tag, for: state.tag)
+      retire(previous.tags, for: state.tags)
     }
   }
 
@@ -168,12 +182,19 @@ extension SMMUv3Driver {
   }
 
   /// When nobody uses the tag of a domain any more, the TLBs need not know it.
-  private func retire(_ previous: PagingDomain?, for next: PagingDomain?) {
-    next?.attachedCount += 1
-    guard let previous else { return }
-    previous.attachedCount -= 1
-    guard previous.attachedCount == 0 else { return }
-    switch previous.stage {
+  private func retire(
+    _ previous: [UInt32: PagingDomain], for next: [UInt32: PagingDomain]
+  ) {
+    for (pasid, paging) in next where previous[pasid] !== paging { paging.attachedCount += 1 }
+    for (pasid, paging) in previous.sorted(by: { $0.key < $1.key })
+    where next[pasid] !== paging {
+      paging.attachedCount -= 1
+      if paging.attachedCount == 0 { forget(paging) }
+    }
+  }
+
+  private func forget(_ paging: PagingDomain) {
+    switch paging.stage {
     case .stage1(let asid):
       commands.issue([.tlbiNHASID(vmid: 0, asid: UInt16(truncatingIfNeeded: asid))])
     case .stage2(let vmid):

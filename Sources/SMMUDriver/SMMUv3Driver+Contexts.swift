@@ -30,27 +30,18 @@ extension SMMUv3Driver {
       contexts.write(descriptor, at: pasid) {
         commands.issue(ids.map { .cfgiCD($0, pasid) })
       }
-      if pasid != 0 { paging.attachedCount += 1 }
     }
   }
 
+  /// Has a PASID translated by nothing (`arm_smmu_clear_cd`).
   func clearContext(
-    _ paging: PagingDomain, of device: Device, _ master: Master, at pasid: UInt32,
-    in transaction: Transaction
+    of device: Device, _ master: Master, at pasid: UInt32, in transaction: Transaction
   ) {
-    guard let contexts = master.contexts, case .stage1(let asid) = paging.stage else { return }
+    guard let contexts = master.contexts else { return }
     let ids = device.properties.streamIDs
     transaction.onCommit { [self] in
       contexts.write(ContextDescriptor(), at: pasid) {
         commands.issue(ids.map { .cfgiCD($0, pasid) })
-      }
-      guard pasid != 0 else { return }
-      paging.attachedCount -= 1
-      if master.current.isATSEnabled {
-        commands.issue(ids.map { .atcInv($0, pasid, address: 0, sizeLog2: 52) })
-      }
-      if paging.attachedCount == 0 {
-        commands.issue([.tlbiNHASID(vmid: 0, asid: UInt16(truncatingIfNeeded: asid))])
       }
     }
   }

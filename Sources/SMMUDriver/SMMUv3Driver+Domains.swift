@@ -25,6 +25,8 @@ final class PagingDomain {
     self.forcesWriteBack = forcesWriteBack
   }
 
+  var isStage1: Bool { vmid == nil }
+
   /// The VMID of a stage 2.
   var vmid: UInt32? {
     if case .stage2(let vmid) = stage { vmid } else { nil }

@@ -50,7 +50,7 @@ extension SMMUv3Driver {
   /// (`arm_smmu_page_response`).
   func respond(to group: FaultGroup, _ code: PageResponseCode) {
     guard let fault = group.faults.first else { return }
-    guard let stream = stalls.stream(stag: fault.group, device: fault.device) else {
+    guard let stream = group.stalledStream else {
       let device = streams.streams(of: fault.device).first ?? 0
       hardware.log(.pageResponse(stream: device, group: fault.group, code.rawValue))
       return

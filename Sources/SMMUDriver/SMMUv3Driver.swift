@@ -50,7 +50,12 @@ final class SMMUv3Driver: IOMMUDriver {
     stalls = StalledAccesses(hardware)
     events = EventQueueReader(
       hardware, at: queues.events,
-      EventHandler(smmu: name, streams: streams, machine: machine))
+      EventHandler(
+        smmu: name, streams: streams, machine: machine,
+        abortStall: { [commands] in
+          let stag = UInt16(truncatingIfNeeded: $0.stag)
+          commands.execute(.resume($0.streamID, stag: stag, response: 2))
+        }))
     reset()
   }
 
@@ -96,7 +101,8 @@ final class SMMUv3Driver: IOMMUDriver {
       // Nothing that the device does gets through any more, and no stall of its waits on.
       for id in ids {
         writeEntry(.blocked, of: id)
-        commands.issue([.stallTerm(id), .cfgiSTE(id)])
+        // An SMMU that does not stall does not know STALL_TERM.
+        if features.stallModel != 1 { commands.issue([.stallTerm(id)]) }
         hardware.smmu.port(id).setATS(enabled: false)
       }
       streams.set(nil, for: ids)
@@ -137,8 +143,8 @@ final class Master {
     var vmaster: VMaster?
     var faultRoutes: [UInt32: FaultRoute] = [:]
     var isATSEnabled = false
-    /// Whose ASID or VMID the device's translations bear.
-    var tag: PagingDomain?
+    /// Whose ASID or VMID the device's translations bear, by PASID; 0 is the RID.
+    var tags: [UInt32: PagingDomain] = [:]
   }
 
   /// The logarithm of the context descriptors that the device's table holds.

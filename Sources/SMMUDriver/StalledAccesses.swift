@@ -4,36 +4,50 @@ import IOMMUHardware
 import Locking
 
 /// Accesses of devices that wait for the answer to a fault, by the tag that a RESUME names.
+///
+/// The answer may come before the device has heard that its access waits: the event is out by
+/// then, and who handles it need not ask anybody.
 final class StalledAccesses: Sendable {
   private struct Waiting {
     let port: Port
-    let request: DMARequest
+    /// nil for what is not made again.
+    let request: DMARequest?
+  }
+
+  private struct State {
+    var waiting: [UInt32: Waiting] = [:]
+    /// Answers to what is not waiting yet.
+    var early: [UInt32: StallAnswer.Outcome] = [:]
   }
 
   private let hardware: Hardware
-  private let waiting = Locked<[UInt32: Waiting]>([:])
+  private let state = Locked(State())
 
   init(_ hardware: Hardware) { self.hardware = hardware }
 
-  func add(_ request: DMARequest, of port: Port, stag: UInt32) {
-    waiting.withLock { $0[stag] = Waiting(port: port, request: request) }
-  }
-
-  /// The stream of a device's access that waits under a tag.
-  func stream(stag: UInt32, device: String) -> UInt32? {
-    waiting.withLock { waiting in
-      guard let port = waiting[stag]?.port, port.device == device else { return nil }
-      return port.stream
+  /// Has an access wait.
+  ///
+  /// - Parameter request: what is made again at a retry; nil for nothing.
+  /// - Returns: the answer, if it has come already: the access does not wait then.
+  func add(_ request: DMARequest?, of port: Port, stag: UInt32) -> StallAnswer.Outcome? {
+    state.withLock { state in
+      if let answer = state.early.removeValue(forKey: stag) { return answer }
+      state.waiting[stag] = Waiting(port: port, request: request)
+      return nil
     }
   }
 
   /// An access goes on: it is made again, or is at its end.
   func finish(_ answer: StallAnswer) {
     let stag = UInt32(answer.stag)
-    let found = waiting.withLock { $0.removeValue(forKey: stag) }
+    let found = state.withLock { state in
+      let found = state.waiting.removeValue(forKey: stag)
+      if found == nil { state.early[stag] = answer.outcome }
+      return found
+    }
     log(answer.transaction.streamID, stag, "\(answer.outcome)")
-    guard let found, answer.outcome == .retry else { return }
-    let result = found.port.perform(found.request)
+    guard let found, let request = found.request, answer.outcome == .retry else { return }
+    let result = found.port.perform(request)
     log(answer.transaction.streamID, stag, "retry \(result.outcome.rawValue)")
   }
 

@@ -35,7 +35,7 @@ public struct DeviceTransaction: Sendable, Equatable {
   }
 
   /// The permission that the transaction needs; a Translation Request asks what there is.
-  var need: Permissions {
+  public var need: Permissions {
     if kind == .translationRequest { return [] }
     let bit: UInt16 = isInstruction ? 2 : isWrite ? 1 : 0
     return Permissions(rawValue: 1 << (isPrivileged ? bit : bit + 3))
