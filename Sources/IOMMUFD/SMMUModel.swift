@@ -80,8 +80,12 @@ public protocol Machine: AnyObject, Sendable {
   func freeMemory(_ address: UInt64, _ length: UInt64)
 
   /// Takes memory for a driver's own tables and queues, apart from what the above hands out, so
-  /// that neither can use up the other's; nil when none is left.
-  func allocateTables(_ length: UInt64, alignment: UInt64) -> UInt64?
+  /// that neither can use up the other's; nil when none is left. They are there to be written:
+  /// no write to them fails.
+  ///
+  /// - Parameter limit: the first address that the hardware cannot reach. Where it is within the
+  ///   memory for all, the tables are taken from that.
+  func allocateTables(_ length: UInt64, alignment: UInt64, below limit: UInt64) -> UInt64?
   func freeTables(_ address: UInt64, _ length: UInt64)
 
   /// Notes what the hardware was told or did, for those who want to see it.

@@ -20,11 +20,11 @@ final class ContextTable {
     self.hardware = hardware
     self.log2Count = log2Count
     let bytes = Self.bytes(log2Count)
-    guard let base = hardware.machine.allocateTables(bytes, alignment: max(bytes, 64)) else {
+    guard let base = hardware.allocateTables(bytes, alignment: max(bytes, 64)) else {
       throw Refusal(.ENOMEM, "no memory is left for a table of context descriptors")
     }
     self.base = base
-    hardware.write(Array(repeating: 0, count: Int(bytes / 8)), at: base)
+    hardware.clear(bytes, at: base)
   }
 
   func free() {
@@ -49,12 +49,12 @@ final class ContextTable {
   func prepare(_ pasid: UInt32) throws(Refusal) -> Bool {
     let index = UInt64(pasid) >> Self.leafLog2
     guard !isLinear, leaves[index] == nil else { return false }
-    let leaf = hardware.machine.allocateTables(Self.leafBytes, alignment: Self.leafBytes)
+    let leaf = hardware.allocateTables(Self.leafBytes, alignment: Self.leafBytes)
     guard let leaf else {
       throw Refusal(.ENOMEM, field: "pasid", "no memory is left for context descriptors")
     }
     leaves[index] = leaf
-    hardware.write(Array(repeating: 0, count: Int(Self.leafBytes / 8)), at: leaf)
+    hardware.clear(Self.leafBytes, at: leaf)
     hardware.write([leaf | 1], at: base + index * 8)
     return true
   }

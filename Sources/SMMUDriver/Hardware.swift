@@ -29,11 +29,27 @@ final class Hardware: Sendable {
 
   // MARK: Memory
 
+  /// The width of addresses that the hardware sends to memory; its tables' entries have no more
+  /// than 48 bits.
+  var outputBits: Int { min(smmu.features.oas, 48) }
+
+  /// Takes memory for tables where the hardware reaches them; nil when none is left.
+  func allocateTables(_ length: UInt64, alignment: UInt64) -> UInt64? {
+    machine.allocateTables(length, alignment: alignment, below: 1 << UInt64(outputBits))
+  }
+
   /// Writes words of a table; what the driver allocated exists, so that nothing can go wrong.
   func write(_ words: [UInt64], at address: UInt64) {
     for (index, word) in words.enumerated() {
       try? memory.write64(word, at: address &+ UInt64(index) &* 8)
     }
+  }
+
+  func write(_ word: UInt64, at address: UInt64) { try? memory.write64(word, at: address) }
+
+  /// Zeroes bytes of a table.
+  func clear(_ count: UInt64, at address: UInt64) {
+    try? memory.write(Array(repeating: 0, count: Int(count)), at: address)
   }
 
   func read(_ count: Int, at address: UInt64) -> [UInt64] {

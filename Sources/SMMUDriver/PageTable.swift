@@ -26,8 +26,11 @@ final class PageTable {
   let startLevel: UInt64
   let root: UInt64
   let rootBytes: UInt64
-  /// Entries in use by table, and the level at which the table is.
-  private var usage: [UInt64: Int] = [:]
+  /// The tables below, by the address of the entry that leads to each. What is in memory, others
+  /// can write.
+  private var children: [UInt64: UInt64] = [:]
+  /// Entries in use, by table.
+  private var usage: [UInt64: UInt64] = [:]
   private var reserved: UInt64 = 0
 
   /// - Parameter inputBits: of the addresses that it translates, 32 to 48.
@@ -39,15 +42,15 @@ final class PageTable {
     // A stage 2 begins with up to 16 tables side by side where that saves a level.
     let covered = startLevel == 0 ? 48 : 39
     rootBytes = Self.tableBytes << UInt64(max(0, inputBits - covered))
-    guard let root = hardware.machine.allocateTables(rootBytes, alignment: rootBytes) else {
+    guard let root = hardware.allocateTables(rootBytes, alignment: rootBytes) else {
       throw Refusal(.ENOMEM, "no memory is left for a page table")
     }
     self.root = root
-    hardware.write(Array(repeating: 0, count: Int(rootBytes / 8)), at: root)
+    hardware.clear(rootBytes, at: root)
   }
 
   func free() {
-    for table in usage.keys where table != root {
+    for table in children.values {
       hardware.machine.freeTables(table, Self.tableBytes)
     }
     hardware.machine.freeTables(root, rootBytes)
@@ -55,9 +58,19 @@ final class PageTable {
 
   // MARK: Checking
 
-  /// - Throws: `ENOMEM` when the mapping would need more tables than there may be.
+  /// - Throws: `ERANGE` for memory that the hardware does not reach, `ENOMEM` when the mapping
+  ///   would need more tables than there may be, or than there is memory for.
   func reserve(_ area: Area, in transaction: Transaction) throws(Refusal) {
+    let last = area.physical &+ (area.length &- 1)
+    guard (area.physical | last) >> UInt64(hardware.outputBits) == 0 else {
+      throw Refusal(
+        .ERANGE, field: "physical",
+        "the hardware's addresses have \(hardware.outputBits) bits, and \(hex(last)) has more")
+    }
     let count = Self.tablesNeeded(area)
+    guard count <= hardware.memory.freePages else {
+      throw Refusal(.ENOMEM, field: "length", "no memory is left for page tables")
+    }
     guard count <= Self.tableLimit - reserved else {
       throw Refusal(
         .ENOMEM, field: "length",
@@ -89,14 +102,25 @@ final class PageTable {
   func map(_ area: Area) { update(area, with: leaf(area)) }
   func unmap(_ area: Area) { update(area, with: nil) }
 
+  /// Entries side by side in one table.
+  private struct Run {
+    let iova: UInt64
+    let physical: UInt64
+    let level: UInt64
+    let count: UInt64
+  }
+
   private func update(_ area: Area, with attributes: UInt64?) {
     var done: UInt64 = 0
     while done < area.length {
       let iova = area.iova + done
       let physical = area.physical &+ done
       let level = Self.level(iova | physical, area.length - done)
-      set(iova, level, attributes.map { entry(physical, level, $0) })
-      done += Self.span(level)
+      let room = entryCount(level) - index(iova, level)
+      let count = min(room, (area.length - done) / Self.span(level))
+      let run = Run(iova: iova, physical: physical, level: level, count: count)
+      if let attributes { fill(run, attributes) } else { clear(run) }
+      done += count * Self.span(level)
     }
   }
 
@@ -131,42 +155,69 @@ final class PageTable {
     }
   }
 
-  private func set(_ iova: UInt64, _ level: UInt64, _ value: UInt64?) {
-    var path: [(table: UInt64, slot: UInt64)] = []
-    var table = root
-    for current in startLevel..<level {
-      let slot = table + index(iova, current) * 8
-      path.append((table, slot))
-      let entry = hardware.read(1, at: slot)[0]
-      if entry & 1 != 0 {
-        table = entry & 0x0000_ffff_ffff_f000
-      } else {
-        // Nothing to clear below what is not there.
-        guard value != nil, let next = makeTable() else { return }
-        hardware.write([next | 0b11], at: slot)
-        usage[table, default: 0] += 1
-        table = next
-      }
+  private func fill(_ run: Run, _ attributes: UInt64) {
+    guard let table = makePath(run.iova, to: run.level) else { return }
+    let first = table + index(run.iova, run.level) * 8
+    for number in 0..<run.count {
+      let physical = run.physical &+ number * Self.span(run.level)
+      hardware.write(entry(physical, run.level, attributes), at: first + number * 8)
     }
-    let slot = table + index(iova, level) * 8
-    let isPresent = hardware.read(1, at: slot)[0] & 1 != 0
-    hardware.write([value ?? 0], at: slot)
-    if isPresent == (value != nil) { return }
-    usage[table, default: 0] += value == nil ? -1 : 1
-    if value == nil { trim(table, path) }
+    usage[table, default: 0] += run.count
+  }
+
+  private func clear(_ run: Run) {
+    // The tables on the way, and the entry that leads to each next one.
+    var path: [(parent: UInt64, slot: UInt64)] = []
+    var table = root
+    for level in startLevel..<run.level {
+      let slot = table + index(run.iova, level) * 8
+      guard let child = children[slot] else { return }
+      path.append((table, slot))
+      table = child
+    }
+    hardware.clear(run.count * 8, at: table + index(run.iova, run.level) * 8)
+    release(run.count, of: table)
+    trim(table, path)
+  }
+
+  private func release(_ count: UInt64, of table: UInt64) {
+    let used = usage[table] ?? 0
+    usage[table] = used - min(used, count)
   }
 
   /// Takes out tables that have become empty, from below.
-  private func trim(_ table: UInt64, _ path: [(table: UInt64, slot: UInt64)]) {
+  private func trim(_ table: UInt64, _ path: [(parent: UInt64, slot: UInt64)]) {
     var table = table
     for (parent, slot) in path.reversed() {
       guard usage[table] == 0 else { return }
       usage[table] = nil
-      hardware.write([0], at: slot)
+      children[slot] = nil
+      hardware.write(0, at: slot)
       emptied.append(table)
-      usage[parent, default: 0] -= 1
+      release(1, of: parent)
       table = parent
     }
+  }
+
+  /// The table of a level that an address is in; nil when no memory is left for it.
+  private func makePath(_ iova: UInt64, to level: UInt64) -> UInt64? {
+    var table = root
+    for current in startLevel..<level {
+      let slot = table + index(iova, current) * 8
+      if let child = children[slot] {
+        table = child
+        continue
+      }
+      let child = hardware.allocateTables(Self.tableBytes, alignment: Self.tableBytes)
+      guard let child else { return nil }
+      hardware.clear(Self.tableBytes, at: child)
+      hardware.write(child | 0b11, at: slot)
+      children[slot] = child
+      usage[table, default: 0] += 1
+      usage[child] = 0
+      table = child
+    }
+    return table
   }
 
   /// Tables that are out of the tree and wait for the hardware to have forgotten them.
@@ -178,18 +229,13 @@ final class PageTable {
     emptied = []
   }
 
-  private func makeTable() -> UInt64? {
-    let table = hardware.machine.allocateTables(Self.tableBytes, alignment: Self.tableBytes)
-    guard let table else { return nil }
-    hardware.write(Array(repeating: 0, count: 512), at: table)
-    usage[table] = 0
-    return table
+  private func entryCount(_ level: UInt64) -> UInt64 {
+    // The first level may be of several tables side by side.
+    level == startLevel ? rootBytes / 8 : 512
   }
 
   private func index(_ iova: UInt64, _ level: UInt64) -> UInt64 {
     let shift = Self.pageShift + Self.stride * (3 - level)
-    // The first level of side-by-side tables has more bits.
-    let mask = level == startLevel ? rootBytes / 8 - 1 : 511
-    return (iova >> shift) & mask
+    return (iova >> shift) & (entryCount(level) - 1)
   }
 }

@@ -7,6 +7,7 @@ final class QueueMemory {
   static let eventLog2: UInt64 = 7
   static let priLog2: UInt64 = 8
   private static let bytes: UInt64 = 4096
+  static let takenBytes = 3 * bytes
 
   let commands: UInt64
   let events: UInt64
@@ -16,7 +17,7 @@ final class QueueMemory {
   /// - Throws: `ENOMEM`
   init(_ hardware: Hardware, _ features: SMMUv3Features) throws(Refusal) {
     self.hardware = hardware
-    guard let base = hardware.machine.allocateTables(3 * Self.bytes, alignment: Self.bytes) else {
+    guard let base = hardware.allocateTables(Self.takenBytes, alignment: Self.bytes) else {
       throw Refusal(.ENOMEM, "no memory is left for the queues of an SMMU")
     }
     commands = base
@@ -24,7 +25,7 @@ final class QueueMemory {
     pageRequests = base + 2 * Self.bytes
   }
 
-  func free() { hardware.machine.freeTables(commands, 3 * Self.bytes) }
+  func free() { hardware.machine.freeTables(commands, Self.takenBytes) }
 }
 
 extension SMMUv3Driver {

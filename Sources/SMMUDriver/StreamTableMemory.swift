@@ -28,7 +28,7 @@ final class StreamTableMemory {
     let firstLevel = min(bits &- Self.split, Self.firstLevelLimit)
     log2Size = isLinear ? bits : firstLevel + Self.split
     bytes = isLinear ? Self.entryBytes << bits : max(64, 8 << firstLevel)
-    guard let base = hardware.machine.allocateTables(bytes, alignment: bytes) else {
+    guard let base = hardware.allocateTables(bytes, alignment: bytes) else {
       throw Refusal(.ENOMEM, "no memory is left for a stream table")
     }
     self.base = base
@@ -39,6 +39,9 @@ final class StreamTableMemory {
     hardware.machine.freeTables(base, bytes)
     for leaf in leaves.values { hardware.machine.freeTables(leaf, Self.leafBytes) }
   }
+
+  /// Bytes of all parts of the table.
+  var takenBytes: UInt64 { bytes + UInt64(leaves.count) * Self.leafBytes }
 
   /// STRTAB_BASE_CFG: format, split and size.
   var configuration: UInt64 { isLinear ? log2Size : 1 << 16 | Self.split << 6 | log2Size }
@@ -52,7 +55,7 @@ final class StreamTableMemory {
   func prepare(_ stream: UInt32, in transaction: Transaction) throws(Refusal) {
     let index = UInt64(stream) >> Self.split
     guard !isLinear, leaves[index] == nil else { return }
-    let address = hardware.machine.allocateTables(Self.leafBytes, alignment: Self.leafBytes)
+    let address = hardware.allocateTables(Self.leafBytes, alignment: Self.leafBytes)
     guard let address else {
       throw Refusal(.ENOMEM, field: "stream_id", "no memory is left for the stream table")
     }

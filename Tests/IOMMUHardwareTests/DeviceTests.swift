@@ -170,7 +170,8 @@ import Testing
     let machine = Machine(world)
     let bytes = (0..<3000).map { UInt8(truncatingIfNeeded: $0) }
     let answer = machine.port.write(DeviceTransaction(streamID: 0, address: 0x1800), bytes)
-    #expect(answer == DMAAnswer(outcome: .done, count: 3000))
+    #expect(answer.outcome == .done && answer.count == 3000)
+    #expect(answer.translation?.physicalAddress == 0x9000_0800)
     #expect((try? world.memory.read(0x9100_0000, count: 952)) == Array(bytes[2048...]))
     var read = [UInt8](repeating: 0, count: 3000)
     #expect(

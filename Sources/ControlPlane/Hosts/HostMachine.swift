@@ -12,6 +12,7 @@ final class HostMachine: Machine, MemoryMachine {
   let physicalMemory: PhysicalMemory
   private let memory: Locked<PhysicalMemoryMap>
   private let tables: Locked<PhysicalMemoryMap>
+  private let tableBase: UInt64
   private let log: EventLog
   private let clock: @Sendable () -> Timestamp
   private let recordsStaleTranslations: Bool
@@ -24,10 +25,8 @@ final class HostMachine: Machine, MemoryMachine {
     let size = HostSettings.addressableBytes
     physicalMemory = PhysicalMemory(size: size, residentLimit: settings.memoryBytes)
     memory = Locked(PhysicalMemoryMap(size: size - HostMachine.tableBytes))
-    tables = Locked(
-      PhysicalMemoryMap(
-        base: PhysicalMemoryMap.base + size - HostMachine.tableBytes,
-        size: HostMachine.tableBytes))
+    tableBase = PhysicalMemoryMap.base + size - HostMachine.tableBytes
+    tables = Locked(PhysicalMemoryMap(base: tableBase, size: HostMachine.tableBytes))
   }
 
   // MARK: Memory
@@ -40,18 +39,34 @@ final class HostMachine: Machine, MemoryMachine {
     memory.withLock { $0.free(address, length) }
   }
 
-  func allocateTables(_ length: UInt64, alignment: UInt64) -> UInt64? {
-    tables.withLock { $0.allocate(length, alignment: alignment) }
+  func allocateTables(_ length: UInt64, alignment: UInt64, below limit: UInt64) -> UInt64? {
+    let isWithinReach = limit >= physicalMemory.range.upperBound
+    let address =
+      isWithinReach
+      ? tables.withLock { $0.allocate(length, alignment: alignment) }
+      : allocateMemory(length, alignment: alignment)
+    guard let address else { return nil }
+    do throws(ExternalAbort) {
+      guard address < limit, length <= limit - address else { throw ExternalAbort(address: limit) }
+      try physicalMemory.makeResident(address, length)
+      return address
+    } catch {
+      freeTables(address, length)
+      return nil
+    }
   }
 
   func freeTables(_ address: UInt64, _ length: UInt64) {
-    tables.withLock { $0.free(address, length) }
+    if address >= tableBase {
+      tables.withLock { $0.free(address, length) }
+    } else {
+      freeMemory(address, length)
+    }
   }
 
-  /// Whether all memory that was handed out has come back.
-  var isAllFree: Bool {
-    memory.withLock { $0.isAllFree } && tables.withLock { $0.isAllFree }
-  }
+  /// Bytes that were handed out and have not come back.
+  var takenBytes: UInt64 { memory.withLock { $0.takenBytes } }
+  var takenTableBytes: UInt64 { tables.withLock { $0.takenBytes } }
 
   // MARK: The log
 

@@ -49,6 +49,14 @@ extension HostState {
     let ioas: IOAS = try core.find(.ioas, name)
     let pieces = try pieces(of: ioas, iova, bytes.count)
     let memory = machine.physicalMemory
+    for piece in pieces {
+      do throws(ExternalAbort) {
+        // What is not there yet must be found now: at commit nothing can fail.
+        try memory.makeResident(piece.physical, UInt64(piece.range.count))
+      } catch {
+        throw Refusal(.ENOMEM, "the host uses all the memory that it may, memory_bytes")
+      }
+    }
     core.transaction.onCommit {
       for piece in pieces { try? memory.write(bytes, piece.range, at: piece.physical) }
     }

@@ -124,7 +124,8 @@ final class TrafficGenerator: Sendable {
 
   /// One round: a batch, and how long to wait after it.
   private func run() -> UInt64 {
-    let size = settings.rate.map { max(1, min(TrafficGenerator.batch, $0 / 100)) }
+    let size =
+      settings.rate.map { max(1, min(TrafficGenerator.batch, $0 / 100)) }
       ?? TrafficGenerator.batch
     let counts = port.run(nextBatch(size))
     state.withLock { state in

@@ -84,6 +84,21 @@ import Synchronization
     UInt64(clamping: pageCount.load(ordering: .relaxed)) * PhysicalMemory.pageSize
   }
 
+  /// Pages that may still be allocated.
+  public var freePages: Int { max(0, pageLimit - pageCount.load(ordering: .relaxed)) }
+
+  /// Allocates the pages of a range, so that writing to them cannot fail any more.
+  ///
+  /// - Throws: the first address that does not exist, or that there is no page left for.
+  public func makeResident(_ address: UInt64, _ length: UInt64) throws(ExternalAbort) {
+    let start = try offset(of: address, length)
+    var offset = start & ~(PhysicalMemory.pageSize - 1)
+    while offset < start &+ length {
+      _ = try unsafe entryForWriting(offset)
+      offset &+= PhysicalMemory.pageSize
+    }
+  }
+
   /// How many writes have changed pages that held tables the SMMU had read; it only grows.
   @inline(__always)
   public var tableWrites: UInt64 { tableWriteCount.load(ordering: .sequentiallyConsistent) }

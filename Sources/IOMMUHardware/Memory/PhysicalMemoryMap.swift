@@ -20,9 +20,9 @@ public struct PhysicalMemoryMap: Sendable {
     free = size == 0 ? [] : [base..<base + size]
   }
 
-  /// Whether nothing is taken.
-  public var isAllFree: Bool {
-    free.count == 1 && free[0].upperBound - free[0].lowerBound == size
+  /// Bytes that are taken.
+  public var takenBytes: UInt64 {
+    free.reduce(size) { $0 - ($1.upperBound - $1.lowerBound) }
   }
 
   /// - Parameters:

@@ -27,9 +27,11 @@ enum HostRemains {
       for id in UInt32(0)...16 where driver.streams.withStream(id, { $0 != nil }) {
         found.append("stream \(id) has an entry")
       }
-      // All memory is free: the first address is, and then the whole of it.
-      let address = state.machine.allocateMemory(1 << 40, alignment: 4096)
-      if address != PhysicalMemoryMap.base { found.append("memory is left") }
+      if state.machine.takenBytes != 0 { found.append("memory is left") }
+      // The SMMU's own are its queues and its stream table, whose parts stay.
+      let own = driver.table.takenBytes + QueueMemory.takenBytes
+      if state.machine.takenTableBytes != own { found.append("tables are left") }
+      if !state.traffic.isEmpty { found.append("traffic is left") }
     }
     return found
   }
