@@ -120,7 +120,8 @@ public final class ObjectCore {
   /// other in memory for ever.
   public func dismantle() {
     begin()
-    for kind in ObjectKind.allCases {
+    // What is behind an SMMU goes before it.
+    for kind in ObjectKind.allCases.reversed() {
       visit(kind, after: nil) { object in
         takeApart(object)
         return true
@@ -137,6 +138,7 @@ public final class ObjectCore {
     object.holds = []
     object.heldBy = []
     switch object {
+    case let smmu as SMMU: smmu.driver.shutDown(in: transaction)
     case let context as Context:
       context.byID = ObjectIDTable()
       context.windows = []

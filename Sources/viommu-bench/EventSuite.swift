@@ -34,7 +34,7 @@ final class BenchHost: Machine, MemoryMachine {
     map.withLock { $0.allocate(length, alignment: alignment) }
   }
   func freeMemory(_ address: UInt64, _ length: UInt64) { map.withLock { $0.free(address, length) } }
-  func allocateTables(_ length: UInt64, alignment: UInt64) -> UInt64? {
+  func allocateTables(_ length: UInt64, alignment: UInt64, below limit: UInt64) -> UInt64? {
     tables.withLock { $0.allocate(length, alignment: alignment) }
   }
   func freeTables(_ address: UInt64, _ length: UInt64) {
