@@ -10,8 +10,10 @@ import IOMMUHardware
 struct EntryWriter: Sendable {
   /// The bits of an entry that the hardware looks at.
   let used: @Sendable ([UInt64]) -> [UInt64]
-  /// Bits that may change at any time without harm.
-  var changeable: [UInt64] = Array(repeating: 0, count: 8)
+  /// Bits that may change at any time without harm, between an entry and what it becomes.
+  var changeable: @Sendable ([UInt64], [UInt64]) -> [UInt64] = { _, _ in
+    Array(repeating: 0, count: 8)
+  }
 
   /// The states of the entry, one after the other; after each the hardware is told.
   ///
@@ -20,11 +22,13 @@ struct EntryWriter: Sendable {
     if current == target { return [] }
     let usedNow = used(current)
     let usedThen = used(target)
+    let changeable = changeable(current, target)
     // What can be written before the switch: bits that the current entry does not use.
     var prepared = current
     var differing: [Int] = []
     for index in current.indices {
-      let free = ~usedNow[index] | changeable[index]
+      // What only one of the two uses is changed while nobody looks at it.
+      let free = ~usedNow[index] | changeable[index] & usedThen[index]
       prepared[index] = current[index] & ~free | target[index] & usedThen[index] & free
       let difference = (prepared[index] ^ target[index]) & usedThen[index]
       if difference != 0 { differing.append(index) }
@@ -57,8 +61,17 @@ extension EntryWriter {
   /// For stream table entries (`arm_smmu_get_ste_used`).
   static let streamTable: EntryWriter = {
     var writer = EntryWriter { words in usedOfStream(words) }
-    // MEV says only that records may be merged; EATS bit 0 is looked at with the next request.
-    writer.changeable[1] = 1 << 19 | 1 << 28
+    writer.changeable = { current, target in
+      var bits = Array(repeating: UInt64(0), count: 8)
+      // MEV says only that records may be merged.
+      bits[1] = 1 << 19
+      // EATS bit 0 changes while the device's ATS is off; but a stage 2 that stalls, or ATS of
+      // stage 1 alone, may not meet full ATS.
+      let hasSplit = (current[1] | target[1]) & 2 << 28 != 0
+      let stalls = (current[2] | target[2]) & 1 << 57 != 0
+      if !hasSplit, !stalls { bits[1] |= 1 << 28 }
+      return bits
+    }
     return writer
   }()
 

@@ -68,14 +68,13 @@ extension SMMUv3Driver {
       guard pages < 512 else { return nil }
       return (0..<pages).map { command(address + $0 << Self.pageShift) }
     }
+    // One page alone has no range, its encoding is reserved: one more is dropped.
+    if pages & 31 == 1 { pages += 1 }
     var result: [Command] = []
     while pages > 0 {
       let scale = UInt64(pages.trailingZeroBitCount)
       let num = (pages >> scale) & 31
-      let isSingle = num == 1 && scale == 0
-      // One page alone has no range: two are dropped, or it would be a reserved encoding.
-      result.append(
-        command(address).overRange(granule: 1, num: isSingle ? 1 : num - 1, scale: scale))
+      result.append(command(address).overRange(granule: 1, num: num - 1, scale: scale))
       address += num << (scale + Self.pageShift)
       pages -= num << scale
     }

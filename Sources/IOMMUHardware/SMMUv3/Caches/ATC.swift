@@ -41,16 +41,19 @@ struct ATC: Sendable {
   mutating func removeAll() { entries.removeAll() }
 
   /// Forgets what an ATC_INV names: `2^SIZE` pages of 4 KiB around its address.
+  ///
+  /// A request without a PASID means the entries with one, too: software has no other way to have
+  /// all of a stage 2 forgotten, and Linux relies on it (`arm_smmu_atc_inv_to_cmd`).
   mutating func drop(_ command: Command) {
     let size = Int(command.dw1.field(5, 0)) + 12
     let offset = UInt64.ones(size)
     let first = command.address & ~offset
     let last = first | offset
-    let key = command.hasSubstream ? command.substreamID | 1 << 20 : 0
+    let key = command.substreamID | 1 << 20
     // GLOBAL: with every PASID.
-    let isGlobal = command.dw0.bit(9) && command.hasSubstream
+    let isGlobal = command.dw0.bit(9)
     entries.removeAll { entry in
-      guard isGlobal ? entry.key != 0 : entry.key == key else { return false }
+      if command.hasSubstream, isGlobal ? entry.key == 0 : entry.key != key { return false }
       return entry.base <= last && entry.base | UInt64.ones(entry.sizeLog2) >= first
     }
   }
