@@ -102,6 +102,12 @@ let package = Package(
       dependencies: [
         "ControlPlane", "HTTPCore", "IOMMUFD", "IOMMUHardware", "MockDriver", "SMMUDriver",
       ]),
+    .testTarget(
+      name: "SMMUTests",
+      dependencies: [
+        "ControlPlane", "HTTPCore", "IOMMUFD", "IOMMUHardware", "Locking", "MockDriver",
+        "SMMUDriver",
+      ]),
     .testTarget(name: "SourceRulesTests"),
     .testTarget(
       name: "OpenAPITests",

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+import HTTPCore
+
+/// A JSON value that tests can ask without ceremony: what is not there is null.
+struct JSON: Equatable, CustomStringConvertible {
+  private let value: JSONValue?
+
+  init(_ bytes: some Collection<UInt8>) { value = try? JSONParser.parse(Array(bytes)).root }
+  private init(_ value: JSONValue?) { self.value = value }
+
+  subscript(name: String) -> JSON { JSON(value?.member(name)) }
+  subscript(index: Int) -> JSON {
+    let elements = value?.elements ?? []
+    return JSON(index < elements.count ? elements[index] : nil)
+  }
+
+  var isNull: Bool { value == nil || value?.kind == .null }
+  var string: String? { value?.string }
+  var bool: Bool? { value?.bool }
+  var int: Int? {
+    value.flatMap { $0.kind == .number ? Int(String(decoding: $0.rawScalar, as: UTF8.self)) : nil }
+  }
+  /// A number of 64 bits, written either way.
+  var quantity: UInt64? { value?.quantity }
+  var array: [JSON] { value?.elements.map { JSON($0) } ?? [] }
+  var words: [UInt64] { array.compactMap(\.quantity) }
+
+  var description: String {
+    guard let value else { return "null" }
+    var writer = JSONWriter()
+    value.write(to: &writer)
+    return String(decoding: writer.bytes, as: UTF8.self)
+  }
+
+  static func == (left: JSON, right: JSON) -> Bool { left.description == right.description }
+}
+
+/// A number as requests have it.
+func hex(_ value: UInt64) -> String { "0x" + String(value, radix: 16) }
+
+/// Words as a JSON array.
+func hexes(_ words: [UInt64]) -> String {
+  "[" + words.map { "\"\(hex($0))\"" }.joined(separator: ",") + "]"
+}
