@@ -20,7 +20,9 @@ struct Bench: ParsableCommand {
     commandName: "viommu-bench",
     abstract: "Measure viommud against a C server over the same library.")
 
-  @Argument(help: "What to measure: requests, streams, objects, start, hardware, events. Everything by default.")
+  @Argument(
+    help:
+      "What to measure: requests, streams, objects, start, hardware, events. All by default.")
   var suites: [Suite] = []
 
   @Option(help: "The viommud program.")

@@ -18,7 +18,8 @@ struct HardwareSuite {
     for isNested in [false, true] {
       let stream: UInt32 = isNested ? 1 : 0
       let name = isNested ? "nested" : "stage 1"
-      row("hit, \(name), 64 pages", best { machine.translate(stream, 64, HardwareSuite.hits) }, read)
+      row(
+        "hit, \(name), 64 pages", best { machine.translate(stream, 64, HardwareSuite.hits) }, read)
       row(
         "hit, \(name), \(HardwareSuite.pages) pages",
         best { machine.translate(stream, HardwareSuite.pages, HardwareSuite.hits) }, read)

@@ -112,7 +112,8 @@ struct Viommud: ParsableCommand {
 
   private func makeControlPlane() throws -> ControlPlane {
     var configuration = ControlPlane.Configuration(
-      models: [SMMUv3Model(), BareSMMUv3Model(), MockModel(), VTDModel()], clock: { SystemClock.now })
+      models: [SMMUv3Model(), BareSMMUv3Model(), MockModel(), VTDModel()],
+      clock: { SystemClock.now })
     configuration.limits = limits.values
     configuration.retainedEvents = limits.retainedEvents
     configuration.version = Version.current

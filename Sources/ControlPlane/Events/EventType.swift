@@ -75,8 +75,8 @@ enum EventType: Sendable, Hashable {
     ObjectKind.allCases.flatMap { [.created($0), .updated($0), .deleted($0)] } + [
       .deviceAttached, .deviceReplaced, .deviceDetached, .deviceUnplugged, .vdevTombstoned,
       .ioasMapped, .ioasUnmapped, .ioasWritten, .smmuEvent, .smmuCommand, .smmuSTEWritten,
-      .smmuPageResponse, .smmuStallAnswered, .smmuStaleTranslation, .smmuGlobalError, .smmuEventsLost,
-      .smmuInterrupt, .hostReset,
+      .smmuPageResponse, .smmuStallAnswered, .smmuStaleTranslation, .smmuGlobalError,
+      .smmuEventsLost, .smmuInterrupt, .hostReset,
     ]
 
   /// All types by name.

@@ -218,7 +218,9 @@ extension PhysicalMemory {
   }
 
   /// Writes the bytes of a part of an array, which has that part.
-  public func write(_ bytes: [UInt8], _ range: Range<Int>, at address: UInt64) throws(ExternalAbort) {
+  public func write(
+    _ bytes: [UInt8], _ range: Range<Int>, at address: UInt64
+  ) throws(ExternalAbort) {
     precondition(range.upperBound <= bytes.count)
     let offset = try offset(of: address, UInt64(range.count))
     try copyIn(bytes, range, offset)

@@ -113,12 +113,20 @@ struct FuzzRun {
     request.path = request.path.replacing("dry_run=true", with: "dry_run=false")
     request.headers = [:]
     let real = try world.send(request)
-    if real.status != answer.status || real.bytes != answer.bytes {
+    // What the hardware says meanwhile is in the log too, and takes numbers.
+    if real.status != answer.status || Self.unnumbered(real) != Self.unnumbered(answer) {
       faults.append(
         "\(dry)\n said \(answer.status) \(answer.text)\n did \(real.status) \(real.text)")
     }
     image = HostImage.of(host)
     if real.status < 400 { deeds.append(.request(request, status: real.status)) }
+  }
+
+  /// An answer without the number of its last event.
+  private static func unnumbered(_ answer: TestAnswer) -> String {
+    let parts = answer.text.split(separator: "\"seq\":", maxSplits: 1)
+    guard parts.count == 2 else { return answer.text }
+    return parts[0] + String(parts[1].drop { $0.isNumber })
   }
 
   private mutating func report(_ what: String, _ before: [UInt8], _ after: [UInt8]) {

@@ -210,7 +210,7 @@ extension Kernel {
     }
     try make("contexts/after")
     try make("ioas/after", "\"context\":\"after\"")
-    #expect(try post("ioas/after/map", "\"length\":\"0x10000000000\"").errno == nil)
+    #expect(try post("ioas/after/map", "\"length\":\"0xf000000000\"").errno == nil)
     #expect(try delete("contexts/after").status == 200)
   }
 

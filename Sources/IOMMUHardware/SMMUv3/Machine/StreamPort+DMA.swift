@@ -65,7 +65,9 @@ extension StreamPort {
         of: transaction.address, key: StreamPort.key(transaction.substreamID),
         need: transaction.need)
     {
-      if answer.translation == nil { answer.translation = copy.translation(of: transaction.address) }
+      if answer.translation == nil {
+        answer.translation = copy.translation(of: transaction.address)
+      }
       return copy.output | transaction.address & 0xfff
     }
     let translation =
