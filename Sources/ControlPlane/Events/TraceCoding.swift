@@ -42,7 +42,14 @@ enum TraceCoding {
       writeStale(stale, since: since, to: &writer)
     case .globalError(let bits): writer.field("gerror", hex: bits)
     case .eventQueueOverflow: break
-    case .interrupt(let name): writer.field("interrupt", text: name)
+    case .interrupt(let name): writer.field("interrupt", text: wireName(name))
+    }
+  }
+
+  /// `eventQueue` is `event_queue` on the wire, as everything is.
+  private static func wireName(_ name: String) -> String {
+    name.reduce(into: "") { result, letter in
+      result += letter.isUppercase ? "_" + letter.lowercased() : String(letter)
     }
   }
 

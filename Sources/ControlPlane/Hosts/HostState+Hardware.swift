@@ -10,9 +10,7 @@ extension HostState {
     case .writeMemory(let ioas, let iova, let bytes):
       return try writeMemory(ioas, iova, bytes)
     case .writeRegister(let name, let offset, let value, let width):
-      let smmu: SMMU = try core.find(.smmu, name)
-      try smmu.driver.writeRegister(offset, value, width: width, in: core.transaction)
-      return .done
+      return try writeRegister(name, offset, value, width: width)
     case .invalidate(let viommu, let commands):
       return try invalidate(viommu, commands)
     case .dma(let name, let request):
@@ -39,6 +37,25 @@ extension HostState {
         .EOPNOTSUPP, "\(device.smmu.name) does not emulate what its devices send to memory")
     }
     return port
+  }
+
+  // MARK: Registers
+
+  private func writeRegister(
+    _ name: String, _ offset: UInt64, _ value: UInt64, width: Int
+  ) throws(Refusal) -> Outcome {
+    let smmu: SMMU = try core.find(.smmu, name)
+    do throws(Refusal) {
+      try smmu.driver.writeRegister(offset, value, width: width, in: core.transaction)
+    } catch {
+      throw HostState.placed(register: error)
+    }
+    return .done
+  }
+
+  /// The offset of a register is in the path, its width in the query.
+  static func placed(register refusal: Refusal) -> Refusal {
+    refusal.moved("offset", to: "{offset}").moved("width", to: "?width")
   }
 
   // MARK: Memory
@@ -86,16 +103,26 @@ extension HostState {
   ) throws(Refusal) -> [Piece] {
     let existing = machine.physicalMemory.range
     var result: [Piece] = []
-    for area in try core.memory(of: ioas, from: iova, UInt64(length)) {
+    for area in try areas(of: ioas, iova, UInt64(length)) {
       let last = area.physical &+ (area.length - 1)
       guard existing.contains(area.physical), existing.contains(last) else {
         let address = HexText.of(area.physical)
-        throw Refusal(.EFAULT, field: "iova", "the machine has no memory at \(address)")
+        throw Refusal(.EFAULT, field: "?iova", "the machine has no memory at \(address)")
       }
       let start = Int(area.iova - iova)
       result.append(Piece(physical: area.physical, range: start..<start + Int(area.length)))
     }
     return result
+  }
+
+  private func areas(
+    of ioas: IOAS, _ iova: UInt64, _ length: UInt64
+  ) throws(Refusal) -> [Area] {
+    do throws(Refusal) {
+      return try core.memory(of: ioas, from: iova, length)
+    } catch {
+      throw error.moved("iova", to: "?iova")
+    }
   }
 
   // MARK: Guests

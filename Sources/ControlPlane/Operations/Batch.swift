@@ -154,6 +154,9 @@ struct Batch {
       throw Problem(
         .unsupported, "a batch carries out changes of its own host's objects, not \(path)")
     }
+    if found.endpoint.body == .octets {
+      throw Problem(.unsupported, "a batch has no place for the bytes that \(path) takes")
+    }
     let query = try QueryReader(target.query, known: found.endpoint.query)
     if try query.bool("dry_run") {
       throw QueryReader.invalid("dry_run", "is for the batch as a whole")

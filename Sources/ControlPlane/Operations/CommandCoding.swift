@@ -46,7 +46,7 @@ enum CommandCoding {
       return nil
     }
     var description = CommandDescription(name: name, fields: [])
-    for member in fields?.members ?? [] {
+    for member in fields?.members ?? [] where member.value.kind != .null {
       guard let value = member.value.quantity else {
         reader.fault(.invalidField, "fields/\(member.name)", ObjectReader.quantityRule)
         continue
@@ -67,7 +67,7 @@ enum CommandCoding {
         let all = CommandLayout.all.map(\.name).joined(separator: ", ")
         reader.fault(.invalidField, "name", "must be one of \(all)")
       case .unexpectedField(let name):
-        reader.fault(.invalidField, "fields/\(name)", "the command has no such field")
+        reader.fault(.unknownField, "fields/\(name)", "the command has no such field")
       case .valueTooWide(let name):
         reader.fault(.invalidField, "fields/\(name)", "the value does not fit into the field")
       }

@@ -47,7 +47,7 @@ enum DMACoding {
     }
     writer.field("outcome", text: result.outcome.rawValue)
     writer.field("bytes", int: result.count)
-    writer.field("data", text: HexBytes.text(of: result.data))
+    writer.field("data", text: HexBytes.text(of: data(of: result)))
     writer.key("translation")
     if let translation = result.translation {
       writer.object { writer in
@@ -59,9 +59,10 @@ enum DMACoding {
       writer.null()
     }
     writer.key("event")
-    if let record = result.record {
+    // A stream that aborts, or an SMMU that is off, ends an access without an event.
+    if let record = result.record.map(EventRecord.init(words:)), record.id.rawValue != 0 {
       writer.object { writer in
-        RecordCoding.writeMembers(of: EventRecord(words: record), to: &writer)
+        RecordCoding.writeMembers(of: record, to: &writer)
         writer.field("recorded", bool: result.isRecorded)
       }
     } else {
@@ -77,10 +78,22 @@ enum DMACoding {
       writer.null()
     }
   }
+
+  /// What the device got to read: nothing behind the place where it was stopped, unless reads go
+  /// on with zeros.
+  private static func data(of result: DMAResult) -> ArraySlice<UInt8> {
+    result.outcome == .zero ? result.data[...] : result.data.prefix(result.count)
+  }
 }
 
 /// Event records as JSON.
 enum RecordCoding {
+  /// Reads the words of a record.
+  static func decode(_ reader: ObjectReader) -> [UInt64]? {
+    reader.hexArray(
+      "words", required: true, count: EventRecord.wordCount...EventRecord.wordCount)
+  }
+
   static func writeMembers(of record: EventRecord, to writer: inout JSONWriter) {
     writer.key("words")
     writer.array(of: record.words) { $0.hex($1) }

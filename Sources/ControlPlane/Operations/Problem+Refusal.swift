@@ -17,7 +17,23 @@ extension Problem {
       case .hardware: .hardwareRejected
       case .invalid: .rejected
       }
-    let faults = refusal.field.map { [Fault(code, at: "/\($0)", refusal.detail)] } ?? []
+    let faults =
+      refusal.field.map {
+        [Fault(code, at: Problem.place(of: $0), refusal.detail)]
+      } ?? []
     self.init(code, errno: refusal.errno.rawValue, refusal.detail, faults: faults)
+  }
+
+  /// A field of the body, or `{name}` of the path, or `?name` of the query.
+  private static func place(of field: String) -> String {
+    field.hasPrefix("{") || field.hasPrefix("?") ? field : "/" + field
+  }
+}
+
+extension Refusal {
+  /// The same, of a request that has the field elsewhere than in its body.
+  func moved(_ field: String, to place: String) -> Refusal {
+    guard self.field == field else { return self }
+    return Refusal(errno, reason, field: place, detail, object: object)
   }
 }

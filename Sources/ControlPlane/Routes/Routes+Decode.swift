@@ -27,11 +27,11 @@ extension Routes {
   private static func decodeEvent(_ call: Call) throws(Problem) -> Response {
     try Accept.require([MediaType.json], call.request)
     let reader = try call.reader()
-    let words = reader.hexArray("words", required: true, count: 4...4)
+    let words = RecordCoding.decode(reader)
     try reader.finish()
     var writer = JSONWriter()
     writer.object { writer in
-      RecordCoding.writeMembers(of: EventRecord(words: words ?? []), to: &writer)
+      RecordCoding.writeMembers(of: EventRecord(words: words ?? [0, 0, 0, 0]), to: &writer)
     }
     return Response(status: 200, json: writer.bytes)
   }

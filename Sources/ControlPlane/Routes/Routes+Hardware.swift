@@ -56,7 +56,7 @@ extension Routes {
         writer.object { $0.field("value", hex: value) }
         return Response(status: 200, json: writer.bytes)
       } catch {
-        throw Problem(error)
+        throw Problem(HostState.placed(register: error))
       }
     }
   }

@@ -170,6 +170,8 @@ enum HostCoding {
       writer.field("id", text: host.name)
       writer.field("self", text: path(host))
       writer.field("pin_policy", text: host.settings.pinPolicy.rawValue)
+      writer.field("memory_bytes", int: Int(clamping: host.settings.memoryBytes))
+      writer.field("record_stale_translations", bool: host.settings.recordsStaleTranslations)
       writer.field("epoch", text: "e\(extent.epoch)")
       writer.field("seq", int: Int(extent.latest))
       writer.key("objects")
