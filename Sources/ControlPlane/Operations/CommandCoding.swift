@@ -19,12 +19,15 @@ enum CommandCoding {
 
   /// Reads a command: two words, or an object with `words` or with `name` and `fields`.
   ///
-  /// - Parameter reader: of the object that has it.
+  /// - Parameters:
+  ///   - reader: of the object that has it, in an array.
+  ///   - name: of the array.
+  ///   - position: where in the array it is.
   static func decode(
-    _ value: JSONValue, _ reader: ObjectReader, at place: String
+    _ value: JSONValue, _ reader: ObjectReader, _ name: String, _ position: Int
   ) -> [UInt64]? {
-    if value.kind == .array { return decodeWords(value, reader, place) }
-    let inner = ObjectReader(value, at: reader.path(place))
+    if value.kind == .array { return decodeWords(value, reader, "\(name)/\(position)") }
+    let inner = ObjectReader(value, at: reader.pointer(name, position))
     let result = decode(inner)
     reader.adopt(inner)
     return result
@@ -46,14 +49,33 @@ enum CommandCoding {
       return nil
     }
     var description = CommandDescription(name: name, fields: [])
-    for member in fields?.members ?? [] where member.value.kind != .null {
-      guard let value = member.value.quantity else {
-        reader.fault(.invalidField, "fields/\(member.name)", ObjectReader.quantityRule)
-        continue
+    let known = fieldNames(of: name)
+    for member in fields?.members ?? [] {
+      // Null says nothing, of whichever command the field may be.
+      if member.value.kind == .null, allFieldNames.contains(member.name) { continue }
+      let place = "fields/" + ObjectReader.escaped(member.name)
+      if let known, !known.contains(member.name) {
+        reader.fault(.unknownField, place, "the command has no such field")
+      } else if let value = member.value.quantity {
+        description.fields.append(.init(member.name, value))
+      } else {
+        reader.fault(.invalidField, place, ObjectReader.quantityRule)
       }
-      description.fields.append(.init(member.name, value))
     }
     return encode(description, reader)
+  }
+
+  private static let unnamedFields = ["dw0", "dw1"]
+  private static let reservedFields = ["reserved0", "reserved1"]
+  private static let allFieldNames = Set(
+    CommandLayout.all.flatMap { $0.fields.map(\.name) } + unnamedFields + reservedFields)
+
+  /// The fields that a command can have; nil for a name that no command has.
+  private static func fieldNames(of name: String) -> [String]? {
+    if name == CommandDescription.unknownName { return unnamedFields }
+    return CommandLayout.all.first { $0.name == name }.map { layout in
+      layout.fields.map(\.name) + reservedFields
+    }
   }
 
   private static func encode(
@@ -67,7 +89,7 @@ enum CommandCoding {
         let all = CommandLayout.all.map(\.name).joined(separator: ", ")
         reader.fault(.invalidField, "name", "must be one of \(all)")
       case .unexpectedField(let name):
-        reader.fault(.unknownField, "fields/\(name)", "the command has no such field")
+        reader.fault(.invalidField, "fields/\(name)", "the member is there twice")
       case .valueTooWide(let name):
         reader.fault(.invalidField, "fields/\(name)", "the value does not fit into the field")
       }

@@ -135,7 +135,7 @@ extension Routes {
       let reader = try call.reader()
       let elements = reader.array("commands", required: true, count: 0...commandLimit) ?? []
       let commands = elements.enumerated().compactMap { position, element in
-        CommandCoding.decode(element, reader, at: "commands/\(position)")
+        CommandCoding.decode(element, reader, "commands", position)
       }
       try reader.finish()
       return Change(

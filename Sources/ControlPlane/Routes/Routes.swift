@@ -61,7 +61,7 @@ extension ControlPlane {
       OperationName(
         method: route.method.rawValue, path: route.pattern,
         operationID: route.endpoint.operationID, query: route.endpoint.query,
-        hasBody: route.endpoint.body == .json)
+        hasBody: route.endpoint.body != .none)
     }
   }
 }

@@ -92,7 +92,8 @@ public final class ObjectReader {
     pointer + "/" + ObjectReader.escaped(name)
   }
 
-  private static func escaped(_ name: String) -> String {
+  /// A member's name as a JSON Pointer has it.
+  public static func escaped(_ name: String) -> String {
     guard name.utf8.contains(where: { $0 == UInt8(ascii: "~") || $0 == UInt8(ascii: "/") }) else {
       return name
     }
