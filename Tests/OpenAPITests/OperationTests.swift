@@ -45,6 +45,15 @@ struct OperationTests {
     }
   }
 
+  @Test("A body is of one media type, JSON or the bytes of memory")
+  func mediaTypes() {
+    for operation in Document.operations where operation.hasBody {
+      let types = operation.bodyTypes
+      #expect(types == ["application/json"] || types == ["application/octet-stream"])
+      #expect((types == ["application/json"]) == (operation.bodySchema != nil))
+    }
+  }
+
   @Test("An operation answers with success, with refusals, and with what the server refuses")
   func responses() {
     for operation in Document.operations {

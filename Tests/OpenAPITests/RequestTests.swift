@@ -25,7 +25,8 @@ struct BodyExample: Sendable, CustomTestStringConvertible {
   func send(_ body: JSONTree) throws -> Service.Answer {
     let service = try Service()
     try service.furnish()
-    return try service.send(operation.method, operation.examplePath + "?dry_run=true", body)
+    let query = operation.names(in: "query").contains("dry_run") ? "?dry_run=true" : ""
+    return try service.send(operation.method, operation.examplePath + query, body)
   }
 }
 
@@ -41,9 +42,9 @@ struct RequestTests {
     answer.json["errors"]?.elements.first { $0["pointer"]?.string == pointer }?["code"]?.string
   }
 
-  @Test("Every operation with a body has an example of it")
+  @Test("Every operation with a body in JSON has an example of it")
   func examplesExist() {
-    for operation in Document.operations where operation.hasBody {
+    for operation in Document.operations where operation.bodySchema != nil {
       #expect(!operation.bodies.isEmpty, "\(operation.operationID)")
     }
   }

@@ -87,6 +87,20 @@ struct ResponseTests {
     #expect(missing.subtracting(checker.met) == [], "nothing has shown these")
   }
 
+  @Test("The log has whatever the hardware puts there, but that records were lost")
+  func hardwareEvents() throws {
+    let service = try Service()
+    for (method, path, body) in Script.Hardware.machine {
+      _ = try service.send(method, path, Array(body.utf8))
+    }
+    let log = try service.send("GET", "/v1/hosts/h1/events")
+    let types = try lines(log.body).map { try JSONTree(json: $0)["type"]?.string ?? "" }
+    let known = Document.schema("EventType")["enum"]?.strings ?? []
+    let objects: Set<String> = ["smmu.created", "smmu.updated", "smmu.deleted"]
+    let wanted = known.filter { $0.hasPrefix("smmu.") && !objects.contains($0) } + ["ioas.written"]
+    #expect(Set(wanted).subtracting(types) == ["smmu.events_lost"])
+  }
+
   @Test("What a client has already is not sent again")
   func notModified() throws {
     let service = try Service()
@@ -104,7 +118,7 @@ struct ResponseTests {
     let service = try Service()
     try service.furnish()
     #expect(try service.send("PUT", "/v1/hosts/t1").status == 201)
-    for path in ["/v1/hosts", "/v1/smmus", "/v1/ioas/guest-memory/mappings"] {
+    for path in ["/v1/hosts", "/v1/veventqs", "/v1/ioas/guest-memory/mappings"] {
       let first = try service.send("GET", path + "?limit=1")
       let link = try #require(first.response[.link], "\(path)")
       let second = try service.send("GET", String(link.dropFirst().prefix { $0 != ">" }))

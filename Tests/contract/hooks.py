@@ -16,9 +16,9 @@ WORLD = json.loads((FOLDER / "world.json").read_text(encoding="utf-8"))
 
 # IDs that the world has, by the collection in a path and by the field of a body.
 IDS = {
-    "smmus": ["smmu0", "mock0"],
+    "smmus": ["smmu0", "mock0", "bare0"],
     "contexts": ["default"],
-    "devices": ["gpu0", "nic0", "dut0"],
+    "devices": ["gpu0", "nic0", "dut0", "raw0"],
     "ioas": ["guest-memory", "host-memory", "mock-memory"],
     "domains": ["stage2", "nested0", "stage1", "parent0", "inner0", "inner1"],
     "viommus": ["v0", "v1", "w0"],
@@ -32,14 +32,20 @@ IDS = {
     "hosts": ["default"],
 }
 REFERENCES = {
-    "smmu": ["smmu0", "mock0"],
+    "smmu": ["smmu0", "mock0", "bare0"],
     "context": ["default"],
-    "device": ["gpu0", "nic0", "dut0"],
+    "device": ["gpu0", "nic0", "dut0", "raw0"],
     "ioas": ["guest-memory", "host-memory", "mock-memory"],
     "domain": ["stage2", "stage1", "nested0", "parent0"],
     "viommu": ["v0", "v1", "w0"],
     "fault_queue": ["faults0"],
 }
+# Registers and addresses that there are, by operation and parameter.
+OFFSETS = {
+    "readRegister": ["0x0", "0x20", "0x80", "0x100a8"],
+    "writeRegister": ["0x20", "0x2c", "0x80", "0x98"],
+}
+ADDRESSES = {"readMemory": ["0x100000", "0x101ff0"], "writeMemory": ["0x100000", "0x200000"]}
 STREAMS = {"getEvents", "readVEvents", "readFaults"}
 
 session = requests.Session()
@@ -126,6 +132,12 @@ def aim(case) -> None:
             wanted = choose(case, name, IDS[collection])
             if wanted is not None and case.method != "PUT":
                 parameters[name] = wanted
+    offset = choose(case, "offset", OFFSETS.get(operation_id(case), [None]))
+    if offset is not None:
+        parameters["offset"] = offset
+    address = choose(case, "iova", ADDRESSES.get(operation_id(case), [None]))
+    if address is not None and isinstance(case.query, dict):
+        case.query["iova"] = address
     if isinstance(case.body, dict):
         for name, value in case.body.items():
             if name in REFERENCES and isinstance(value, str):
@@ -137,6 +149,11 @@ def aim(case) -> None:
 
 
 # Bodies that are not JSON.
+
+
+@schemathesis.deserializer("application/octet-stream")
+def octets(context, response):
+    return response.content
 
 
 @schemathesis.deserializer("application/x-ndjson")
@@ -184,11 +201,17 @@ def problems_are_consistent(ctx, response, case):
     return None
 
 
-# What a schema cannot say: parameters that exclude each other, names that come twice, offsets that
-# another parameter's value limits, and 32 bits in decimal digits.
+# What a schema cannot say: parameters that exclude each other, names that come twice, offsets and
+# values that another parameter's value limits, which command has which field of how many bits,
+# lengths that belong together, and 32 bits in decimal digits.
 BEYOND_SCHEMAS = (
     "aligned to the width",
     "behind the end of the mapping",
+    "has more than 32 bits; ask for ?width=64",
+    "the command has no such field",
+    "the value does not fit into the field",
+    "is not that of data",
+    "must have room for an access, and not wrap around",
     "or a type's number",
     "does not go with",
     "goes with cascade=true",

@@ -47,6 +47,12 @@ enum Document {
       parameters.filter { $0["in"]?.string == place }.compactMap { $0["name"]?.string }
     }
 
+    /// The media types that the body can have.
+    var bodyTypes: Set<String> {
+      let body = definition["requestBody"].map { Document.resolve($0) }
+      return body?["content"]?.names ?? []
+    }
+
     /// The examples of the body, by name.
     var bodies: [JSONTree.Member] {
       guard let body = definition["requestBody"].map({ Document.resolve($0) }) else { return [] }
@@ -54,6 +60,7 @@ enum Document {
       return examples.map { .init(name: $0.name, value: $0.value["value"] ?? .null) }
     }
 
+    /// Nil unless the body is JSON.
     var bodySchema: JSONTree? {
       let body = definition["requestBody"].map { Document.resolve($0) }
       return body?["content"]?["application/json"]?["schema"]

@@ -34,6 +34,7 @@ final class SchemaChecker {
     _ value: JSONTree, _ schema: JSONTree, _ place: String, name: String, isTrial: Bool = false
   ) -> Outcome {
     var outcome = Outcome()
+    if schema == .bool(false) { outcome.errors.append("\(place): may not be there") }
     if let target = schema["$ref"]?.string {
       let component = String(target.split(separator: "/").last ?? "")
       outcome.add(check(value, Document.resolve(schema), place, name: component, isTrial: true))

@@ -9,7 +9,9 @@ import SMMUDriver
 /// The API in process, without HTTP around it.
 struct Service {
   /// All kinds of SMMUs that the server has, in its order.
-  static let models: [any SMMUModel] = [SMMUv3Model(), MockModel(), VTDModel()]
+  static let models: [any SMMUModel] = [
+    SMMUv3Model(), BareSMMUv3Model(), MockModel(), VTDModel(),
+  ]
 
   let api: ControlPlane
 
