@@ -63,7 +63,7 @@ import Testing
     try bare.lab.mark()
     let answer = try bare.lab.dma(0x3000)
     #expect(answer["event"]["name"].string == "F_TRANSLATION")
-    #expect(try bare.lab.events("smmu.interrupt").map { $0["interrupt"].string } == ["eventQueue"])
+    #expect(try bare.lab.events("smmu.interrupt").map { $0["interrupt"].string } == ["event_queue"])
     #expect(try bare.takeEvents().map(\.words) == [answer["event"]["words"].words])
     #expect(try bare.takeEvents() == [])
   }
@@ -99,7 +99,7 @@ import Testing
     // ERR 1, at the entry that cannot be decoded.
     #expect(try lab.register(0x9c) == 1 << 24 | 1)
     #expect(try lab.register(0x60) == 1 && lab.register(0x64) == 0)
-    #expect(try lab.events("smmu.interrupt").map { $0["interrupt"].string } == ["globalError"])
+    #expect(try lab.events("smmu.interrupt").map { $0["interrupt"].string } == ["global_error"])
     // Moving PROD does not help.
     try lab.setRegister(0x98, 4)
     #expect(try lab.register(0x9c) & 0xff == 1)
