@@ -42,11 +42,11 @@ final class ContextTable {
   /// S1Fmt: 0 linear, 2 two levels of 64 KiB.
   var format: UInt64 { isLinear ? 0 : 2 }
 
-  /// Makes the part of the table that a PASID is in.
+  /// Makes the part of the table that a PASID is in; it is there from commit on.
   ///
   /// - Returns: whether the hardware has to be told, because the first level has changed.
   /// - Throws: `ENOMEM`
-  func prepare(_ pasid: UInt32) throws(Refusal) -> Bool {
+  func prepare(_ pasid: UInt32, in transaction: Transaction) throws(Refusal) -> Bool {
     let index = UInt64(pasid) >> Self.leafLog2
     guard !isLinear, leaves[index] == nil else { return false }
     let leaf = hardware.allocateTables(Self.leafBytes, alignment: Self.leafBytes)
@@ -54,8 +54,14 @@ final class ContextTable {
       throw Refusal(.ENOMEM, field: "pasid", "no memory is left for context descriptors")
     }
     leaves[index] = leaf
-    hardware.clear(Self.leafBytes, at: leaf)
-    hardware.write([leaf | 1], at: base + index * 8)
+    transaction.onRollback { [self] in
+      leaves[index] = nil
+      hardware.machine.freeTables(leaf, Self.leafBytes)
+    }
+    transaction.onCommit { [self] in
+      hardware.clear(Self.leafBytes, at: leaf)
+      hardware.write(leaf | 1, at: base + index * 8)
+    }
     return true
   }
 

@@ -22,7 +22,7 @@ extension SMMUv3Driver {
     in transaction: Transaction
   ) throws(Refusal) {
     guard let contexts = master.contexts else { return }
-    let isNewLeaf = try contexts.prepare(pasid)
+    let isNewLeaf = try contexts.prepare(pasid, in: transaction)
     let descriptor = descriptor(of: paging, for: device)
     let ids = device.properties.streamIDs
     transaction.onCommit { [self] in

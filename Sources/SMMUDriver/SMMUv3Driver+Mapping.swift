@@ -26,8 +26,10 @@ extension SMMUv3Driver {
 
   /// The streams that keep translations of their own which a domain has a part in.
   private func atsStreams(of domain: Domain) -> [UInt32] {
-    domain.attachedDevices.flatMap { device in
-      master(of: device).current.isATSEnabled ? device.properties.streamIDs : []
+    domain.attachedDevices.flatMap { device -> [UInt32] in
+      // Other drivers may nest on this one's domains; their devices are no business of its.
+      guard device.smmu.driver === self else { return [] }
+      return master(of: device).current.isATSEnabled ? device.properties.streamIDs : []
     }
   }
 

@@ -29,6 +29,8 @@ final class SMMUv3Driver: IOMMUDriver {
   /// vmaster does, to test what an event meets there.
   var betweenEntryAndVMaster: (() -> Void)?
 
+  /// A driver of hardware that is not up yet.
+  ///
   /// - Throws: `ENOMEM` when the machine has no memory for tables and queues.
   init(
     name: String, settings: SMMUSettings, features: SMMUv3Features, machine: any Machine
@@ -45,7 +47,10 @@ final class SMMUv3Driver: IOMMUDriver {
       cmdqv.vintfs > 1 ? LowestFreeAllocator(1...UInt32(cmdqv.vintfs - 1)) : nil
     }
     table = try StreamTableMemory(hardware, streamIDBits: features.sidSize)
-    queues = try QueueMemory(hardware, features)
+    do { queues = try QueueMemory(hardware, features) } catch {
+      table.free()
+      throw error
+    }
     commands = CommandQueue(hardware, at: queues.commands, isTraced: settings.isTraced)
     stalls = StalledAccesses(hardware)
     events = EventQueueReader(
@@ -56,7 +61,6 @@ final class SMMUv3Driver: IOMMUDriver {
           let stag = UInt16(truncatingIfNeeded: $0.stag)
           commands.execute(.resume($0.streamID, stag: stag, response: 2))
         }))
-    reset()
   }
 
   func shutDown(in transaction: Transaction) {

@@ -46,6 +46,7 @@ public struct SMMUv3Model: SMMUModel {
     let driver = try SMMUv3Driver(
       name: smmu, settings: settings, features: features, machine: machine)
     transaction.onRollback { driver.discard() }
+    transaction.onCommit { driver.reset() }
     return driver
   }
 

@@ -59,11 +59,16 @@ final class StreamTableMemory {
     guard let address else {
       throw Refusal(.ENOMEM, field: "stream_id", "no memory is left for the stream table")
     }
-    // A part that nobody uses yet does no harm, so that it stays when the transaction does not.
     leaves[index] = address
-    fill(address, 1 << Self.split)
-    // SPAN counts from one: 9 is 256 entries.
-    hardware.write([address | Self.split + 1], at: base + index * 8)
+    transaction.onRollback { [self] in
+      leaves[index] = nil
+      hardware.machine.freeTables(address, Self.leafBytes)
+    }
+    transaction.onCommit { [self] in
+      fill(address, 1 << Self.split)
+      // SPAN counts from one: 9 is 256 entries.
+      hardware.write(address | Self.split + 1, at: base + index * 8)
+    }
   }
 
   /// Every stream aborts until something is attached.
