@@ -212,6 +212,7 @@ import Testing
     let driver = try SMMUv3Driver(
       name: "s", settings: SMMUSettings(driver: "arm-smmuv3", streamIDBits: 8, cmdqv: nil),
       features: features, machine: machine)
+    driver.reset()
     let hardware = driver.hardware
     machine.watch { hardware.read(.eventqCons) }
     for number in 0..<3 {

@@ -14,6 +14,8 @@ enum HostImage {
     // Looking at a host cannot fail.
     try? host.read { state in
       writer.beginArray()
+      writer.hex(state.machine.takenBytes)
+      writer.hex(state.machine.takenTableBytes)
       for kind in ObjectKind.allCases { write(kind, state, to: &writer) }
       for (name, group) in state.core.groups.sorted(by: { $0.key < $1.key }) {
         writer.text(name)

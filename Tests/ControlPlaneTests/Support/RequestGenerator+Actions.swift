@@ -132,7 +132,7 @@ extension RequestGenerator {
       "0x8000000000000000", "0xffffffffffffffff",
     ])
     if random.chance(30) {
-      let (start, count) = random.chance(20) ? ("0x0", "0xffffffffffffffff") : (iova, length)
+      let (start, count) = random.chance(40) ? ("0x0", "0xffffffffffffffff") : (iova, length)
       return TestRequest(
         method: .post, path: path + "/unmap",
         body: "{\"iova\":\(quoted(start)),\"length\":\(quoted(count))}")

@@ -49,7 +49,7 @@ extension RequestGenerator {
     return "\"smmu\":\"\(smmu())\",\"stream_id\":\(stream)"
       + optional(25, "\"context\":\"\(context())\"")
       + optional(30, "\"group\":\"g\(random.below(2))\"") + optional(30, "\"ats\":\(flag(50))")
-      + optional(30, "\"pri\":\(flag(50))")
+      + optional(30, "\"pri\":\(flag(50))") + optional(15, "\"stall\":\(flag(60))")
       + optional(60, "\"pasid_bits\":\(random.pick([0, 1, 4, 12, 20]))")
       + optional(8, "\"alias_stream_ids\":[\(random.below(12)),7]")
       + optional(15, "\"dirty_tracking\":\(flag(30))")
@@ -128,7 +128,9 @@ extension RequestGenerator {
 
   private mutating func smmuBody() -> (String, String) {
     if random.chance(40) {
-      let (name, driver) = random.pick([("m0", "mock"), ("m0", "mock"), ("t0", "intel-vtd")])
+      let (name, driver) = random.pick([
+        ("m0", "mock"), ("m0", "mock"), ("t0", "intel-vtd"), ("bare0", "arm-smmuv3-bare"),
+      ])
       return (name, "\"driver\":\"\(driver)\"" + optional(5, "\"cmdqv\":null"))
     }
     let members = random.pick([

@@ -40,7 +40,7 @@ struct RequestGenerator {
   private mutating func draft() -> TestRequest {
     let kind = random.pick(weighted: [
       (140, 0), (56, 1), (44, 2), (32, 3), (60, 4), (16, 5), (16, 6), (8, 7), (3, 8), (2, 9),
-      (24, 10), (64, 11), (16, 12),
+      (24, 10), (64, 11), (16, 12), (44, 13),
     ])
     switch kind {
     case 0: return creation()
@@ -55,6 +55,7 @@ struct RequestGenerator {
     case 10: return accessAction()
     case 11: return ioctl()
     case 12: return systemCall()
+    case 13: return hardware()
     default:
       let name = random.chance(40) ? "default" : random.pick(["c1", "c2"])
       let path = random.chance(75) ? "contexts/\(name)?cascade=true" : "reset"
@@ -78,9 +79,11 @@ struct RequestGenerator {
   mutating func eventQueue() -> String { random.pick(["e0", "e1", "e2"]) }
   mutating func faultQueue() -> String { random.pick(["f0", "f1", "f2"]) }
   mutating func access() -> String { random.pick(["a0", "a1", "a2"]) }
-  /// The mock is `m0`, VT-d `t0`.
+  /// The mock is `m0`, VT-d `t0`, and `bare0` has no driver.
   mutating func smmu() -> String {
-    random.pick(weighted: [(65, "smmu0"), (20, "m0"), (5, "t0"), (5, "s1"), (5, "s2")])
+    random.pick(weighted: [
+      (65, "smmu0"), (20, "m0"), (5, "t0"), (5, "s1"), (5, "s2"), (8, "bare0"),
+    ])
   }
   mutating func context() -> String { random.chance(80) ? "default" : random.pick(["c1", "c2"]) }
 
@@ -97,7 +100,7 @@ struct RequestGenerator {
     case 12: ("fault-queues", faultQueue())
     case 13: ("contexts", context())
     case 14: ("accesses", access())
-    default: ("smmus", random.pick(["smmu0", "m0", "t0", "s1", "s2"]))
+    default: ("smmus", random.pick(["smmu0", "m0", "t0", "s1", "s2", "bare0"]))
     }
   }
 
@@ -194,4 +197,10 @@ extension TestRequest {
   }
 
   var isDryRun: Bool { path.contains("dry_run=true") }
+
+  /// Whether what comes of it is known only when it has been done; a batch may have such a request
+  /// in it.
+  var isDecidedAtCommit: Bool {
+    ["hardware-events", "/dma"].contains { path.contains($0) || body.contains($0) }
+  }
 }

@@ -66,7 +66,7 @@ struct TestHost {
 
   init(_ change: (inout ControlPlane.Configuration) -> Void = { _ in }) throws {
     var configuration = ControlPlane.Configuration(
-      models: [SMMUv3Model(), MockModel(), VTDModel()],
+      models: [SMMUv3Model(), BareSMMUv3Model(), MockModel(), VTDModel()],
       clock: { Timestamp(microseconds: 1_700_000_000_000_000) })
     change(&configuration)
     plane = try ControlPlane(configuration)
