@@ -92,7 +92,7 @@ extension StreamPort {
     if transaction.kind == .translated {
       return try walker.translated(transaction, stream, registers)
     }
-    if transaction.kind == .translationRequest, stream.eats == 0 {
+    if transaction.kind == .translationRequest, stream.eats(registers) == 0 {
       throw TranslationFault(.badATSTReq)
     }
     let index = try TableWalker.contextIndex(transaction.substreamID, stream)
@@ -157,7 +157,9 @@ extension StreamPort {
   ) throws(TranslationFault) -> Mapping {
     let address = StreamPort.tag(transaction.address, stage1.regime)
     let asid = stage1.regime == .el2 ? 0 : stage1.asid
-    if let entry = tlb.entry(address, stage1.regime, vmid: vmid, asid: asid) {
+    // Entries bear no top byte; an address whose own must count is for the walk to refuse.
+    let isTagged = address == transaction.address || stage1.half(of: address).ignoresTopByte
+    if isTagged, let entry = tlb.entry(address, stage1.regime, vmid: vmid, asid: asid) {
       let mapping = entry.mapping(of: address)
       if !(mapping.isClean && transaction.isWrite) {
         use.entry = entry

@@ -47,6 +47,16 @@ enum Granule: UInt8, Sendable, Equatable {
     case .size64K: features.gran64k
     }
   }
+
+  /// The bits that the address of a first table may have, of those that an output may have: only
+  /// tables of 64 KiB granules reach beyond 48.
+  func baseSize(_ outputSize: Int) -> Int { self == .size64K ? outputSize : min(outputSize, 48) }
+
+  /// The logarithm of what a first table is aligned to: its size, and at least 64 bytes where
+  /// outputs have 52 bits.
+  static func tableAlignment(_ firstBits: Int, _ outputSize: Int) -> Int {
+    max(outputSize > 48 ? 6 : 4, firstBits + 3)
+  }
 }
 
 extension UInt64 {

@@ -33,6 +33,11 @@ struct Stage1Configuration: Sendable, Equatable {
     /// Where a walk starts: the first level that resolves at least one bit.
     var startLevel: Int { 4 - (inputSize - 4) / granule.stride }
   }
+
+  /// The half in whose range an address is looked for: bit 55 tells.
+  func half(of address: UInt64) -> Half {
+    address.bit(55) && regime != .el2 ? upper : lower
+  }
 }
 
 extension Stage1Configuration {
@@ -51,6 +56,8 @@ extension Stage1Configuration {
     default: if cd.s, stream.stage1?.isStallDisabled == true { throw bad }
     }
     let hasHalves = stream.regime == .el1 || stream.regime == .el2Host
+    // Where there are no ASIDs, nobody looks at one.
+    if hasHalves, !features.asid16, cd.asid > 0xff { throw bad }
     let width = min(SMMUv3Features.outputSize(cd.ips), features.oas)
     let lower = try Half(
       isEnabled: !(cd.epd0 && hasHalves), base: cd.ttb0, size: cd.t0SZ, Granule(tg0: cd.tg0),
@@ -71,7 +78,7 @@ extension Stage1Configuration {
   ) {
     self.lower = lower
     self.upper = upper
-    asid = UInt16(truncatingIfNeeded: cd.asid) & features.asidMask
+    asid = UInt16(truncatingIfNeeded: cd.asid)
     self.outputSize = outputSize
     self.regime = regime
     accessFlagFaultDisabled = cd.affd
@@ -94,11 +101,11 @@ extension Stage1Configuration.Half {
     if !isEnabled { return }
     let bad = TranslationFault(.badCD)
     guard let granule, granule.isSupported(by: features), size >= 16, size <= 39 else { throw bad }
-    if base & ~UInt64.ones(outputSize) != 0 { throw bad }
+    if base & ~UInt64.ones(granule.baseSize(outputSize)) != 0 { throw bad }
     self.isEnabled = true
     self.granule = granule
     inputSize = 64 - Int(size)
     let firstBits = inputSize - granule.shift(atLevel: startLevel)
-    self.base = base & ~UInt64.ones(max(4, firstBits + 3))
+    self.base = base & ~UInt64.ones(Granule.tableAlignment(firstBits, outputSize))
   }
 }

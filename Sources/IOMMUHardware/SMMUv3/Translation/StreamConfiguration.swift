@@ -53,8 +53,10 @@ struct Stage2Configuration: Sendable, Equatable {
   var accessFlagFaultDisabled: Bool
   var setsAccessFlag: Bool
   var setsDirtyState: Bool
-  /// S2PTW: stage 1's tables may not be in device memory.
+  /// S2PTW: stage 1's tables and descriptors may not be in device memory.
   var protectsTableWalks: Bool
+  /// S2FWB: the attributes of stage 2's descriptors have their other meaning.
+  var forcesWriteBack: Bool
   var stalls: Bool
   var records: Bool
 }
@@ -80,7 +82,9 @@ extension StreamConfiguration {
     // Without a translation there is no ATS, whatever EATS says.
     eats = mode == .bypass || !features.ats ? 0 : ste.eats == 3 ? 0 : ste.eats
     if eats == 2, !(usesStage1 && usesStage2) { throw bad }
-    if features.s2p { vmid = UInt16(truncatingIfNeeded: ste.s2VMID) & features.vmidMask }
+    // A request that waits for software would keep the device waiting.
+    if eats != 0, usesStage2, ste.s2S { throw bad }
+    if features.s2p { vmid = UInt16(truncatingIfNeeded: ste.s2VMID) }
     if usesStage1 { stage1 = try Stage1Tables(ste, features) }
     if usesStage2 {
       stage2 = try Stage2Configuration(ste, features, vmid: vmid)
@@ -91,12 +95,14 @@ extension StreamConfiguration {
       default: throw bad
       }
     }
+    let usesVMID = mode == .translate && regime == .el1
+    if usesVMID, !features.vmid16, vmid > 0xff { throw bad }
   }
-}
 
-extension SMMUv3Features {
-  var vmidMask: UInt16 { vmid16 ? 0xffff : 0xff }
-  var asidMask: UInt16 { asid16 ? 0xffff : 0xff }
+  /// EATS, as far as it counts: split-stage ATS needs the check of what comes back (section 5.2).
+  func eats(_ registers: TranslationRegisters) -> UInt64 {
+    eats == 2 && !registers.checksATS ? 0 : eats
+  }
 }
 
 extension Stage1Tables {
@@ -132,14 +138,15 @@ extension Stage2Configuration {
     let firstBits = inputSize - granule.shift(atLevel: startLevel)
     if firstBits < 1 || firstBits > granule.stride + 4 { throw bad }
     let outputSize = min(SMMUv3Features.outputSize(ste.s2PS), features.oas)
-    if ste.s2TTB & ~UInt64.ones(outputSize) != 0 { throw bad }
+    if ste.s2TTB & ~UInt64.ones(granule.baseSize(outputSize)) != 0 { throw bad }
     // A start table is aligned to its own size.
-    let base = ste.s2TTB & ~UInt64.ones(max(4, firstBits + 3))
+    let base = ste.s2TTB & ~UInt64.ones(Granule.tableAlignment(firstBits, outputSize))
     self.init(
       base: base, granule: granule, inputSize: inputSize, startLevel: startLevel,
       outputSize: outputSize, vmid: vmid, accessFlagFaultDisabled: ste.s2AFFD,
       setsAccessFlag: ste.s2HA, setsDirtyState: ste.s2HA && ste.s2HD,
-      protectsTableWalks: ste.s2PTW, stalls: ste.s2S, records: ste.s2R)
+      protectsTableWalks: ste.s2PTW, forcesWriteBack: features.fwb && ste.s2FWB, stalls: ste.s2S,
+      records: ste.s2R)
   }
 }
 

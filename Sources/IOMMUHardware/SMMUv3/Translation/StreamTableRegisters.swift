@@ -53,13 +53,16 @@ extension TableWalker {
     if stream & ~UInt64.ones(bits) != 0 { throw unknown }
     let addressMask: UInt64 = 0x000f_ffff_ffff_ffc0
     if !registers.hasTwoLevels {
-      // A table is aligned to its size.
-      let base = registers.streamTableBase & addressMask & ~UInt64.ones(bits + 6)
+      // A table is aligned to the size that LOG2SIZE says, of which SIDSIZE may leave less.
+      let base =
+        registers.streamTableBase & addressMask
+        & ~UInt64.ones(registers.streamTableLog2Size + 6)
       return base | stream << 6
     }
     let split = [6, 8, 10].contains(registers.streamTableSplit) ? registers.streamTableSplit : 6
     let base =
-      registers.streamTableBase & addressMask & ~UInt64.ones(max(6, bits - split + 3))
+      registers.streamTableBase & addressMask
+      & ~UInt64.ones(max(6, registers.streamTableLog2Size - split + 3))
     let pointer = base | (stream >> UInt64(split)) << 3
     let descriptor: UInt64
     do { descriptor = try read(pointer) } catch {
@@ -113,8 +116,9 @@ extension TableWalker {
     let pointer = base | (index >> UInt64(split)) << 3
     let descriptor = try fetch(pointer, stage2)
     if !descriptor.bit(0) { throw TranslationFault(.badSubstreamID) }
-    let table = descriptor & 0x000f_ffff_ffff_f000
-    return try contextDescriptor(at: table &+ (index & UInt64.ones(split)) << 6, stage2)
+    // A second level is aligned to its size: 4 KiB or 64 KiB.
+    let table = descriptor & 0x000f_ffff_ffff_ffff & ~UInt64.ones(split + 6)
+    return try contextDescriptor(at: table | (index & UInt64.ones(split)) << 6, stage2)
   }
 
   private mutating func contextDescriptor(

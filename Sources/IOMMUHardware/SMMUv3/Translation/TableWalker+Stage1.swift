@@ -20,6 +20,13 @@ extension TableWalker {
       self.transaction = transaction
     }
 
+    /// Whether the transaction makes a page dirty. A Translation Request for writing does only
+    /// where it is granted (section 3.13.7).
+    func writes(_ mapping: Mapping) -> Bool {
+      let need: Permissions = transaction.isPrivileged ? .privilegedWrite : .write
+      return transaction.isWrite && mapping.stage1Permissions.isSuperset(of: need)
+    }
+
     func fault(_ id: EventRecord.ID, detail: UInt64 = 0) -> TranslationFault {
       // An aborted fetch is of the table walk; everything else is of the input address.
       var fault = TranslationFault(
@@ -64,7 +71,7 @@ extension TableWalker {
   ) throws(TranslationFault) {
     let transaction = walk.transaction
     let purpose = Purpose(
-      faultClass: .input, need: transaction.need, isWrite: transaction.isWrite)
+      faultClass: .input, need: transaction.need, isWrite: walk.writes(mapping))
     let second = try translate(intermediate: mapping.output, stage2, purpose)
     mapping.output = second.output
     mapping.sizeLog2 = min(mapping.sizeLog2, second.sizeLog2)
@@ -77,7 +84,7 @@ extension TableWalker {
   private func half(_ walk: Stage1Walk) -> Stage1Configuration.Half? {
     let address = walk.transaction.address
     let isUpper = address.bit(55) && walk.stage1.regime != .el2
-    let half = isUpper ? walk.stage1.upper : walk.stage1.lower
+    let half = walk.stage1.half(of: address)
     guard half.isEnabled else { return nil }
     let significant = UInt64.ones(half.ignoresTopByte ? 56 : 64)
     let above = significant & ~UInt64.ones(half.inputSize)
@@ -101,7 +108,7 @@ extension TableWalker {
         throw walk.fault(.walkEABT, detail: physical)
       }
       let descriptor = TableDescriptor(word: word)
-      switch descriptor.kind(atLevel: level, granule, isWide: walk.stage1.outputSize > 48) {
+      switch descriptor.kind(atLevel: level, granule, isWide: features.oas > 48) {
       case .invalid:
         throw walk.fault(.translation)
       case .table(let next):
@@ -161,12 +168,13 @@ extension TableWalker {
       permissions: permissions, stage1Permissions: permissions, level: leaf.level,
       granule: leaf.granule)
     mapping.isGlobal = !word.bit(11) && stage1.regime != .el2
-    mapping.isClean = mayBecomeDirty && word.bit(7)
-    if walk.transaction.isWrite, mapping.isClean {
+    mapping.isClean = mayBecomeDirty && word.bit(7) && !attributes.isReadOnly
+    if walk.writes(mapping), mapping.isClean {
       updated.setBit(7, false)
       mapping.isClean = false
     }
-    if updated == word || !updatesTables { return mapping }
+    if updated == word { return mapping }
+    // Whether the descriptor may be written is asked of stage 2 even by a walk that does not.
     let physical = try tableAddress(leaf.entry, walk, isUpdate: true)
     do {
       return try replace(physical, word, updated) == .done ? mapping : nil

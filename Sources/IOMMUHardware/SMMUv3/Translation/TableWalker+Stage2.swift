@@ -61,7 +61,7 @@ extension TableWalker {
     _ mapping: Mapping, _ address: UInt64, _ stage2: Stage2Configuration, _ purpose: Purpose
   ) throws(TranslationFault) {
     let isForbiddenWalk =
-      purpose.faultClass == .tableWalk && stage2.protectsTableWalks && mapping.isDeviceMemory
+      purpose.faultClass != .input && stage2.protectsTableWalks && mapping.isDeviceMemory
     if isForbiddenWalk || !mapping.permissions.isSuperset(of: purpose.need) {
       throw fault(.permission, stage2, purpose, detail: address)
     }
@@ -86,7 +86,7 @@ extension TableWalker {
         throw fault(.walkEABT, stage2, purpose, detail: entry)
       }
       let descriptor = TableDescriptor(word: word)
-      switch descriptor.kind(atLevel: level, granule, isWide: stage2.outputSize > 48) {
+      switch descriptor.kind(atLevel: level, granule, isWide: features.oas > 48) {
       case .invalid:
         throw fault(.translation, stage2, purpose, detail: address)
       case .table(let next):
@@ -119,12 +119,14 @@ extension TableWalker {
     var permissions = Permissions()
     permissions.set(.anyRead, word.bit(6))
     permissions.set(.anyWrite, word.bit(7) || mayBecomeDirty)
-    permissions.set(.anyExecute, !word.bit(54) && word.bit(6))
+    // What cannot be read can still be executed (IHI 0070, section 5.2, S2AA64).
+    permissions.set(.anyExecute, !word.bit(54))
     var mapping = Mapping(
       output: base | address & UInt64.ones(shift), intermediate: address, sizeLog2: shift,
       stage1SizeLog2: shift, permissions: permissions, stage1Permissions: .all, level: level,
       granule: stage2.granule)
-    mapping.isDeviceMemory = word.field(5, 4) == 0
+    // With S2FWB only MemAttr[2] tells, and MemAttr[3] nothing.
+    mapping.isDeviceMemory = stage2.forcesWriteBack ? !word.bit(4) : word.field(5, 4) == 0
     mapping.isClean = mayBecomeDirty && !word.bit(7)
     try check(mapping, address, stage2, purpose)
     if base & ~UInt64.ones(stage2.outputSize) != 0 {

@@ -67,8 +67,11 @@ extension EventRecord {
     switch fault.id {
     case .steFetch, .cdFetch, .vmsFetch:
       dw3 = fault.detail & 0x000f_ffff_ffff_fff8
-    case .badATSTReq, .translForbidden, .uut:
+    case .badATSTReq, .uut:
       setAccess(transaction)
+    case .translForbidden:
+      dw1.setBit(35, !transaction.isWrite)
+      dw2 = transaction.address
     case .walkEABT:
       setAccess(transaction)
       setStage(fault)

@@ -49,7 +49,7 @@ public struct UncachedTranslation {
     if transaction.kind == .translated {
       return try walker.translated(transaction, stream, registers)
     }
-    if transaction.kind == .translationRequest, stream.eats == 0 {
+    if transaction.kind == .translationRequest, stream.eats(registers) == 0 {
       throw TranslationFault(.badATSTReq)
     }
     let index = try TableWalker.contextIndex(transaction.substreamID, stream)
