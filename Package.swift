@@ -119,6 +119,12 @@ let package = Package(
       name: "viommu-fuzz",
       dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")],
       swiftSettings: strict),
+    .executableTarget(
+      name: "viommu-hwfuzz",
+      dependencies: [
+        "IOMMUHardware", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict),
     .executableTarget(name: "viommu-ceiling", dependencies: ["CMicroHTTPD"]),
     .executableTarget(
       name: "viommu-bench",

@@ -39,6 +39,7 @@ step_swift() {
 step_release() {
   swift build -c release --product viommud
   swift build -c release --product viommu-fuzz
+  swift build -c release --product viommu-hwfuzz
 }
 
 # Every example plays against the release build and checks what it claims.
@@ -47,8 +48,12 @@ step_examples() { bash examples/run_all.sh .build/release/viommud; }
 # The document is valid, and schemathesis finds nothing between it and the server.
 step_contract() { bash Tests/contract/run.sh; }
 
-# Raw bytes on the socket: a hundred thousand requests, and the server lives.
-step_fuzz() { bash Tests/fuzz.sh .build/release/viommud .build/release/viommu-fuzz; }
+# Raw bytes on the socket: a hundred thousand requests, and the server lives. And ten million
+# accesses to hardware whose tables, queues and registers hold nonsense.
+step_fuzz() {
+  bash Tests/fuzz.sh .build/release/viommud .build/release/viommu-fuzz
+  .build/release/viommu-hwfuzz --steps 10000000
+}
 
 # The host's threads against the hardware's, under the thread sanitizer.
 step_sanitizer() {

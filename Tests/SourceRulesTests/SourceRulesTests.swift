@@ -26,7 +26,7 @@ import Testing
   /// that measure and attack it.
   private static let unsafeTargets: Set<String> = [
     "MicroHTTPD", "Locking", "viommud", "viommu-bench", "viommu-ceiling", "viommu-conform",
-    "viommu-fuzz",
+    "viommu-fuzz", "viommu-hwfuzz",
   ]
 
   /// The machine's memory, whose pages have stable addresses that many threads use at once.

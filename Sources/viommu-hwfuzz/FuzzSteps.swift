@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+import IOMMUHardware
+
+/// Reads a fuzzer's bytes as accesses to a machine: to its tables, its queues, its registers, and
+/// from its devices.
+struct FuzzSteps {
+  private var reader: ByteReader
+  private let machine: FuzzMachine
+  private(set) var count = 0
+
+  init(_ bytes: [UInt8]) {
+    reader = ByteReader(bytes)
+    machine = FuzzMachine(variant: reader.byte())
+  }
+
+  mutating func run() {
+    while !reader.isAtEnd {
+      step()
+      count += 1
+    }
+  }
+
+  private mutating func step() {
+    switch reader.byte() % 12 {
+    case 0, 1, 2: writeTable()
+    case 3: command()
+    case 4: register()
+    case 5: restore()
+    case 6: requestTranslation()
+    case 7: requestPage()
+    case 8: record()
+    default: access()
+    }
+  }
+
+  /// A descriptor of somewhere in the tables with a few bits turned, or anything.
+  private mutating func word() -> UInt64 {
+    let form = reader.byte()
+    switch form & 3 {
+    case 0: return reader.doubleword()
+    case 1:
+      return FuzzMachine.pages[Int(form >> 2) % FuzzMachine.pages.count] | UInt64(reader.half())
+    case 2: return 1 << UInt64(form >> 2)
+    default: return UInt64(reader.half()) << 48 | FuzzMachine.data | UInt64(reader.half())
+    }
+  }
+
+  private mutating func writeTable() {
+    let page = FuzzMachine.pages[Int(reader.byte()) % FuzzMachine.pages.count]
+    let address = page + UInt64(reader.half() & 511) * 8
+    let isChange = reader.byte() & 1 != 0
+    let old = (try? machine.memory.read64(address)) ?? 0
+    machine.write(isChange ? old ^ word() : word(), at: address)
+  }
+
+  private mutating func command() {
+    let layouts = CommandLayout.all
+    let choice = reader.byte()
+    var command = Command(dw0: word(), dw1: word())
+    if choice < 240 {
+      let opcode = layouts[Int(choice) % layouts.count].opcode.rawValue
+      command.dw0 = command.dw0 & ~0x4ff | UInt64(opcode)
+    }
+    machine.post(command)
+    if let text = try? Command(command.description) { precondition(text == command) }
+    if choice & 1 == 0 { _ = machine.smmu.execute(command) }
+  }
+
+  private mutating func register() {
+    let widths = [4, 8, 4, 3]
+    let form = reader.byte()
+    let registers = SMMURegister.allCases
+    let offset =
+      form & 0x80 == 0
+      ? registers[Int(reader.byte()) % registers.count].rawValue + UInt32(form & 4) : reader.word()
+    try? machine.smmu.writeRegister(offset, word(), width: widths[Int(form & 3)])
+    _ = try? machine.smmu.readRegister(offset, width: widths[Int(form & 3)])
+  }
+
+  /// Back to something that works.
+  private mutating func restore() {
+    let form = reader.byte()
+    if form & 1 != 0 { machine.makeTables() }
+    if form & 2 != 0 { machine.bringUp() }
+    if form & 4 != 0 { machine.post(.cfgiAll) }
+    if form & 8 != 0 { machine.post(.tlbiNSNHAll) }
+    machine.write(.gerrorn, machine.read(.gerror))
+    if form & 16 != 0 { machine.write(.eventqCons, machine.read(.eventqProd)) }
+  }
+
+  private mutating func transaction() -> DeviceTransaction {
+    let form = reader.byte()
+    let address =
+      form & 0x80 == 0 ? UInt64(reader.half()) << 4 : reader.doubleword() >> UInt64(form & 63)
+    let kinds: [DeviceTransaction.Kind] = [.untranslated, .untranslated, .translated]
+    let flags = reader.byte()
+    return DeviceTransaction(
+      streamID: UInt32(form & 3), substreamID: flags & 0x30 == 0 ? UInt32(reader.half()) : nil,
+      address: address, isWrite: flags & 1 != 0, isPrivileged: flags & 2 != 0,
+      isInstruction: flags & 4 != 0, kind: kinds[Int(flags >> 6) % kinds.count])
+  }
+
+  private mutating func access() {
+    let transaction = transaction()
+    let port = machine.smmu.port(transaction.streamID)
+    var bytes = [UInt8](repeating: 0x5a, count: Int(reader.half() & 0x1fff))
+    if transaction.isWrite {
+      _ = port.write(transaction, bytes)
+    } else {
+      _ = port.read(transaction, into: &bytes)
+    }
+  }
+
+  private mutating func requestTranslation() {
+    let transaction = transaction()
+    let port = machine.smmu.port(transaction.streamID)
+    port.setATS(enabled: reader.byte() & 3 != 0)
+    port.setAnswersInvalidations(reader.byte() & 7 != 0)
+    _ = port.requestTranslation(transaction)
+  }
+
+  private mutating func requestPage() {
+    let transaction = transaction()
+    machine.smmu.port(transaction.streamID).requestPage(
+      PRIRequest(
+        streamID: transaction.streamID, substreamID: transaction.substreamID,
+        address: transaction.address, group: UInt16(truncatingIfNeeded: reader.half())))
+  }
+
+  private mutating func record() {
+    machine.smmu.record(EventRecord(words: [word(), word(), word(), word()]))
+  }
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+
+// Built with `--sanitize=fuzzer -Xswiftc -DLIBFUZZER` this is a target of libFuzzer, which then has
+// the options and says which bytes do what:
+//
+//     swift build -c release --sanitize=fuzzer -Xswiftc -DLIBFUZZER --product viommu-hwfuzz \
+//       --scratch-path .build/fuzzer && .build/fuzzer/release/viommu-hwfuzz -max_len=4096
+#if LIBFUZZER
+  @_cdecl("LLVMFuzzerTestOneInput")
+  public func fuzzOneInput(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+    var steps = unsafe FuzzSteps([UInt8](UnsafeBufferPointer(start: bytes, count: count)))
+    steps.run()
+    return 0
+  }
+#else
+  /// Does with an emulated SMMU what no sane driver does, from a seed.
+  @main
+  struct HardwareFuzz: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "viommu-hwfuzz",
+      abstract: "Spoil an emulated SMMU's tables, queues and registers while it is used.",
+      discussion: "It finds traps, hangs and memory without end; a trap names the input's seed.")
+
+    @Option(help: "What the inputs are drawn from.")
+    var seed: UInt64 = 1
+
+    @Option(help: "How many accesses to make at least.")
+    var steps: Int = 1_000_000
+
+    func run() throws {
+      var done = 0
+      var inputs: UInt64 = 0
+      while done < steps {
+        var bytes = SeededBytes(seed: seed &+ inputs)
+        var steps = FuzzSteps(bytes.input(4096))
+        steps.run()
+        done += steps.count
+        inputs += 1
+      }
+      print("\(done) accesses of \(inputs) inputs, seeds \(seed) to \(seed &+ inputs &- 1)")
+    }
+  }
+#endif
