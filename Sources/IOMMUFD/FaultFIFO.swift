@@ -74,7 +74,7 @@ public final class FaultFIFO: Sendable {
   }
 
   private let state = Locked(State())
-  private let reader: Locked<(@Sendable () -> Void)?> = Locked(nil)
+  private let reader = LockedFunction<Void, Void>()
 
   public init() {}
 
@@ -158,8 +158,11 @@ public final class FaultFIFO: Sendable {
   }
 
   /// Sets what is told of news: whoever follows the queue.
-  public func setReader(_ wake: (@Sendable () -> Void)?) { reader.withLock { $0 = wake } }
+  public func setReader(_ wake: (@Sendable () -> Void)?) {
+    guard let wake else { return reader.set(nil) }
+    reader.set { wake() }
+  }
 
   /// Tells the one who follows the queue; called with no lock held.
-  public func wakeReader() { reader.withLock { $0 }?() }
+  public func wakeReader() { reader(()) }
 }

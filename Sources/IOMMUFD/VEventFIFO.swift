@@ -58,7 +58,7 @@ public final class VEventFIFO: Sendable {
   /// How many records fit.
   public let depth: Int
   private let state = Locked(State())
-  private let reader: Locked<(@Sendable () -> Void)?> = Locked(nil)
+  private let reader = LockedFunction<Void, Void>()
 
   public init(depth: Int, firstSequence: UInt32 = 0) {
     self.depth = depth
@@ -138,8 +138,11 @@ public final class VEventFIFO: Sendable {
   }
 
   /// Sets what is told of news: whoever follows the queue.
-  public func setReader(_ wake: (@Sendable () -> Void)?) { reader.withLock { $0 = wake } }
+  public func setReader(_ wake: (@Sendable () -> Void)?) {
+    guard let wake else { return reader.set(nil) }
+    reader.set { wake() }
+  }
 
   /// Tells the one who follows the queue; called with no lock held.
-  public func wakeReader() { reader.withLock { $0 }?() }
+  public func wakeReader() { reader(()) }
 }

@@ -4,13 +4,13 @@ import Locking
 
 /// Hands what the SMMU tells to whoever runs it.
 final class Sink: SMMUSink {
-  private let receiver: Locked<(@Sendable (SMMUNotification) -> Void)?> = Locked(nil)
+  private let receiver = LockedFunction<SMMUNotification, Void>()
 
   func setReceiver(_ body: (@Sendable (SMMUNotification) -> Void)?) {
-    receiver.withLock { $0 = body }
+    receiver.set(body)
   }
 
   func receive(_ notification: SMMUNotification) {
-    receiver.withLock { $0 }?(notification)
+    receiver(notification)
   }
 }

@@ -6,7 +6,7 @@ import MicroHTTPD
 /// The server's share of `/metrics`.
 enum Metrics {
   /// Set once the server is there: the API is made before it.
-  static let source = Locked<@Sendable () -> [Metric]>({ [] })
+  static let source = LockedFunction<Void, [Metric]>()
 
   static func of(_ counters: ServerCounters) -> [Metric] {
     [

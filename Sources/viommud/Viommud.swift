@@ -89,7 +89,7 @@ struct Viommud: ParsableCommand {
     let server = HTTPServer(
       configuration: .init(listeners: addresses, limits: serverLimits), handler: api,
       logger: logger)
-    Metrics.source.withLock { $0 = { [server] in Metrics.of(server.counters) } }
+    Metrics.source.set { [server] in Metrics.of(server.counters) }
     try Exit.onServerError { () throws(ServerError) in try server.start() }
     for address in server.boundAddresses {
       logger.info("listening", metadata: ["address": "\(address)"])
@@ -118,7 +118,7 @@ struct Viommud: ParsableCommand {
     configuration.retainedEvents = limits.retainedEvents
     configuration.version = Version.current
     configuration.openAPI = (OpenAPI.yaml, OpenAPI.json)
-    configuration.serverMetrics = { Metrics.source.withLock { $0 }() }
+    configuration.serverMetrics = { Metrics.source(()) ?? [] }
     do {
       if let topology {
         try configuration.readTopology(try Files.read(topology))

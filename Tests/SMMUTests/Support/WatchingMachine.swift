@@ -7,12 +7,12 @@ import Locking
 final class WatchingMachine: Machine, MemoryMachine {
   let physicalMemory = PhysicalMemory(size: 1 << 32)
   private let map = Locked(PhysicalMemoryMap(size: 1 << 32))
-  private let watched: Locked<(@Sendable () -> UInt64)?> = Locked(nil)
+  private let watched = LockedFunction<Void, UInt64>()
   private let values = Locked<[UInt64]>([])
 
   var seen: [UInt64] { values.withLock { $0 } }
 
-  func watch(_ body: @escaping @Sendable () -> UInt64) { watched.withLock { $0 = body } }
+  func watch(_ body: @escaping @Sendable () -> UInt64) { watched.set(body) }
 
   func allocateMemory(_ length: UInt64, alignment: UInt64) -> UInt64? {
     map.withLock { $0.allocate(length, alignment: alignment) }
@@ -31,7 +31,7 @@ final class WatchingMachine: Machine, MemoryMachine {
   func logHardware(_ trace: HardwareTrace) {}
 
   func logHardwareEvent(_ event: UnclaimedEvent) {
-    guard let value = watched.withLock({ $0 })?() else { return }
+    guard let value = watched(()) else { return }
     values.withLock { $0.append(value) }
   }
 }
