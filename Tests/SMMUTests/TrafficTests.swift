@@ -197,6 +197,26 @@ import Testing
     #expect(try lab.send("GET", "\(lab.prefix)/devices/gpu0/traffic").status == 404)
   }
 
+  @Test("A device that takes a deleted one's name in a batch sends only what it was told to")
+  func successor() throws {
+    let lab = try Lab().plug()
+    let device = "\(lab.prefix)/devices/gpu0"
+    let replace = """
+      {"method":"DELETE","path":"\(device)"},{"method":"PUT","path":"\(device)",\
+      "body":{"smmu":"smmu0","stream_id":66}}
+      """
+    let start = #"{"method":"PUT","path":"\#(device)/traffic","body":\#(Self.body)}"#
+    try self.start(lab)
+    #expect(try lab.post("batch", #"{"operations":[\#(replace),\#(start)]}"#).status == 200)
+    try grows(lab, "accesses")
+    // What fails changes nothing, not even for a while.
+    let failing = #"{"method":"DELETE","path":"\#(lab.prefix)/ioas/none"}"#
+    #expect(try lab.post("batch", #"{"operations":[\#(replace),\#(failing)]}"#).status == 404)
+    try grows(lab, "accesses")
+    #expect(try lab.post("batch", #"{"operations":[\#(replace)]}"#).status == 200)
+    #expect(try lab.send("GET", "\(device)/traffic").status == 404)
+  }
+
   @Test("There is an end to the threads, and those that stop make room")
   func limit() throws {
     let lab = try Lab()
@@ -210,6 +230,8 @@ import Testing
     }
     #expect(started <= 128)
     #expect(refusal?.errno == "ENOSPC" && refusal?.json["code"].string == "exhausted")
+    // In the place of other traffic there is always room.
+    #expect(try lab.put("devices/d0/traffic", slow).status == 200)
     for number in 0..<started {
       #expect(try lab.delete("devices/d\(number)/traffic").status == 200)
     }

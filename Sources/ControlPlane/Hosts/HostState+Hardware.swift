@@ -151,8 +151,8 @@ extension HostState {
   private func startTraffic(
     _ name: String, _ settings: TrafficSettings, _ port: any DevicePort
   ) throws(Refusal) -> Outcome {
-    let generator = try TrafficGenerator(settings, port)
     let previous = traffic[name]
+    let generator = try TrafficGenerator(settings, port, isReplacing: previous != nil)
     traffic[name] = generator
     core.transaction.onRollback { [unowned self] in
       generator.abandon()
@@ -171,11 +171,15 @@ extension HostState {
     core.transaction.onCommit { generator.stop() }
   }
 
-  /// Devices that are gone send nothing any more.
+  /// Devices that are gone send nothing any more. One that has taken a deleted one's name in the
+  /// same batch may send already.
   func stopTrafficOfDeleted() {
     guard !traffic.isEmpty else { return }
     for key in core.transaction.deleted where key.kind == .device {
-      traffic.removeValue(forKey: key.id)?.stop()
+      guard let generator = traffic[key.id] else { continue }
+      if let port = try? port(of: key.id), generator.sends(through: port) { continue }
+      traffic[key.id] = nil
+      generator.stop()
     }
   }
 

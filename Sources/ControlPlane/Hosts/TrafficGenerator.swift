@@ -87,18 +87,24 @@ final class TrafficGenerator: Sendable {
   private let state: Locked<State>
   private let worker: Locked<Worker?> = Locked(nil)
 
+  /// - Parameter isReplacing: whether another one ends when this one starts.
   /// - Throws: `ENOSPC` when there are too many threads already.
-  init(_ settings: TrafficSettings, _ port: any DevicePort) throws(Refusal) {
+  init(
+    _ settings: TrafficSettings, _ port: any DevicePort, isReplacing: Bool
+  ) throws(Refusal) {
     self.settings = settings
     self.port = port
     state = Locked(State(random: settings.seed))
     let count = TrafficGenerator.running.wrappingAdd(1, ordering: .relaxed).newValue
-    guard count <= TrafficGenerator.limit else {
+    guard count <= TrafficGenerator.limit + (isReplacing ? 1 : 0) else {
       abandon()
       throw Refusal(
         .ENOSPC, .exhausted, "\(TrafficGenerator.limit) devices have traffic already")
     }
   }
+
+  /// Whether it is this port's device that sends, and not one that had its name before.
+  func sends(through port: any DevicePort) -> Bool { self.port === port }
 
   /// Gives the place back; nothing was started.
   func abandon() { TrafficGenerator.running.wrappingSubtract(1, ordering: .relaxed) }
