@@ -66,7 +66,7 @@ public struct DMAResult: Sendable, Equatable {
   }
 
   /// A cache's answer that the tables in memory no longer give.
-  public struct Stale: Sendable, Equatable {
+  public struct Stale: Sendable, Hashable {
     /// Which cache: `tlb`, `ste`, `cd`, `atc`.
     public var cache: String
     /// Counts of writes to tables: at the first the two agreed last, at the second they were
@@ -107,7 +107,7 @@ public struct DMAResult: Sendable, Equatable {
 public protocol DevicePort: AnyObject, Sendable {
   func perform(_ request: DMARequest) -> DMAResult
 
-  /// Carries out accesses of up to 64 bytes one after the other, for a generator of traffic.
+  /// Carries out accesses one after the other, for a generator of traffic.
   ///
   /// - Returns: how they ended.
   func run(_ batch: TrafficBatch) -> TrafficCounts

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import IOMMUFD
 import IOMMUHardware
+import Locking
 
 /// A device as the SMMU sees it: its accesses go through its first stream.
 final class Port: DevicePort {
@@ -8,6 +9,8 @@ final class Port: DevicePort {
   private let hardware: Hardware
   let end: StreamPort
   private let stalls: StalledAccesses
+  /// What traffic has used that was stale, and the log has heard of.
+  private let notedStale = Locked(Set<DMAResult.Stale>())
 
   init(_ device: String, _ end: StreamPort, _ hardware: Hardware, _ stalls: StalledAccesses) {
     self.device = device
@@ -131,9 +134,24 @@ final class Port: DevicePort {
         // Traffic goes on whatever the answer is.
         _ = stalls.add(nil, of: self, stag: UInt32(stag))
       }
-      if answer.stale != nil { counts.stale &+= 1 }
+      if let stale = answer.stale {
+        counts.stale &+= 1
+        noteOnce(Port.stale(stale), at: transaction.address)
+      }
     }
     return counts
+  }
+
+  /// So many of one are remembered that traffic all over a large table does not fill the log.
+  private static let notedLimit = 256
+
+  /// Traffic uses the same entry thousands of times a second: once is told.
+  private func noteOnce(_ stale: DMAResult.Stale, at iova: UInt64) {
+    let isNew = notedStale.withLock { noted in
+      if noted.count == Port.notedLimit { noted.removeAll(keepingCapacity: true) }
+      return noted.insert(stale).inserted
+    }
+    if isNew { note(stale, at: iova) }
   }
 }
 

@@ -133,6 +133,10 @@ import Testing
     try grows(lab, "done")
     try guest.map(0x1000, Guest.data + 0x1000)
     try grows(lab, "stale")
+    // The log says it once, however often it is used.
+    try grows(lab, "stale")
+    let used = try lab.events("smmu.stale_translation_used")
+    #expect(used.count == 1 && used.first?["missing"]["name"].string == "TLBI_NH_VA")
     try lab.invalidate([[0x10, 0]])
     try eventually("no more of them") {
       let before = try count(lab, "stale")
