@@ -83,9 +83,16 @@ import Testing
     #expect(answer["stalled"].bool == true && answer["stage2"].bool == true)
     #expect(answer["read"].bool == true && answer["address"].quantity == 0x1234_5678)
     #expect(answer["words"].words == record)
+    #expect(answer["class"].string == "IN" && answer["stag"].int == 7)
+    #expect(answer["instruction"].bool == false && answer["privileged"].bool == false)
+    #expect(answer["ipa"].quantity == 0x9000 && answer["fetch_address"].isNull)
     for body in [#"{"words":[1,2,3]}"#, "{}", #"{"words":1}"#, #"{"words":[1,2,3,"y"]}"#] {
       #expect(try lab.send("POST", "/v1/decode/event", body).status == 422, "\(body)")
     }
+    let fetch = #"{"words":\#(hexes([0x03, 0, 0, 0x1_2345]))}"#
+    let aborted = try lab.send("POST", "/v1/decode/event", fetch).json
+    #expect(aborted["fetch_address"].quantity == 0x1_2340 && aborted["ipa"].isNull)
+    #expect(aborted["class"].isNull && aborted["stag"].isNull)
     for id in UInt64(0)..<256 {
       #expect(
         try lab.send("POST", "/v1/decode/event", #"{"words":\#(hexes([id, .max, .max, .max]))}"#)

@@ -102,8 +102,25 @@ enum RecordCoding {
     writer.field("stream_id", int: Int(record.streamID))
     writer.field("substream_id", int: record.hasSubstream ? Int(record.substreamID) : nil)
     writer.field("stage2", bool: record.isStage2)
+    writer.field("class", text: record.faultClass.map(name))
     writer.field("stalled", bool: record.isStalled)
+    writer.field("stag", int: record.isStalled ? Int(record.stag) : nil)
     writer.field("read", bool: record.isRead)
+    writer.field("instruction", bool: record.isInstruction)
+    writer.field("privileged", bool: record.isPrivileged)
     writer.field("address", hex: record.address)
+    writer.key("ipa")
+    if let address = record.intermediateAddress { writer.hex(address) } else { writer.null() }
+    writer.key("fetch_address")
+    if let address = record.fetchAddress { writer.hex(address) } else { writer.null() }
+  }
+
+  /// The names that the specification has for CLASS.
+  private static func name(of faultClass: TranslationFault.Class) -> String {
+    switch faultClass {
+    case .contextDescriptor: "CD"
+    case .tableWalk: "TT"
+    case .input: "IN"
+    }
   }
 }

@@ -89,3 +89,31 @@ public struct EventRecord: Sendable, Equatable {
   /// The input address, dw2.
   public var address: UInt64 { dw2 }
 }
+
+extension EventRecord.ID {
+  /// Whether it is one of the four that R, S and A govern, with all that a record can say.
+  fileprivate var isTranslationRelated: Bool {
+    self == .translation || self == .addrSize || self == .access || self == .permission
+  }
+}
+
+extension EventRecord {
+  /// CLASS, dw1 bits 41:40: what was being done; nil for events without it.
+  public var faultClass: TranslationFault.Class? {
+    guard id.isTranslationRelated || id == .walkEABT else { return nil }
+    return TranslationFault.Class(rawValue: dw1.field(41, 40))
+  }
+
+  /// IPA, dw3 bits 51:12: what stage 2 refused; nil where stage 2 refused nothing.
+  public var intermediateAddress: UInt64? {
+    id.isTranslationRelated && isStage2 ? dw3 & 0x000f_ffff_ffff_f000 : nil
+  }
+
+  /// FETCH_ADDR, dw3 bits 51:3: where the SMMU could not read; nil for events without it.
+  public var fetchAddress: UInt64? {
+    switch id {
+    case .steFetch, .cdFetch, .vmsFetch, .walkEABT: dw3 & 0x000f_ffff_ffff_fff8
+    default: nil
+    }
+  }
+}
