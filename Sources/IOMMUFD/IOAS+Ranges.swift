@@ -69,7 +69,9 @@ extension ObjectCore {
     for area in ioas.areas
     where isOutside(area.iova...area.last) || !area.isAligned(to: constraints.alignment) {
       throw Refusal(
-        .EADDRINUSE, field: "ioas", "ioas \(ioas.name) maps what the domain cannot translate")
+        .EADDRINUSE, field: "ioas",
+        "ioas \(ioas.name) maps what the domain cannot translate: "
+          + "\(hex(area.iova)) to \(hex(area.physical)), \(hex(area.length)) bytes")
     }
     if ioas.allowed.contains(where: isOutside) {
       throw Refusal(

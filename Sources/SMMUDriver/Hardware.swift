@@ -93,7 +93,7 @@ final class Hardware: Sendable {
     switch error {
     case .width(let offset, let width):
       Refusal(
-        .EINVAL, field: "width", "the register at \(hex(UInt64(offset))) has not \(width) bytes")
+        .EINVAL, field: "width", "no register of \(width * 8) bits is at \(hex(UInt64(offset)))")
     case .alignment(let offset):
       Refusal(.EINVAL, field: "offset", "\(hex(UInt64(offset))) is not aligned to the width")
     case .outside(let offset):

@@ -149,6 +149,7 @@ import Testing
     let lab = try Self.lab()
     let answer = try lab.invalidate([])
     #expect(answer.errno == "EINVAL" && answer.json["handled"].int == 0, "\(answer)")
+    #expect(answer.json["errors"][0]["pointer"].string == "/commands")
     #expect(try lab.commands() == [])
   }
 

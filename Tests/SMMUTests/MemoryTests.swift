@@ -43,6 +43,15 @@ import Testing
     #expect(try lab.bytes(at: 0x10_1000, 8) == Array(bytes[0xff8..<0x1000]))
   }
 
+  @Test("What no domain can translate is named when one is to")
+  func untranslatable() throws {
+    let lab = try Lab().plug()
+    let odd = #"{"iova":"0x100000","length":"0x1000","physical":"0x80000001"}"#
+    #expect(try lab.post("ioas/ram/map", odd).status == 200)
+    let answer = try lab.put("devices/gpu0/attachment", #"{"ioas":"ram"}"#)
+    #expect(answer.errno == "EADDRINUSE" && answer.text.contains("0x100000 to 0x80000001"))
+  }
+
   @Test("A hole is ENOENT, says where it is, and nothing is written")
   func holes() throws {
     let lab = try Lab().plug()
@@ -56,7 +65,13 @@ import Testing
     }
     #expect(try lab.bytes(at: 0x10_0800, 8) == Array(repeating: 0, count: 8))
     #expect(try get(lab, "?iova=0x90000000&length=1").errno == "ENOENT")
-    #expect(try get(lab, "?iova=0xffffffffffffffff&length=2").errno == "EOVERFLOW")
+    for (answer, place) in [
+      (try get(lab, "?iova=0xffffffffffffffff&length=2"), "?length"),
+      (try put(lab, "?iova=0xffffffffffffffff", [1, 2]), "?iova"),
+    ] {
+      #expect(answer.errno == "EOVERFLOW", "\(answer)")
+      #expect(answer.json["errors"][0]["pointer"].string == place, "\(answer)")
+    }
   }
 
   @Test("Memory that the machine does not have is EFAULT")

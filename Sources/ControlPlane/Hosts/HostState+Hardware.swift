@@ -64,7 +64,11 @@ extension HostState {
     _ name: String, _ iova: UInt64, _ bytes: [UInt8]
   ) throws(Refusal) -> Outcome {
     let ioas: IOAS = try core.find(.ioas, name)
-    let pieces = try pieces(of: ioas, iova, bytes.count)
+    let pieces: [Piece]
+    do throws(Refusal) { pieces = try self.pieces(of: ioas, iova, bytes.count) } catch {
+      // The length is that of the body, so it is the address that was too high.
+      throw error.moved("length", to: "?iova")
+    }
     let memory = machine.physicalMemory
     for piece in pieces {
       do throws(ExternalAbort) {
@@ -143,7 +147,7 @@ extension HostState {
         type: HostState.commandTypes[viommu.type] ?? 0, entryLength: 16, count: commands.count,
         bytes: commands.flatMap { $0.flatMap(LittleEndian.bytes) }))
     guard let refusal = outcome.refusal else { return .invalidated(outcome.handled) }
-    return .stopped(refusal, .invalidated(outcome.handled))
+    return .stopped(refusal.moved("entries", to: "commands"), .invalidated(outcome.handled))
   }
 
   // MARK: Traffic

@@ -103,7 +103,7 @@ extension Routes {
       do throws(Refusal) {
         return try state.readMemory(ioas, iova, length)
       } catch {
-        throw Problem(error)
+        throw Problem(error.moved("length", to: "?length"))
       }
     }
     return Response(
