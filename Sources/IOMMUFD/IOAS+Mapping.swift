@@ -35,12 +35,18 @@ extension ObjectCore {
     let constraints = constraints(of: ioas)
     let iova = try place(
       request.iova, request.length, physical: request.physical, in: ioas, constraints)
-    let memory = request.physical == nil ? try takeMemory(request.length) : nil
-    let physical = request.physical ?? memory?.address ?? 0
-    try requirePlaceable(physical, request.length, constraints)
+    let memory: MappedMemory
+    if let physical = request.physical {
+      try requirePlaceable(physical, request.length, constraints)
+      memory = nameMemory(physical, request.length)
+    } else {
+      memory = try takeMemory(request.length)
+      try requirePlaceable(memory.address, request.length, constraints)
+    }
     return try add(
       Area(
-        iova: iova, length: request.length, physical: physical, isReadable: request.isReadable,
+        iova: iova, length: request.length, physical: memory.address,
+        isReadable: request.isReadable,
         isWritable: request.isWritable, isMemoryWritable: request.isWritable, memory: memory),
       to: ioas)
   }

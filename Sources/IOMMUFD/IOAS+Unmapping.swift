@@ -80,6 +80,16 @@ extension ObjectCore {
     }
     let machine = machine
     transaction.onRollback { machine.freeMemory(address, length) }
+    // Nobody sees what another's mapping had in it.
+    transaction.onCommit { machine.clearMemory(address, length) }
+    return MappedMemory(address: address, length: length)
+  }
+
+  /// Memory that a mapping names, which nobody gets as fresh while it is mapped.
+  func nameMemory(_ address: UInt64, _ length: UInt64) -> MappedMemory {
+    machine.retainMemory(address, length)
+    let machine = machine
+    transaction.onRollback { machine.freeMemory(address, length) }
     return MappedMemory(address: address, length: length)
   }
 

@@ -77,7 +77,11 @@ public protocol Machine: AnyObject, Sendable {
   ///   - length: in bytes.
   ///   - alignment: in bytes, a power of two.
   func allocateMemory(_ length: UInt64, alignment: UInt64) -> UInt64?
+  /// Uses memory that has been named, so that it is handed to nobody until it is freed as often.
+  func retainMemory(_ address: UInt64, _ length: UInt64)
   func freeMemory(_ address: UInt64, _ length: UInt64)
+  /// Has memory read as zero, as what nobody has used does.
+  func clearMemory(_ address: UInt64, _ length: UInt64)
 
   /// Takes memory for a driver's own tables and queues, apart from what the above hands out, so
   /// that neither can use up the other's; nil when none is left. They are there to be written:

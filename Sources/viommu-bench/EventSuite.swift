@@ -33,6 +33,10 @@ final class BenchHost: Machine, MemoryMachine {
   func allocateMemory(_ length: UInt64, alignment: UInt64) -> UInt64? {
     map.withLock { $0.allocate(length, alignment: alignment) }
   }
+  func retainMemory(_ address: UInt64, _ length: UInt64) {
+    map.withLock { $0.retain(address, length) }
+  }
+  func clearMemory(_ address: UInt64, _ length: UInt64) { physicalMemory.clear(address, length) }
   func freeMemory(_ address: UInt64, _ length: UInt64) { map.withLock { $0.free(address, length) } }
   func allocateTables(_ length: UInt64, alignment: UInt64, below limit: UInt64) -> UInt64? {
     tables.withLock { $0.allocate(length, alignment: alignment) }

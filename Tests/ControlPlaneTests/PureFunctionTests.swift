@@ -171,6 +171,28 @@ import Testing
     #expect(memory.allocate(1, alignment: 1) == nil)
   }
 
+  @Test func memoryThatIsNamedIsNotHandedOut() {
+    var memory = PhysicalMemoryMap(size: 0x10000)
+    let base = PhysicalMemoryMap.base
+    memory.retain(base + 0x1000, 0x2000)
+    memory.retain(base + 0x2000, 0x2000)
+    #expect(memory.takenBytes == 0x3000)
+    #expect(memory.allocate(0x1000, alignment: 1) == base)
+    #expect(memory.allocate(0x1000, alignment: 1) == base + 0x4000)
+    // One of its two users is left.
+    memory.free(base + 0x1000, 0x2000)
+    #expect(memory.allocate(0x2000, alignment: 1) == base + 0x5000)
+    #expect(memory.allocate(0x1000, alignment: 1) == base + 0x1000)
+    // What is named within an allocation stays when that goes.
+    memory.retain(base + 0x5000, 0x1000)
+    memory.free(base + 0x5000, 0x2000)
+    #expect(memory.allocate(0x2000, alignment: 1) == base + 0x6000)
+    // What is no memory is nobody's.
+    memory.retain(0, 0x1000)
+    memory.retain(.max - 0xfff, 0x1000)
+    #expect(memory.takenBytes == 0x8000)
+  }
+
   @Test(arguments: [UInt64.max, 1 << 63, 0x10001])
   func memoryThatThereIsNotIsNotTaken(_ length: UInt64) {
     var memory = PhysicalMemoryMap(size: 0x10000)

@@ -96,6 +96,15 @@ import Testing
     #expect(machine.address(0x1000) == 0xa000_0000)
   }
 
+  @Test func `where a table went, the missing command is not for the leaf alone`() throws {
+    let machine = Machine(.stage1())
+    _ = machine.translate(0x1000)
+    // The first table's entry: everything below is gone with it.
+    machine.world.write(0, at: machine.world.cd.ttb0)
+    let stale = try #require(machine.translate(0x1000).stale)
+    #expect(stale.missing == .tlbiNHVA(vmid: 0, asid: 7, address: 0x1000, leaf: false))
+  }
+
   @Test func `a walk through a stale entry of stage 2 is stale`() {
     var world = World.nested()
     world.map1(0x2000, 0x9000_0000 + World.shift)

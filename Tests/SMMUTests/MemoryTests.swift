@@ -43,6 +43,26 @@ import Testing
     #expect(try lab.bytes(at: 0x10_1000, 8) == Array(bytes[0xff8..<0x1000]))
   }
 
+  @Test("Fresh memory reads as zero, whoever had it before, and is nobody's that is named")
+  func fresh() throws {
+    let lab = try Lab().plug()
+    let first = try lab.post("ioas/ram/map", #"{"iova":"0x100000","length":"0x2000"}"#)
+    let physical = try #require(first.json["physical"].string)
+    #expect(try put(lab, "?iova=0x100000", Array(repeating: 0xaa, count: 0x2000)).status == 200)
+    // A second mapping by name keeps the second page when the first mapping goes.
+    let named = hex(try #require(first.json["physical"].quantity) + 0x1000)
+    let second = #"{"iova":"0x200000","length":"0x1000","physical":"\#(named)"}"#
+    #expect(try lab.post("ioas/ram/map", second).status == 200)
+    let gone = #"{"iova":"0x100000","length":"0x2000"}"#
+    #expect(try lab.post("ioas/ram/unmap", gone).status == 200)
+    let third = try lab.post("ioas/ram/map", #"{"iova":"0x300000","length":"0x1000"}"#)
+    #expect(third.json["physical"].string == physical)
+    #expect(try lab.bytes(at: 0x30_0000, 8) == Array(repeating: 0, count: 8))
+    let fourth = try lab.post("ioas/ram/map", #"{"iova":"0x400000","length":"0x1000"}"#)
+    #expect(fourth.json["physical"].string != named)
+    #expect(try lab.bytes(at: 0x20_0000, 8) == Array(repeating: 0xaa, count: 8))
+  }
+
   @Test("What no domain can translate is named when one is to")
   func untranslatable() throws {
     let lab = try Lab().plug()

@@ -35,6 +35,12 @@ final class HostMachine: Machine, MemoryMachine {
     memory.withLock { $0.allocate(length, alignment: alignment) }
   }
 
+  func retainMemory(_ address: UInt64, _ length: UInt64) {
+    memory.withLock { $0.retain(address, length) }
+  }
+
+  func clearMemory(_ address: UInt64, _ length: UInt64) { physicalMemory.clear(address, length) }
+
   func freeMemory(_ address: UInt64, _ length: UInt64) {
     memory.withLock { $0.free(address, length) }
   }

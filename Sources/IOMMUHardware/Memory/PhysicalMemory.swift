@@ -27,7 +27,7 @@ import Synchronization
 
   private static let pageShift: UInt64 = 12
   /// The logarithm of what one table of the directory maps: 32 MiB.
-  private static let regionShift: UInt64 = 25
+  static let regionShift: UInt64 = 25
   private static let pagesPerRegion = 1 << 13
   /// In an entry of the directory: the SMMU has read a table here.
   private static let mark: UInt = 1
@@ -148,6 +148,10 @@ import Synchronization
     let word = unsafe entry.pointee.load(ordering: .acquiring) & ~PhysicalMemory.mark
     return unsafe UnsafeMutableRawPointer(bitPattern: word)
   }
+
+  func hasPage(_ offset: UInt64) -> Bool { unsafe page(offset) != nil }
+
+  func hasRegion(_ offset: UInt64) -> Bool { unsafe entry(offset) != nil }
 
   /// The entry of a page that exists now, if it did not before.
   @inline(__always)

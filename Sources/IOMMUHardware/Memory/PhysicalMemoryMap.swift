@@ -1,28 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Which physical addresses of a machine are taken.
+/// Which physical addresses of a machine are in use, and by how many.
 ///
-/// Memory is taken at the lowest address that fits. What is free depends on what is taken and on
-/// nothing else, so an allocation that is taken back leaves no trace.
+/// Memory is taken at the lowest address that fits and that nobody uses. What is free depends on
+/// what is in use and on nothing else, so an allocation that is taken back leaves no trace.
 public struct PhysicalMemoryMap: Sendable {
   /// Where memory begins; below are the devices' registers.
   public static let base: UInt64 = 0x8000_0000
   /// Bytes of memory that a machine has.
   public let size: UInt64
-  /// Ascending, and no two of them touch.
-  private var free: [Range<UInt64>]
+  private let range: Range<UInt64>
+  /// Ascending; no two that touch have the same number of users.
+  private var used: [Segment] = []
+
+  private struct Segment {
+    var range: Range<UInt64>
+    /// At least 1.
+    var users: Int
+  }
 
   /// - Parameters:
   ///   - base: the first address.
   ///   - size: in bytes; by default 1 TiB, which costs nothing until it is touched.
   public init(base: UInt64 = PhysicalMemoryMap.base, size: UInt64 = 1 << 40) {
     self.size = size
-    free = size == 0 ? [] : [base..<base + size]
+    range = base..<base + size
   }
 
-  /// Bytes that are taken.
+  /// Bytes that are in use.
   public var takenBytes: UInt64 {
-    free.reduce(size) { $0 - ($1.upperBound - $1.lowerBound) }
+    used.reduce(0) { $0 + ($1.range.upperBound - $1.range.lowerBound) }
   }
 
   /// - Parameters:
@@ -30,38 +37,86 @@ public struct PhysicalMemoryMap: Sendable {
   ///   - alignment: in bytes, a power of two.
   /// - Returns: an address; nil when no memory is left.
   public mutating func allocate(_ length: UInt64, alignment: UInt64) -> UInt64? {
-    for (index, range) in free.enumerated() {
-      let (bumped, overflows) = range.lowerBound.addingReportingOverflow(alignment - 1)
+    var start = range.lowerBound
+    for index in 0...used.count {
+      let (bumped, overflows) = start.addingReportingOverflow(alignment - 1)
       if overflows { return nil }
-      let start = bumped & ~(alignment - 1)
-      guard start < range.upperBound, length <= range.upperBound - start else { continue }
-      let rest = [range.lowerBound..<start, start + length..<range.upperBound]
-      free.replaceSubrange(index...index, with: rest.filter { !$0.isEmpty })
-      return start
+      let address = bumped & ~(alignment - 1)
+      let end = index < used.count ? used[index].range.lowerBound : range.upperBound
+      if address < end, length <= end - address {
+        retain(address, length)
+        return address
+      }
+      if index < used.count { start = used[index].range.upperBound }
     }
     return nil
   }
 
-  /// Gives back what `allocate` has handed out.
-  public mutating func free(_ address: UInt64, _ length: UInt64) {
-    var range = address..<address + length
-    var index = firstFree(behind: address)
-    if index < free.count, free[index].lowerBound == range.upperBound {
-      range = range.lowerBound..<free.remove(at: index).upperBound
-    }
-    if index > 0, free[index - 1].upperBound == range.lowerBound {
-      index -= 1
-      range = free.remove(at: index).lowerBound..<range.upperBound
-    }
-    free.insert(range, at: index)
+  /// Uses a range that has been named, whether others use it or not. What is no memory is nobody's.
+  public mutating func retain(_ address: UInt64, _ length: UInt64) {
+    change(address, length, by: 1)
   }
 
-  private func firstFree(behind address: UInt64) -> Int {
+  /// Gives back what `allocate` has handed out or `retain` was asked for.
+  public mutating func free(_ address: UInt64, _ length: UInt64) {
+    change(address, length, by: -1)
+  }
+
+  private mutating func change(_ address: UInt64, _ length: UInt64, by users: Int) {
+    let (last, wraps) = address.addingReportingOverflow(length &- 1)
+    let end = wraps || last == .max ? UInt64.max : last + 1
+    let changed = (address..<max(address, end)).clamped(to: range)
+    if changed.isEmpty { return }
+    let first = firstSegment(reaching: changed.lowerBound)
+    var behind = first
+    var pieces: [Segment] = []
+    var next = changed.lowerBound
+    while behind < used.count, used[behind].range.lowerBound <= changed.upperBound {
+      let segment = used[behind]
+      let inner = segment.range.clamped(to: changed)
+      if segment.range.lowerBound < changed.lowerBound {
+        let before = segment.range.lowerBound..<min(segment.range.upperBound, changed.lowerBound)
+        pieces.append(Segment(range: before, users: segment.users))
+      }
+      if next < inner.lowerBound {
+        pieces.append(Segment(range: next..<inner.lowerBound, users: users))
+      }
+      if !inner.isEmpty { pieces.append(Segment(range: inner, users: segment.users + users)) }
+      next = max(next, inner.upperBound)
+      if segment.range.upperBound > changed.upperBound {
+        let rest = max(segment.range.lowerBound, changed.upperBound)..<segment.range.upperBound
+        pieces.append(Segment(range: rest, users: segment.users))
+      }
+      behind += 1
+    }
+    if next < changed.upperBound {
+      pieces.append(Segment(range: next..<changed.upperBound, users: users))
+    }
+    pieces.sort { $0.range.lowerBound < $1.range.lowerBound }
+    used.replaceSubrange(first..<behind, with: PhysicalMemoryMap.merged(pieces))
+  }
+
+  private static func merged(_ pieces: [Segment]) -> [Segment] {
+    var result: [Segment] = []
+    for piece in pieces where piece.users > 0 && !piece.range.isEmpty {
+      if let last = result.last, last.range.upperBound == piece.range.lowerBound,
+        last.users == piece.users
+      {
+        result[result.count - 1].range = last.range.lowerBound..<piece.range.upperBound
+      } else {
+        result.append(piece)
+      }
+    }
+    return result
+  }
+
+  /// The first segment that ends at an address or behind it.
+  private func firstSegment(reaching address: UInt64) -> Int {
     var low = 0
-    var high = free.count
+    var high = used.count
     while low < high {
       let middle = (low + high) / 2
-      if free[middle].lowerBound > address { high = middle } else { low = middle + 1 }
+      if used[middle].range.upperBound >= address { high = middle } else { low = middle + 1 }
     }
     return low
   }

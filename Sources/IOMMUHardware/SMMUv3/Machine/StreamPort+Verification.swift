@@ -100,7 +100,7 @@ extension StreamPort {
     }
     return StaleTranslation(
       cache: .tlb, agreedAt: agreedAt, seenAt: seenAt,
-      missing: missing(transaction, stream, use, result, fresh))
+      missing: missing(transaction, stream, use, result, fresh, walker))
   }
 
   /// The entry of stage 2 that a stream without a stage 1 has used.
@@ -129,14 +129,26 @@ extension StreamPort {
     }
   }
 
+  /// Whether only the last level has changed, as far as the depth of the walks tells; else a driver
+  /// has to say that tables have, with LEAF clear.
+  private static func isLeafOnly(
+    _ used: Result<Mapping, TranslationFault>, _ level: Int
+  ) -> Bool {
+    guard case .success(let used) = used else { return true }
+    return used.level == level
+  }
+
   /// What would have dropped the translation.
   private func missing(
     _ transaction: DeviceTransaction, _ stream: StreamConfiguration, _ use: CacheUse,
-    _ used: Result<Mapping, TranslationFault>, _ fresh: Result<Mapping, TranslationFault>
+    _ used: Result<Mapping, TranslationFault>, _ fresh: Result<Mapping, TranslationFault>,
+    _ walker: TableWalker
   ) -> Command {
     guard let stage1 = contexts.first(where: { $0.index == use.contextIndex })?.configuration
     else {
-      return .tlbiS2IPA(vmid: stream.vmid, address: transaction.address)
+      return .tlbiS2IPA(
+        vmid: stream.vmid, address: transaction.address,
+        leaf: StreamPort.isLeafOnly(used, walker.stage2Level))
     }
     // A walk of just now has read stage 1's tables; only its cached pieces of stage 2 can be old.
     let isSame = isStage2s(used, fresh)
@@ -148,11 +160,13 @@ extension StreamPort {
       // The entry is of both stages together, which no address of stage 2 names.
       return use.entry == nil ? .tlbiS12VMAll(vmid: stage2.vmid) : .tlbiNHAll(vmid: stage2.vmid)
     }
+    let isLeaf = StreamPort.isLeafOnly(used, walker.stage1Level)
     if stage1.regime == .el1 {
-      return .tlbiNHVA(vmid: stream.vmid, asid: stage1.asid, address: transaction.address)
+      return .tlbiNHVA(
+        vmid: stream.vmid, asid: stage1.asid, address: transaction.address, leaf: isLeaf)
     }
     return .tlbiEL2VA(
-      asid: stage1.regime == .el2 ? 0 : stage1.asid, address: transaction.address)
+      asid: stage1.regime == .el2 ? 0 : stage1.asid, address: transaction.address, leaf: isLeaf)
   }
 
   private static func intermediate(_ used: Result<Mapping, TranslationFault>) -> UInt64? {

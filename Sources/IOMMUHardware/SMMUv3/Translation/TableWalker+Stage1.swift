@@ -99,6 +99,7 @@ extension TableWalker {
     var attributes = TableAttributes()
     var bits = half.inputSize - granule.shift(atLevel: half.startLevel)
     for level in half.startLevel...3 {
+      stage1Level = level
       let shift = granule.shift(atLevel: level)
       let entry = table | ((address >> UInt64(shift)) & UInt64.ones(bits)) << 3
       bits = granule.stride

@@ -78,6 +78,7 @@ extension TableWalker {
     var table = stage2.base
     var bits = stage2.inputSize - granule.shift(atLevel: stage2.startLevel)
     for level in stage2.startLevel...3 {
+      stage2Level = level
       let shift = granule.shift(atLevel: level)
       let entry = table | ((address >> UInt64(shift)) & UInt64.ones(bits)) << 3
       bits = granule.stride

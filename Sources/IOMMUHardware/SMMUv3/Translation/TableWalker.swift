@@ -35,6 +35,9 @@ struct TableWalker {
   let updatesTables: Bool
   /// The oldest count of table writes at which a cached piece that was used agreed with memory.
   var agreedAt = UInt64.max
+  /// How deep the last walk of either stage has come: the level of what ended it.
+  var stage1Level = 0
+  var stage2Level = 0
   /// What was read.
   var pages = TablePages()
   /// What the walk of stage 2 has read that is under way.
