@@ -71,6 +71,9 @@ final class EventWorld {
     let device = try core.bindDevice(
       "d", smmu: "smmu0", context: "c", properties: .init(streamIDs: [1]))
     try core.allocateIOAS("ram", context: "c")
+    // The guest's context descriptors are zero, each of which is a guest's event.
+    try core.map(
+      "ram", MapRequest(iova: 0, length: 0x10000, isReadable: true, isWritable: true))
     try core.allocateDomain(
       "s2", DomainRequest(device: "d", pageTable: .ioas("ram"), flags: .nestParent))
     try core.allocateVIOMMU("v", type: .armSMMUv3, device: "d", domain: "s2")
@@ -93,7 +96,7 @@ final class EventWorld {
     self.port = port
   }
 
-  /// Has the device fault again and again; the guest's tables are not there.
+  /// Has the device fault again and again.
   func flood(_ count: Int, attaching: Bool) -> Outcome {
     let port = port
     let isOver = Locked(false)

@@ -166,17 +166,18 @@ final class TranslationMachine: Sendable {
 
   /// - Returns: nanoseconds of one command, posted as a driver does.
   func commands(_ count: Int) -> Double {
-    let list = UInt32(1) << UInt32(Self.commandLog2) - 1
+    let entries = UInt32(1) << UInt32(Self.commandLog2)
+    let list = entries - 1
     let command = Command.tlbiNHVA(vmid: 7, asid: 9, address: 0x1000)
     let start = Clock.now()
     var done = 0
     var next = prod.withLock { $0 }
     while done < count {
       for _ in 0..<list {
-        let slot = Self.commandQueue + UInt64(next & (2 << UInt32(Self.commandLog2 - 1)) - 1) * 16
+        let slot = Self.commandQueue + UInt64(next & (entries - 1)) * 16
         try? memory.write64(command.dw0, at: slot)
         try? memory.write64(command.dw1, at: slot + 8)
-        next = (next &+ 1) & (UInt32(2) << UInt32(Self.commandLog2) - 1)
+        next = (next + 1) & (2 * entries - 1)
       }
       try? smmu.writeRegister(SMMURegister.cmdqProd.rawValue, UInt64(next))
       done += Int(list)
