@@ -28,6 +28,9 @@ final class TLB: Sendable {
 
   private let shards: [Locked<Shard>]
   private let epochs = InlineArray<64, Atomic<UInt64>> { _ in Atomic(0) }
+  /// How many entries there are of the VMIDs that share an epoch; also counts who is about to put
+  /// one in. An invalidation that finds none has nothing to look for.
+  private let occupancies = InlineArray<64, Atomic<Int>> { _ in Atomic(0) }
   /// The sizes that entries have had, by their logarithms.
   private let sizes = Atomic<UInt64>(0)
   /// Whether an entry was ever smaller than the leaf of stage 1 that it comes from.
@@ -48,7 +51,8 @@ final class TLB: Sendable {
     epochs[Int(vmid) & (TLB.epochCount - 1)].load(ordering: .sequentiallyConsistent)
   }
 
-  private func countEpoch(_ vmid: UInt16?) {
+  /// Has nobody put in what was read from the tables before, and makes copies void.
+  func countEpoch(_ vmid: UInt16?) {
     if let vmid {
       let index = Int(vmid) & (TLB.epochCount - 1)
       epochs[index].wrappingAdd(1, ordering: .sequentiallyConsistent)
@@ -61,6 +65,19 @@ final class TLB: Sendable {
 
   /// Makes every device's copies void, when the registers that govern all streams change.
   func countAllEpochs() { countEpoch(nil) }
+
+  // MARK: Occupancy
+
+  private func count(_ vmid: UInt16, _ entries: Int) {
+    occupancies[Int(vmid) & (TLB.epochCount - 1)].wrappingAdd(
+      entries, ordering: .sequentiallyConsistent)
+  }
+
+  /// Whether there is nothing of a VMID.
+  @inline(__always)
+  func isEmpty(_ vmid: UInt16) -> Bool {
+    occupancies[Int(vmid) & (TLB.epochCount - 1)].load(ordering: .sequentiallyConsistent) == 0
+  }
 
   // MARK: Look-up
 
@@ -117,7 +134,10 @@ final class TLB: Sendable {
     if entry.stage1SizeLog2 > entry.sizeLog2 { hasSplinters.store(true, ordering: .relaxed) }
     let (shard, set) = TLB.place(entry.base, entry.vmid, entry.regime)
     shards[shard].withLock { shard in
-      guard self.epoch(entry.vmid) == epoch else { return }
+      // Counted before the epoch is read, as an invalidation counts its epoch before it reads
+      // this: one of the two sees the other.
+      count(entry.vmid, 1)
+      guard self.epoch(entry.vmid) == epoch else { return count(entry.vmid, -1) }
       if shard.entries.isEmpty {
         shard.entries = Array(repeating: nil, count: TLB.setCount * TLB.wayCount)
         shard.next = Array(repeating: 0, count: TLB.setCount)
@@ -127,7 +147,7 @@ final class TLB: Sendable {
         ways.first { TLB.isSame(shard.entries[$0], entry) }
         ?? ways.first { shard.entries[$0] == nil }
         ?? TLB.victim(set, &shard)
-      if shard.entries[index] == nil { shard.count += 1 }
+      if let old = shard.entries[index] { count(old.vmid, -1) } else { shard.count += 1 }
       shard.entries[index] = entry
     }
   }
@@ -147,6 +167,14 @@ final class TLB: Sendable {
   /// Forgets what an invalidation names.
   func drop(_ invalidation: TLBInvalidation) {
     countEpoch(invalidation.vmid)
+    dropEntries(invalidation)
+    countEpoch(invalidation.vmid)
+  }
+
+  /// Forgets the entries that an invalidation names, within one whose epoch is counted: after it
+  /// was asked for and before this, and once more when the last of its entries are gone.
+  func dropEntries(_ invalidation: TLBInvalidation) {
+    if let vmid = invalidation.vmid, isEmpty(vmid) { return }
     var invalidation = invalidation
     if dropsWholeBlocks, hasSplinters.load(ordering: .relaxed) {
       invalidation.reachesWholeBlocks = true
@@ -154,19 +182,21 @@ final class TLB: Sendable {
     if let keys = probes(of: invalidation) {
       dropByAddress(invalidation, keys)
     } else {
-      for shard in shards { shard.withLock { TLB.dropAll(invalidation, &$0) } }
+      for shard in shards { shard.withLock { dropAll(invalidation, &$0) } }
     }
-    countEpoch(invalidation.vmid)
   }
 
-  private static func dropAll(_ invalidation: TLBInvalidation, _ shard: inout Shard) {
+  private func dropAll(_ invalidation: TLBInvalidation, _ shard: inout Shard) {
     if shard.count == 0 { return }
-    for index in shard.entries.indices {
-      if let entry = shard.entries[index], invalidation.names(entry) {
-        shard.entries[index] = nil
-        shard.count -= 1
-      }
-    }
+    for index in shard.entries.indices { drop(index, invalidation, &shard) }
+  }
+
+  @inline(__always)
+  private func drop(_ index: Int, _ invalidation: TLBInvalidation, _ shard: inout Shard) {
+    guard let entry = shard.entries[index], invalidation.names(entry) else { return }
+    shard.entries[index] = nil
+    shard.count -= 1
+    count(entry.vmid, -1)
   }
 
   /// A look at every entry costs less than this many look-ups.
@@ -199,12 +229,7 @@ final class TLB: Sendable {
       while block <= last {
         let (shard, set) = TLB.place(block << UInt64(size), vmid, invalidation.regime)
         shards[shard].withLock { shard in
-          for index in TLB.ways(of: set, in: shard) {
-            if let entry = shard.entries[index], invalidation.names(entry) {
-              shard.entries[index] = nil
-              shard.count -= 1
-            }
-          }
+          for index in TLB.ways(of: set, in: shard) { drop(index, invalidation, &shard) }
         }
         block &+= 1
         if block == 0 { break }

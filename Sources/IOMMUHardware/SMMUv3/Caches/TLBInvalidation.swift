@@ -25,6 +25,19 @@ struct TLBInvalidation: Sendable, Equatable {
     self.asid = asid
   }
 
+  /// Narrows it down to the addresses that a command gives.
+  @inline(__always)
+  mutating func reachesOnly(_ command: Command, _ features: SMMUv3Features) {
+    let range = command.range(for: features)
+    let isStage2 = regime == .stage2
+    first = isStage2 ? range.first : StreamPort.tag(range.first, regime)
+    last = isStage2 ? range.last : StreamPort.tag(range.last, regime)
+    // A range that reaches beyond the highest address does not begin again at the lowest.
+    if last < first { last = .max }
+    granule = range.granule
+    level = range.level
+  }
+
   func names(_ entry: TLBEntry) -> Bool {
     guard entry.regime == regime else { return false }
     if let vmid, entry.vmid != vmid { return false }

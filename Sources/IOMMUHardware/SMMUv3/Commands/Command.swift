@@ -2,12 +2,12 @@
 
 /// An entry of a command queue: two 64-bit words (IHI 0070, chapter 4). Any sixteen bytes are
 /// one; whether the SMMU takes it is another question.
-public struct Command: Sendable, Hashable {
+public struct Command: Sendable, Hashable, BitwiseCopyable {
   /// Bytes of an entry.
   public static let byteCount: UInt64 = 16
 
   /// What is to be done (dw0 bits 7:0). Open: a guest may write any value.
-  public struct Opcode: RawRepresentable, Sendable, Hashable {
+  public struct Opcode: RawRepresentable, Sendable, Hashable, BitwiseCopyable {
     public let rawValue: UInt8
     public init(rawValue: UInt8) { self.rawValue = rawValue }
 

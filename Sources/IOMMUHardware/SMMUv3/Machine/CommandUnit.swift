@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Locking
+import Synchronization
 
 /// Why a command queue stops (CMDQ_CONS.ERR, section 7.1).
 public enum CommandError: UInt32, Error, Sendable, Equatable {
@@ -11,10 +12,14 @@ public enum CommandError: UInt32, Error, Sendable, Equatable {
   case atcInvSync = 3
 }
 
-/// Reads commands and carries them out.
-struct CommandUnit {
-  /// An ATC_INV was not answered; the next CMD_SYNC of any queue says so.
-  private var hasATCTimeout = false
+/// Reads commands and carries them out. Every queue has one.
+struct CommandUnit: Sendable {
+  /// The number of CMDQV's queue, or nil for the SMMU's own.
+  private let queue: Int?
+  /// An ATC_INV was not answered; the queue's next CMD_SYNC says so.
+  private(set) var hasATCTimeout = false
+
+  init(queue: Int? = nil) { self.queue = queue }
 
   // MARK: The command queue
 
@@ -87,7 +92,7 @@ struct CommandUnit {
     case .cfgiCDAll: smmu.knownPort(command.streamID)?.alone { $0.dropContexts() }
     case .atcInv, .priResp:
       // Both need an SMMU that is enabled to reach the device; else they are ignored.
-      if smmu.translationRegisters.isEnabled { send(command, smmu) }
+      if smmu.core.isEnabled.load(ordering: .acquiring) { send(command, smmu) }
     case .resume, .stallTerm: answerStalls(command, smmu)
     case .sync: return synchronise(command, smmu)
     // A prefetch may do nothing.
@@ -141,14 +146,7 @@ struct CommandUnit {
 
   private func drop(_ invalidation: TLBInvalidation, _ command: Command, _ smmu: SMMUv3) {
     var invalidation = invalidation
-    let range = command.range(for: smmu.features)
-    let isStage2 = invalidation.regime == .stage2
-    invalidation.first = isStage2 ? range.first : StreamPort.tag(range.first, invalidation.regime)
-    invalidation.last = isStage2 ? range.last : StreamPort.tag(range.last, invalidation.regime)
-    // A range that reaches beyond the highest address does not begin again at the lowest.
-    if invalidation.last < invalidation.first { invalidation.last = .max }
-    invalidation.granule = range.granule
-    invalidation.level = range.level
+    invalidation.reachesOnly(command, smmu.features)
     smmu.core.tlb.drop(invalidation)
   }
 
@@ -164,11 +162,12 @@ struct CommandUnit {
 
   private mutating func invalidateATC(_ command: Command, _ smmu: SMMUv3) {
     guard let port = smmu.knownPort(command.streamID) else { return }
-    let isAnswered = port.alone { port in
-      if port.answersInvalidations { port.atc.drop(command) }
-      return port.answersInvalidations
-    }
-    if !isAnswered { hasATCTimeout = true }
+    invalidateATC(command, of: port)
+  }
+
+  @inline(__always)
+  mutating func invalidateATC(_ command: Command, of port: StreamPort) {
+    if !port.invalidateATC(command) { hasATCTimeout = true }
   }
 
   private func answerPageRequest(_ command: Command, _ smmu: SMMUv3) {
@@ -203,12 +202,9 @@ struct CommandUnit {
   /// Says that everything before it is done, which includes the transactions that were under way
   /// with what has been dropped.
   private mutating func synchronise(_ command: Command, _ smmu: SMMUv3) -> CommandError? {
-    if hasATCTimeout {
-      // Reported once: the queue stops at this SYNC, which is carried out after the
-      // acknowledgement.
-      hasATCTimeout = false
-      return .atcInvSync
-    }
+    // Reported once: the queue stops at this SYNC, which is carried out after the
+    // acknowledgement.
+    if takeATCTimeout(smmu.core) { return .atcInvSync }
     smmu.waitForTransactions()
     smmu.core.change { state in
       switch command.dw0.field(13, 12) {
@@ -222,5 +218,25 @@ struct CommandUnit {
       }
     }
     return nil
+  }
+
+  /// Whether a CMD_SYNC has an ATC_INV without an answer to report: one of its own queue. The
+  /// SMMU's own queue reports those of CMDQV's queues that were switched off, too: so a driver
+  /// which gives a queue to somebody else can flush what is left of it.
+  @inline(__always)
+  mutating func takeATCTimeout(_ core: SMMUCore) -> Bool {
+    let isAbandoned =
+      if let queue { core.takeAbandonedTimeout(ofQueue: queue) } else {
+        core.takeAbandonedTimeouts()
+      }
+    defer { hasATCTimeout = false }
+    return hasATCTimeout || isAbandoned
+  }
+
+  /// Leaves a timeout to the SMMU's own queue, because this one is switched off.
+  mutating func abandonATCTimeout(_ core: SMMUCore) {
+    guard hasATCTimeout, let queue else { return }
+    hasATCTimeout = false
+    core.abandonTimeout(ofQueue: queue)
   }
 }

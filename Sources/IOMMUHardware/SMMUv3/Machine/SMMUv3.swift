@@ -8,9 +8,10 @@ import Synchronization
 /// returns when the commands are done. It has no clock and no thread of its own, and the same
 /// accesses give the same results.
 ///
-/// Locks, in this order: the control lock (register writes and commands, one at a time), a port's
-/// gate (one transaction of a stream), a shard of the TLB or the state (registers, queues, what
-/// is on its way out). Nobody is told anything while one is held.
+/// Locks, in this order: the control lock (register writes and commands of the SMMU's own queue,
+/// one at a time) or those of a CMDQV (see there), a port's gate (one transaction of a stream), a
+/// shard of the TLB or the state (registers, queues, what is on its way out). Nobody is told
+/// anything while one is held.
 public final class SMMUv3: Sendable {
   public let memory: PhysicalMemory
   public let features: SMMUv3Features
@@ -18,6 +19,8 @@ public final class SMMUv3: Sendable {
   let core: SMMUCore
   private let control = Locked(CommandUnit())
   private let ports = Locked(PortTable())
+  /// How many ports there are.
+  let portCount = Atomic<Int>(0)
 
   /// - Parameter sink: is told of interrupts and answers.
   public init(
@@ -36,9 +39,11 @@ public final class SMMUv3: Sendable {
   public func port(_ stream: UInt32) -> StreamPort {
     ports.withLock { ports in
       if let port = ports.byStream[stream] { return port }
-      let port = StreamPort(stream, core)
+      let port = StreamPort(stream, number: ports.all.count, core)
       ports.byStream[stream] = port
       ports.all.append(port)
+      // Before anybody has the port: who knows that many has to wait for no more transactions.
+      portCount.store(ports.all.count, ordering: .sequentiallyConsistent)
       return port
     }
   }
@@ -89,7 +94,9 @@ public final class SMMUv3: Sendable {
         state.registers.write(
           SMMUv3.merge(value, into: old, register, offset, width), to: register)
         state.writeWaitingStalls()
-        return state.registers.translation
+        let translation = state.registers.translation
+        core.isEnabled.store(translation.isEnabled, ordering: .releasing)
+        return translation
       }
       if before != after { changeTranslation() }
     }

@@ -34,6 +34,18 @@ extension StreamPort {
     alone { $0.answersInvalidations = answers }
   }
 
+  /// What an ATC_INV does.
+  ///
+  /// - Returns: whether the device answered.
+  @inline(__always)
+  func invalidateATC(_ command: Command) -> Bool {
+    gate.enter()
+    let answers = answersInvalidations
+    if answers, !atc.entries.isEmpty { atc.drop(command) }
+    gate.leave()
+    return answers
+  }
+
   /// How many translations the device keeps.
   public var atcCount: Int { alone { $0.atc.entries.count } }
 

@@ -9,6 +9,8 @@ import Synchronization
 /// and share nothing on the path of a hit but two counters that they only read.
 public final class StreamPort: @unchecked Sendable {
   public let streamID: UInt32
+  /// Its place among all ports of the SMMU, in the order in which they were made.
+  let number: Int
   let core: SMMUCore
   let memory: PhysicalMemory
   let tlb: TLB
@@ -35,8 +37,9 @@ public final class StreamPort: @unchecked Sendable {
   /// The logarithm of the copies that a port keeps.
   static let copyLog2Count = 8
 
-  init(_ streamID: UInt32, _ core: SMMUCore) {
+  init(_ streamID: UInt32, number: Int, _ core: SMMUCore) {
     self.streamID = streamID
+    self.number = number
     self.core = core
     memory = core.memory
     tlb = core.tlb

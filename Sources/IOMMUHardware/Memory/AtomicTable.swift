@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A table of small numbers that any thread may read and write at any time, all zero at first.
+@safe final class AtomicTable: @unchecked Sendable {
+  private let elements: UnsafeMutableRawPointer
+  let count: Int
+
+  /// - Parameter count: how many numbers, at least one.
+  init(count: Int) {
+    self.count = max(1, count)
+    unsafe elements = .allocate(
+      byteCount: self.count * MemoryLayout<UInt16>.stride,
+      alignment: MemoryLayout<UInt16>.alignment)
+    unsafe elements.initializeMemory(as: UInt16.self, repeating: 0, count: self.count)
+  }
+
+  deinit { unsafe elements.deallocate() }
+
+  /// A number; 0 beyond the end. What is written beyond the end is not kept.
+  @inline(__always)
+  subscript(_ index: Int) -> UInt16 {
+    get {
+      guard index >= 0, index < count else { return 0 }
+      return unsafe UInt16.load(elements + index * MemoryLayout<UInt16>.stride)
+    }
+    set {
+      guard index >= 0, index < count else { return }
+      unsafe UInt16.store(newValue, elements + index * MemoryLayout<UInt16>.stride)
+    }
+  }
+}
