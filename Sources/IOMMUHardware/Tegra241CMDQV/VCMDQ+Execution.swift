@@ -40,30 +40,31 @@ typealias QueueError = Tegra241CMDQV.QueueError
 /// An invalidation of the TLB that goes on over several commands.
 ///
 /// A walk that began before it must not leave its result behind it: the first of a batch's
-/// commands counts the VMID's epoch. That is early enough for all of the batch, because what
-/// they are for was written to the tables before PROD was. The copies that devices took
+/// commands for a VMID counts the VMID's epoch. That is early enough for those behind it, because
+/// what they are for was written to the tables before PROD was. The copies that devices took
 /// meanwhile become void when it ends, which is before the CMD_SYNC that says so.
 private struct BatchedInvalidation {
-  let tlb: TLB
-  let vmid: UInt16
+  private let tlb: TLB
+  private var vmid: UInt16 = 0
   private var hasBegun = false
   private var isOpen = false
 
-  init(_ tlb: TLB, vmid: UInt16) {
-    self.tlb = tlb
-    self.vmid = vmid
-  }
+  init(_ tlb: TLB) { self.tlb = tlb }
 
   @inline(__always)
-  mutating func begin() {
-    if !hasBegun { tlb.countEpoch(vmid) }
-    hasBegun = true
+  mutating func begin(_ vmid: UInt16) {
+    if !hasBegun || vmid != self.vmid {
+      end()
+      self.vmid = vmid
+      tlb.countEpoch(ofVMID: vmid)
+      hasBegun = true
+    }
     isOpen = true
   }
 
   @inline(__always)
   mutating func end() {
-    if isOpen { tlb.countEpoch(vmid) }
+    if isOpen { tlb.countEpoch(ofVMID: vmid) }
     isOpen = false
   }
 }
@@ -85,8 +86,7 @@ extension VCMDQ {
     guard state.hasWork, let binding = state.binding else { return }
     var rest = limit
     var failure: QueueError?
-    let vmid = features.s2p ? binding.vmid : 0
-    var invalidation = BatchedInvalidation(tlb, vmid: vmid)
+    var invalidation = BatchedInvalidation(tlb)
     while rest > 0, failure == nil, !state.ring.isEmpty {
       let count = fetch(state.ring, rest)
       if count == 0 {
@@ -99,7 +99,7 @@ extension VCMDQ {
         var command = commands[done]
         failure =
           binding.isHypervisorOwned
-          ? state.unit.execute(command, smmu).map { QueueError($0) }
+          ? execute(command, &state.unit, &invalidation)
           : execute(&command, binding.vmid, &state.unit, &invalidation)
         if isRecording {
           let index = state.ring.cons &+ UInt32(truncatingIfNeeded: done)
@@ -140,6 +140,45 @@ extension VCMDQ {
     }
   }
 
+  // MARK: TLBI_NH_ASID and TLBI_NH_VA
+
+  /// Forgets what a TLBI_NH_ASID or TLBI_NH_VA names.
+  @inline(__always)
+  private func invalidateTLB(
+    _ command: Command, _ invalidation: inout BatchedInvalidation
+  ) -> QueueError? {
+    guard command.isLegal(for: features) else { return .illegal }
+    let vmid = features.s2p ? command.vmid : 0
+    invalidation.begin(vmid)
+    if !tlb.isEmpty(vmid) { dropEntries(command, vmid) }
+    return nil
+  }
+
+  private func dropEntries(_ command: Command, _ vmid: UInt16) {
+    var invalidation = TLBInvalidation(.el1, vmid: vmid, asid: command.asid)
+    if command.opcode == .tlbiNHASID {
+      invalidation.includesGlobal = false
+    } else {
+      invalidation.reachesOnly(command, features)
+    }
+    tlb.dropEntries(invalidation)
+  }
+
+  // MARK: The hypervisor's commands
+
+  /// Carries out any command as it is.
+  @inline(__always)
+  private func execute(
+    _ command: Command, _ unit: inout CommandUnit, _ invalidation: inout BatchedInvalidation
+  ) -> QueueError? {
+    switch command.opcode {
+    case .tlbiNHASID, .tlbiNHVA: return invalidateTLB(command, &invalidation)
+    default:
+      invalidation.end()
+      return unit.execute(command, smmu).map { QueueError($0) }
+    }
+  }
+
   // MARK: A guest's commands
 
   /// Carries out a guest's command.
@@ -153,27 +192,14 @@ extension VCMDQ {
   ) -> QueueError? {
     switch command.opcode {
     case .tlbiNHASID, .tlbiNHVA:
-      guard command.isLegal(for: features) else { return .illegal }
       command.dw0.setField(47, 32, UInt64(vmid))
-      invalidation.begin()
-      if !tlb.isEmpty(invalidation.vmid) { dropEntries(command, invalidation.vmid) }
-      return nil
+      return invalidateTLB(command, &invalidation)
     case .atcInv: return invalidateATC(&command, &unit)
     case .sync:
       invalidation.end()
       return synchronise(command, &unit)
     default: return .illegal
     }
-  }
-
-  private func dropEntries(_ command: Command, _ vmid: UInt16) {
-    var invalidation = TLBInvalidation(.el1, vmid: vmid, asid: command.asid)
-    if command.opcode == .tlbiNHASID {
-      invalidation.includesGlobal = false
-    } else {
-      invalidation.reachesOnly(command, features)
-    }
-    tlb.dropEntries(invalidation)
   }
 
   @inline(__always)

@@ -52,14 +52,15 @@ final class TLB: Sendable {
   }
 
   /// Has nobody put in what was read from the tables before, and makes copies void.
-  func countEpoch(_ vmid: UInt16?) {
-    if let vmid {
-      let index = Int(vmid) & (TLB.epochCount - 1)
+  @inline(__always)
+  func countEpoch(ofVMID vmid: UInt16) {
+    epochs[Int(vmid) & (TLB.epochCount - 1)].wrappingAdd(1, ordering: .sequentiallyConsistent)
+  }
+
+  private func countEpoch(_ vmid: UInt16?) {
+    if let vmid { return countEpoch(ofVMID: vmid) }
+    for index in 0..<TLB.epochCount {
       epochs[index].wrappingAdd(1, ordering: .sequentiallyConsistent)
-    } else {
-      for index in 0..<TLB.epochCount {
-        epochs[index].wrappingAdd(1, ordering: .sequentiallyConsistent)
-      }
     }
   }
 
