@@ -153,6 +153,17 @@ final class TLB: Sendable {
     }
   }
 
+  /// Notes what was found out about an entry, if it is still there: one that was dropped meanwhile
+  /// must not come back.
+  func replace(_ old: TLBEntry, with new: TLBEntry) {
+    let (shard, set) = TLB.place(old.base, old.vmid, old.regime)
+    shards[shard].withLock { shard in
+      for index in TLB.ways(of: set, in: shard) where shard.entries[index] == old {
+        shard.entries[index] = new
+      }
+    }
+  }
+
   private static func isSame(_ old: TLBEntry?, _ new: TLBEntry) -> Bool {
     guard let old else { return false }
     return old.base == new.base && old.sizeLog2 == new.sizeLog2 && old.vmid == new.vmid

@@ -135,12 +135,14 @@ struct CommandUnit: Sendable {
       drop(TLBInvalidation(.el2Host, vmid: 0, asid: command.asid), command, smmu)
     case .tlbiEL2VAA: drop(TLBInvalidation(.el2Host, vmid: 0), command, smmu)
     case .tlbiS12VMAll:
-      tlb.drop(TLBInvalidation(.el1, vmid: vmid))
+      // Stage 2 first: what is translated meanwhile with an old piece of it is dropped, or not
+      // let in, as an entry of both stages.
       tlb.drop(TLBInvalidation(.stage2, vmid: vmid))
+      tlb.drop(TLBInvalidation(.el1, vmid: vmid))
     case .tlbiS2IPA: drop(TLBInvalidation(.stage2, vmid: vmid), command, smmu)
     default:
-      tlb.drop(TLBInvalidation(.el1))
       tlb.drop(TLBInvalidation(.stage2))
+      tlb.drop(TLBInvalidation(.el1))
     }
   }
 

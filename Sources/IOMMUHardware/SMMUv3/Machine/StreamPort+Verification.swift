@@ -72,12 +72,13 @@ extension StreamPort {
     _ transaction: DeviceTransaction, _ stream: StreamConfiguration, _ use: CacheUse,
     _ result: Result<Mapping, TranslationFault>
   ) -> StaleTranslation? {
-    var entry = use.entry ?? stage2Entry(transaction, stream, result)
+    let used = use.entry ?? stage2Entry(transaction, stream, result)
+    var entry = used
     // Without a stage 1, or with an entry of it, nothing else was used.
     let isAlone = use.entry != nil || use.contextIndex == nil
-    if isAlone, var entry, memory.isCurrent(entry.pages) {
+    if isAlone, let used, var entry, memory.isCurrent(entry.pages) {
       entry.agreedAt = use.now
-      tlb.insert(entry, epoch: use.epoch)
+      tlb.replace(used, with: entry)
       return nil
     }
     var walker = TableWalker(memory, core.features)
@@ -89,14 +90,14 @@ extension StreamPort {
       entry?.pages = walker.pages
       entry?.agreedAt = use.now
       entry?.staleAt = 0
-      if let entry { tlb.insert(entry, epoch: use.epoch) }
+      if let used, let entry { tlb.replace(used, with: entry) }
       return nil
     }
     let agreedAt = entry?.agreedAt ?? use.agreedAt
     let seenAt = entry.map { $0.staleAt == 0 ? use.now : $0.staleAt } ?? use.now
     if entry?.staleAt == 0 {
       entry?.staleAt = use.now
-      if let entry { tlb.insert(entry, epoch: use.epoch) }
+      if let used, let entry { tlb.replace(used, with: entry) }
     }
     return StaleTranslation(
       cache: .tlb, agreedAt: agreedAt, seenAt: seenAt,
