@@ -136,6 +136,7 @@ public final class Tegra241CMDQV: Sendable {
   public func run(_ global: Int, limit: Int) -> Bool {
     guard queues.indices.contains(global) else { return false }
     let queue = queues[global]
+    if limit <= 0 { return queue.lock.withLock { $0.hasWork } }
     var rest = limit
     var isMore = true
     while rest > 0, isMore {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Glibc
 import Synchronization
 import Testing
 
@@ -27,9 +28,9 @@ import Testing
       }
       machine.write(machine.allocation(4), 0)
       machine.write(machine.allocation(5), 0)
-      for _ in 0..<2000 {
+      for _ in 0..<500 {
         let count = shared.count.load(ordering: .relaxed)
-        while shared.count.load(ordering: .relaxed) == count {}
+        while shared.count.load(ordering: .relaxed) == count { sched_yield() }
         machine.write(machine.allocation(2), 2 << 15 | 1)
         machine.write(machine.global0(2, LVCMDQ.prod), 0)
         for _ in 0..<20 where machine.read(machine.global0(2, LVCMDQ.prod)) != 0 {
@@ -66,9 +67,9 @@ import Testing
   private func move(_ machine: CMDQVMachine, _ shared: Shared) {
     var world = machine.smmu.world
     let places: [UInt64] = [0x9000_0000, 0xb000_0000]
-    for round in 0..<400 {
+    for round in 0..<200 {
       let count = shared.count.load(ordering: .relaxed)
-      while shared.count.load(ordering: .relaxed) < count + 2 {}
+      while shared.count.load(ordering: .relaxed) < count + 2 { sched_yield() }
       world.map1(0x1000, places[(round + 1) & 1])
       machine.submit(
         1, round & 1, .tlbiNHVA(vmid: 0, asid: 7, address: 0x1000),
