@@ -58,6 +58,8 @@ import Testing
         if port.write(transaction, [UInt8](repeating: 0xaa, count: 8)).outcome == .done {
           shared.count.wrappingAdd(1, ordering: .relaxed)
         }
+        // Where processors are few a thread had better not lose its own inside the port's gate.
+        sched_yield()
       }
     }
     #expect(shared.violations.load(ordering: .relaxed) == 0)
@@ -71,9 +73,17 @@ import Testing
       let count = shared.count.load(ordering: .relaxed)
       while shared.count.load(ordering: .relaxed) < count + 2 { sched_yield() }
       world.map1(0x1000, places[(round + 1) & 1])
-      machine.submit(
-        1, round & 1, .tlbiNHVA(vmid: 0, asid: 7, address: 0x1000),
-        .atcInv(0x10, nil, address: 0x1000, sizeLog2: 0), .sync)
+      // The page's command is not the batch's first: meanwhile devices go on to use the page.
+      for index in UInt64(0)..<12 {
+        machine.put(
+          .tlbiNHVA(vmid: 0, asid: 7, address: (index + 2) << 12), 2,
+          at: machine.window(1, 0, LVCMDQ.prod) + index)
+      }
+      let prod = machine.window(1, 0, LVCMDQ.prod) + 12
+      machine.put(.tlbiNHVA(vmid: 0, asid: 7, address: 0x1000), 2, at: prod)
+      machine.put(.atcInv(0x10, nil, address: 0x1000, sizeLog2: 0), 2, at: prod + 1)
+      machine.put(.sync, 2, at: prod + 2)
+      machine.window(1, 0, LVCMDQ.prod, (prod + 3) & 31)
       let old = places[round & 1]
       world.write([0, 0], at: old)
       for _ in 0..<200 where world.read(old) | world.read(old + 8) != 0 {
@@ -105,6 +115,7 @@ import Testing
         default:
           _ = machine.page(UInt32(10 + round % 4), (round & 7) << 12)
           machine.touch(UInt32(1 + round & 1), 0x1000)
+          sched_yield()
         }
       }
     }

@@ -48,6 +48,19 @@ import Testing
     #expect(machine.recorder.takeInterrupts() == 0)
   }
 
+  @Test func `ERR is the last error's alone`() {
+    let machine = CMDQVMachine()
+    let unmatched = Command.atcInv(0x55, nil, address: 0, sizeLog2: 0)
+    machine.submit(1, 0, .cfgiAll, unmatched, .cfgiAll, unmatched)
+    for code in [UInt64(1), 4, 1, 4] {
+      #expect(machine.error(1, 0) == code)
+      machine.recover(1, 0)
+    }
+    machine.write(machine.page1(1, 0, LVCMDQ.base), 0x1000 | 4, width: 8)
+    machine.window(1, 0, LVCMDQ.prod, 5)
+    #expect(machine.window(1, 0, LVCMDQ.cons) == 2 << 24 | 4)
+  }
+
   @Test func `a ring that ends with the memory is fetched up to there`() {
     let machine = CMDQVMachine()
     let end = machine.smmu.world.memory.range.upperBound
