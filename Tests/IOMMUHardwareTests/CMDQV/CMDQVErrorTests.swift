@@ -85,7 +85,8 @@ import Testing
     let cmdqv = Tegra241CMDQV(
       smmu: smmu, size: .init(vintfs: 1, vcmdqs: 1, sidsPerVINTF: 1), sink: nil)
     let writes: [(UInt32, UInt64, Int)] = [
-      (0, 1, 4), (0x1000, 1, 4), (0x200, 1, 4), (0x4_0000, 0x8000_0000 | 10, 8), (0x3_0008, 1, 4),
+      (0, 1, 4), (0x1000, 1, 4), (0x200, 1, 4), (0x4_0000, 0x8000_0000 | 10, 8),
+      (0x3_0000, 100, 4), (0x3_0004, 100, 4), (0x3_0008, 1, 4),
     ]
     do {
       for index in UInt64(0)..<512 { try memory.write64(0x46, at: 0x8000_0000 + index * 16) }
@@ -324,5 +325,10 @@ import Testing
     machine.submit(1, 0, .sync)
     #expect(machine.window(1, 0, LVCMDQ.gerror) == 0)
     #expect(machine.recorder.takeInterrupts() == 1)
+    // Two errors at once are two occurrences.
+    machine.window(1, 0, LVCMDQ.gerrorn, 0)
+    machine.submit(1, 0, .cfgiAll)
+    #expect(machine.window(1, 0, LVCMDQ.gerror) == 3)
+    #expect(machine.recorder.takeInterrupts() == 2)
   }
 }

@@ -157,6 +157,17 @@ import Testing
     #expect(machine.error(1, 1) == 4)
   }
 
+  @Test func `a slot's new stream is the one that is told`() {
+    let machine = CMDQVMachine()
+    machine.touch(1, 0x1000)
+    machine.touch(2, 0x1000)
+    machine.submit(1, 0, .atcInv(0x10, nil, address: 0x2000, sizeLog2: 0))
+    machine.write(machine.replace(1, 0), 2)
+    machine.submit(1, 0, .atcInv(0x10, nil, address: 0, sizeLog2: 52))
+    #expect(machine.port(1).atcCount == 1)
+    #expect(machine.port(2).atcCount == 0)
+  }
+
   @Test func `an SMMU that is off sends no ATC_INV`() {
     let machine = CMDQVMachine()
     machine.touch(1, 0x1000)
@@ -269,6 +280,15 @@ import Testing
     machine.window(1, 0, LVCMDQ.prod, 1 << 19)
     #expect(machine.cons(1, 0) == 1 << 19)
     #expect(machine.cmdqv.queue(2).counters.commands == 1 << 19)
+  }
+
+  @Test func `a ring that was never written contains zeros, and nothing of another ring`() {
+    let machine = CMDQVMachine()
+    machine.submit(1, 0, .sync, .sync, .sync)
+    machine.write(machine.page1(1, 0, LVCMDQ.base), 0xe000_0000 | 4, width: 8)
+    machine.put(.sync, 2, at: 3)
+    let done = machine.cmdqv.submit(1, 0, prod: 5)
+    #expect(done == [.init(index: 3, guest: Command(dw0: 0, dw1: 0), error: .illegal)])
   }
 
   @Test func `a base that is not aligned to the ring is rounded down`() {

@@ -251,4 +251,11 @@ final class TLB: Sendable {
 
   /// How many entries there are.
   var count: Int { shards.reduce(0) { $0 + $1.withLock { $0.count } } }
+
+  /// How many entries there are of a VMID.
+  func entries(ofVMID vmid: UInt16) -> Int {
+    shards.reduce(0) { sum, shard in
+      sum + shard.withLock { shard in shard.entries.count { $0?.vmid == vmid } }
+    }
+  }
 }
