@@ -212,7 +212,8 @@ extension VCMDQ {
     // As of the SMMU's own queue, it reaches no device while the SMMU is off.
     guard core.isEnabled.load(ordering: .acquiring) else { return nil }
     if let port = slots.port(slot) ?? findPort(slot) {
-      unit.invalidateATC(command, of: ports[port])
+      let isAnswered = ports[port].with { $0.invalidateATC(command) }
+      if !isAnswered { unit.noteATCTimeout() }
     }
     return nil
   }

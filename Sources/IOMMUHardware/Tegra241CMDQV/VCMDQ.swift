@@ -18,8 +18,8 @@ final class VCMDQ: @unchecked Sendable {
   var commands = MaskedTable(log2Count: 0, repeating: Command(dw0: 0, dw1: 0))
   /// The interface's slots.
   var slots = SIDMatchTable()
-  /// The SMMU's ports, by number.
-  var ports: [StreamPort] = []
+  /// The SMMU's ports, by number. It keeps them as long as it is there itself.
+  private(set) var ports: [KeptReference<StreamPort>] = []
 
   /// How many commands are carried out before the lock is given to others for a moment.
   static let batch = 256
@@ -83,7 +83,7 @@ final class VCMDQ: @unchecked Sendable {
   @inline(__always)
   func updatePorts() {
     if ports.count != smmu.portCount.load(ordering: .sequentiallyConsistent) {
-      ports = smmu.knownPorts
+      ports = smmu.knownPorts.map { KeptReference($0) }
     }
   }
 
@@ -91,7 +91,7 @@ final class VCMDQ: @unchecked Sendable {
   @inline(__always)
   func waitForTransactions() {
     updatePorts()
-    for index in ports.indices { ports[index].gate.waitForPassage() }
+    for port in ports { port.with { $0.gate.waitForPassage() } }
   }
 }
 

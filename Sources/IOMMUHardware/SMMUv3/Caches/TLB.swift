@@ -27,10 +27,11 @@ final class TLB: Sendable {
   }
 
   private let shards: [Locked<Shard>]
-  private let epochs = InlineArray<64, Atomic<UInt64>> { _ in Atomic(0) }
-  /// How many entries there are of the VMIDs that share an epoch; also counts who is about to put
-  /// one in. An invalidation that finds none has nothing to look for.
-  private let occupancies = InlineArray<64, Atomic<Int>> { _ in Atomic(0) }
+  /// For each epoch: its count, and how many entries there are of its VMIDs, with those that are
+  /// about to be put in. An invalidation that finds none has nothing to look for.
+  ///
+  /// Each is alone in a line of the processor's cache, so that guests do not wait for each other.
+  private let epochs = InlineArray<512, Atomic<UInt64>> { _ in Atomic(0) }
   /// The sizes that entries have had, by their logarithms.
   private let sizes = Atomic<UInt64>(0)
   /// Whether an entry was ever smaller than the leaf of stage 1 that it comes from.
@@ -46,21 +47,29 @@ final class TLB: Sendable {
 
   // MARK: Epochs
 
+  /// Words of a line of the processor's cache.
+  private static let stride = 8
+
+  @inline(__always)
+  private static func epochIndex(_ vmid: UInt16) -> Int {
+    (Int(vmid) & (epochCount - 1)) * stride
+  }
+
   @inline(__always)
   func epoch(_ vmid: UInt16) -> UInt64 {
-    epochs[Int(vmid) & (TLB.epochCount - 1)].load(ordering: .sequentiallyConsistent)
+    epochs[TLB.epochIndex(vmid)].load(ordering: .sequentiallyConsistent)
   }
 
   /// Has nobody put in what was read from the tables before, and makes copies void.
   @inline(__always)
   func countEpoch(ofVMID vmid: UInt16) {
-    epochs[Int(vmid) & (TLB.epochCount - 1)].wrappingAdd(1, ordering: .sequentiallyConsistent)
+    epochs[TLB.epochIndex(vmid)].wrappingAdd(1, ordering: .sequentiallyConsistent)
   }
 
   private func countEpoch(_ vmid: UInt16?) {
     if let vmid { return countEpoch(ofVMID: vmid) }
     for index in 0..<TLB.epochCount {
-      epochs[index].wrappingAdd(1, ordering: .sequentiallyConsistent)
+      epochs[index * TLB.stride].wrappingAdd(1, ordering: .sequentiallyConsistent)
     }
   }
 
@@ -69,15 +78,18 @@ final class TLB: Sendable {
 
   // MARK: Occupancy
 
-  private func count(_ vmid: UInt16, _ entries: Int) {
-    occupancies[Int(vmid) & (TLB.epochCount - 1)].wrappingAdd(
-      entries, ordering: .sequentiallyConsistent)
+  private func countIn(_ vmid: UInt16) {
+    epochs[TLB.epochIndex(vmid) + 1].wrappingAdd(1, ordering: .sequentiallyConsistent)
+  }
+
+  private func countOut(_ vmid: UInt16) {
+    epochs[TLB.epochIndex(vmid) + 1].wrappingSubtract(1, ordering: .sequentiallyConsistent)
   }
 
   /// Whether there is nothing of a VMID.
   @inline(__always)
   func isEmpty(_ vmid: UInt16) -> Bool {
-    occupancies[Int(vmid) & (TLB.epochCount - 1)].load(ordering: .sequentiallyConsistent) == 0
+    epochs[TLB.epochIndex(vmid) + 1].load(ordering: .sequentiallyConsistent) == 0
   }
 
   // MARK: Look-up
@@ -137,8 +149,8 @@ final class TLB: Sendable {
     shards[shard].withLock { shard in
       // Counted before the epoch is read, as an invalidation counts its epoch before it reads
       // this: one of the two sees the other.
-      count(entry.vmid, 1)
-      guard self.epoch(entry.vmid) == epoch else { return count(entry.vmid, -1) }
+      countIn(entry.vmid)
+      guard self.epoch(entry.vmid) == epoch else { return countOut(entry.vmid) }
       if shard.entries.isEmpty {
         shard.entries = Array(repeating: nil, count: TLB.setCount * TLB.wayCount)
         shard.next = Array(repeating: 0, count: TLB.setCount)
@@ -148,7 +160,7 @@ final class TLB: Sendable {
         ways.first { TLB.isSame(shard.entries[$0], entry) }
         ?? ways.first { shard.entries[$0] == nil }
         ?? TLB.victim(set, &shard)
-      if let old = shard.entries[index] { count(old.vmid, -1) } else { shard.count += 1 }
+      if let old = shard.entries[index] { countOut(old.vmid) } else { shard.count += 1 }
       shard.entries[index] = entry
     }
   }
@@ -208,7 +220,7 @@ final class TLB: Sendable {
     guard let entry = shard.entries[index], invalidation.names(entry) else { return }
     shard.entries[index] = nil
     shard.count -= 1
-    count(entry.vmid, -1)
+    countOut(entry.vmid)
   }
 
   /// A look at every entry costs less than this many look-ups.

@@ -164,13 +164,11 @@ struct CommandUnit: Sendable {
 
   private mutating func invalidateATC(_ command: Command, _ smmu: SMMUv3) {
     guard let port = smmu.knownPort(command.streamID) else { return }
-    invalidateATC(command, of: port)
+    if !port.invalidateATC(command) { noteATCTimeout() }
   }
 
-  @inline(__always)
-  mutating func invalidateATC(_ command: Command, of port: StreamPort) {
-    if !port.invalidateATC(command) { hasATCTimeout = true }
-  }
+  /// Has the next CMD_SYNC say that a device has not answered.
+  mutating func noteATCTimeout() { hasATCTimeout = true }
 
   private func answerPageRequest(_ command: Command, _ smmu: SMMUv3) {
     guard let code = PageResponse.Code(rawValue: command.dw1.field(13, 12)) else { return }
