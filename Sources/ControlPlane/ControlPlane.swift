@@ -130,16 +130,16 @@ public final class ControlPlane: RequestHandler {
   }
 
   private func requireMediaType(_ head: RequestHead, _ endpoint: Endpoint) throws(Problem) {
-    guard let wanted = endpoint.body.mediaType, let type = head.headers[.contentType],
-      type != wanted
-    else { return }
-    let essence = type.prefix { $0 != ";" && $0 != " " }.lowercased()
-    if essence != wanted {
+    let wanted = endpoint.body.mediaTypes
+    guard !wanted.isEmpty, let type = head.headers[.contentType], type != wanted[0] else { return }
+    let essence = MediaType.essence(of: type)
+    if !wanted.contains(essence) {
       let hint =
-        endpoint.body == .json
-        ? "say --json in place of -d" : "say -H 'Content-Type: \(wanted)' --data-binary"
+        endpoint.body.takesJSON
+        ? "say --json in place of -d" : "say -H 'Content-Type: \(wanted[0])' --data-binary"
+      let all = wanted.joined(separator: " or ")
       throw Problem(
-        .unsupportedMediaType, "the body must be \(wanted), not \(essence); with curl, \(hint)")
+        .unsupportedMediaType, "the body must be \(all), not \(essence); with curl, \(hint)")
     }
   }
 

@@ -73,4 +73,9 @@ public enum MediaType {
   public static let octets = "application/octet-stream"
   public static let dot = "text/vnd.graphviz"
   public static let text = "text/plain; charset=utf-8"
+
+  /// The type of a Content-Type field, without its parameters and in small letters.
+  public static func essence(of value: String) -> String {
+    value.prefix { $0 != ";" && $0 != " " }.lowercased()
+  }
 }

@@ -2,6 +2,15 @@
 
 /// A command queue of the hardware that a guest owns (`struct iommufd_hw_queue`).
 public final class HWQueue: ContextObject {
+  /// Who carries out a queue's commands. The kernel knows no such thing: hardware is always on its
+  /// own.
+  public enum Execution: String, Sendable, CaseIterable, Codable {
+    /// Who rings the doorbell, before that returns.
+    case sync
+    /// A thread of the queue's own.
+    case async
+  }
+
   public let viommu: VIOMMU
   public let type: HWQueueType
   public let index: UInt32
@@ -9,6 +18,8 @@ public final class HWQueue: ContextObject {
   public let iova: UInt64
   /// Bytes of the ring.
   public let length: UInt64
+  /// Who carries out what is in the ring.
+  public let execution: Execution
   /// Where the ring is in the host's memory.
   public internal(set) var basePhysical: UInt64 = 0
   /// The ID of the hidden object through which iommufd pins the ring's memory.
@@ -17,13 +28,15 @@ public final class HWQueue: ContextObject {
   public var driverData: AnyObject?
 
   init(
-    name: String, viommu: VIOMMU, type: HWQueueType, index: UInt32, iova: UInt64, length: UInt64
+    name: String, viommu: VIOMMU, type: HWQueueType, index: UInt32, iova: UInt64, length: UInt64,
+    execution: Execution
   ) {
     self.viommu = viommu
     self.type = type
     self.index = index
     self.iova = iova
     self.length = length
+    self.execution = execution
     super.init(.hwQueue, name, in: viommu.owner)
   }
 
@@ -39,7 +52,8 @@ extension ObjectCore {
   /// and pinned before the driver sees the index.
   @discardableResult
   public func allocateHWQueue(
-    _ name: String?, viommu: String, type: HWQueueType, index: UInt32, iova: UInt64, length: UInt64
+    _ name: String?, viommu: String, type: HWQueueType, index: UInt32, iova: UInt64, length: UInt64,
+    execution: HWQueue.Execution = .sync
   ) throws(Refusal) -> HWQueue {
     if length == 0 { throw Refusal(.EINVAL, field: "length", "a ring has at least one byte") }
     if iova.addingReportingOverflow(length - 1).overflow {
@@ -54,7 +68,7 @@ extension ObjectCore {
     }
     let queue = HWQueue(
       name: try claimName(.hwQueue, name), viommu: viommu, type: type, index: index, iova: iova,
-      length: length)
+      length: length, execution: execution)
     queue.objectID = try claimID(context)
     queue.accessID = try claimID(context)
     occupy(queue.accessID, of: context, with: queue)

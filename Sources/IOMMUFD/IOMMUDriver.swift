@@ -62,6 +62,10 @@ public protocol IOMMUDriver: AnyObject {
   /// What the driver and its hardware make of an object: registers, table entries, numbers.
   func facts(about object: Object) -> [DriverFact]
 
+  /// What the registers that belong to an object say at this moment; nil where there are none,
+  /// or not yet.
+  func registers(of object: Object) -> [DriverFact]?
+
   /// Handles a record of the hardware's event queue, as its interrupt thread does; from any
   /// thread, and so the handler is a value of its own.
   var eventHandler: any HardwareEventHandler { get }
@@ -135,8 +139,16 @@ public protocol IOMMUDriver: AnyObject {
 
   /// What user space sees in the window of a vIOMMU (`VIOMMU.window`).
   ///
-  /// - Parameter offset: in bytes, a multiple of 4 within the window.
-  func readWindow(of viommu: VIOMMU, at offset: UInt64) -> UInt32
+  /// - Parameters:
+  ///   - offset: in bytes from the beginning of the window.
+  ///   - width: 4 or 8 bytes.
+  /// - Throws: `EOPNOTSUPP` where there is no window, `EINVAL` for an access that the window does
+  ///   not take.
+  func readWindow(of viommu: VIOMMU, at offset: UInt64, width: Int) throws(Refusal) -> UInt64
+  /// Checks a write to a window, which is carried out at commit.
+  func writeWindow(
+    of viommu: VIOMMU, at offset: UInt64, _ value: UInt64, width: Int,
+    in transaction: Transaction) throws(Refusal)
   func destroy(_ viommu: VIOMMU, in transaction: Transaction)
 
   /// A vdev comes (`vdevice_init`): hardware that keeps a table of virtual IDs learns it.
@@ -149,6 +161,13 @@ public protocol IOMMUDriver: AnyObject {
   /// Takes a guest's queue over; returns the queue that must outlive it, if there is one.
   func initialize(_ queue: HWQueue, in transaction: Transaction) throws(Refusal) -> HWQueue?
   func destroy(_ queue: HWQueue, in transaction: Transaction)
+  /// Puts commands of two words into a guest's ring and rings the doorbell, as the guest does, at
+  /// commit.
+  ///
+  /// - Throws: `ENOSPC` when the ring has no room for all of them.
+  func submit(
+    _ commands: [[UInt64]], to queue: HWQueue, in transaction: Transaction
+  ) throws(Refusal) -> Submission
 
   // MARK: Invalidation
 
@@ -216,6 +235,12 @@ public enum EventDisposition: Sendable, Equatable {
 
 /// What a driver that lacks a hook answers, as the kernel does in its place.
 extension IOMMUDriver {
+  public func registers(of object: Object) -> [DriverFact]? { nil }
+
+  private func noWindow(_ viommu: VIOMMU) -> Refusal {
+    Refusal(.EOPNOTSUPP, "vIOMMU \(viommu.name) of type \(viommu.type.name) has no window")
+  }
+
   public var keepsBusObjects: Bool { false }
   public var nestsOnParents: Bool { false }
 
@@ -242,7 +267,13 @@ extension IOMMUDriver {
   public func initialize(
     _ viommu: VIOMMU, for device: Device, data: UserData?, in transaction: Transaction
   ) throws(Refusal) -> [UInt8]? { nil }
-  public func readWindow(of viommu: VIOMMU, at offset: UInt64) -> UInt32 { 0 }
+  public func readWindow(
+    of viommu: VIOMMU, at offset: UInt64, width: Int
+  ) throws(Refusal) -> UInt64 { throw noWindow(viommu) }
+  public func writeWindow(
+    of viommu: VIOMMU, at offset: UInt64, _ value: UInt64, width: Int,
+    in transaction: Transaction
+  ) throws(Refusal) { throw noWindow(viommu) }
   public func destroy(_ viommu: VIOMMU, in transaction: Transaction) {}
 
   public func initialize(_ vdev: VDevice, in transaction: Transaction) throws(Refusal) {}
@@ -253,6 +284,11 @@ extension IOMMUDriver {
     _ queue: HWQueue, in transaction: Transaction
   ) throws(Refusal) -> HWQueue? { nil }
   public func destroy(_ queue: HWQueue, in transaction: Transaction) {}
+  public func submit(
+    _ commands: [[UInt64]], to queue: HWQueue, in transaction: Transaction
+  ) throws(Refusal) -> Submission {
+    throw Refusal(.EOPNOTSUPP, "hw-queue \(queue.name) carries out no commands")
+  }
 
   public func invalidate(
     _ target: InvalidationTarget, _ request: InvalidationArray, in transaction: Transaction

@@ -123,6 +123,8 @@ public struct DriverFact: Sendable {
     case text(String)
     case hex(UInt64)
     case hexes([UInt64])
+    case object([DriverFact])
+    case list([[DriverFact]])
   }
 
   public let name: String
@@ -153,6 +155,11 @@ public struct HardwareTrace: Sendable, Equatable {
     case eventQueueOverflow
     /// An interrupt of an SMMU that no driver runs.
     case interrupt(String)
+    /// Queues of an interface of the CMDQV stand still: its error map, in two words.
+    case cmdqvError(interface: Int, viommu: String?, map: [UInt64], isForwarded: Bool)
+    /// A guest's queue has come to a stand after so many commands; with the error, if it stands
+    /// at one.
+    case queueRan(queue: String, commands: UInt64, prod: UInt32, cons: UInt32, error: String?)
   }
 
   public let smmu: String

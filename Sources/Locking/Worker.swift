@@ -10,10 +10,11 @@
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
   private var isStopped = false
+  private var isWoken = false
   private let body: @Sendable () -> UInt64
 
   /// - Parameter body: is called again and again; says how many nanoseconds to wait before it is
-  ///   called next.
+  ///   called next, or until `wake` is: all ones wait for that alone.
   public init(_ body: @escaping @Sendable () -> UInt64) {
     self.body = body
     unsafe pthread_mutex_init(mutex, nil)
@@ -56,11 +57,20 @@
     unsafe pthread_mutex_unlock(mutex)
   }
 
+  /// Has the body be called without further waiting, now or after the call under way.
+  public func wake() {
+    unsafe pthread_mutex_lock(mutex)
+    isWoken = true
+    unsafe pthread_cond_signal(condition)
+    unsafe pthread_mutex_unlock(mutex)
+  }
+
   private func run() {
     while true {
       let pause = body()
       unsafe pthread_mutex_lock(mutex)
-      if pause > 0, !isStopped { wait(pause) }
+      if pause > 0, !isStopped, !isWoken { wait(pause) }
+      isWoken = false
       let isOver = isStopped
       unsafe pthread_mutex_unlock(mutex)
       if isOver { return }
@@ -68,6 +78,10 @@
   }
 
   private func wait(_ nanoseconds: UInt64) {
+    if nanoseconds == .max {
+      unsafe pthread_cond_wait(condition, mutex)
+      return
+    }
     var deadline = timespec()
     unsafe clock_gettime(CLOCK_REALTIME, &deadline)
     let total = UInt64(deadline.tv_nsec) + nanoseconds

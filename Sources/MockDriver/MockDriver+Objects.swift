@@ -15,7 +15,7 @@ final class MockNestedDomain {
 /// What the driver keeps of a vIOMMU (`struct mock_viommu`).
 final class MockVIOMMU {
   /// What the vIOMMU was made with, and what is in its window.
-  let word: UInt32
+  var word: UInt32
   /// By index.
   var queues: [HWQueue?] = [nil, nil]
 
@@ -86,8 +86,30 @@ extension MockDriver {
     return answer.bytes
   }
 
-  func readWindow(of viommu: VIOMMU, at offset: UInt64) -> UInt32 {
-    offset == 0 ? (viommu.driverData as? MockVIOMMU)?.word ?? 0 : 0
+  func readWindow(
+    of viommu: VIOMMU, at offset: UInt64, width: Int
+  ) throws(Refusal) -> UInt64 {
+    guard let window = viommu.window, let mock = viommu.driverData as? MockVIOMMU else {
+      throw Refusal(.EOPNOTSUPP, "vIOMMU \(viommu.name) was made without a window")
+    }
+    guard offset % UInt64(width) == 0 else {
+      throw Refusal(.EINVAL, field: "offset", "must be aligned to the width")
+    }
+    guard offset < window.length else {
+      throw Refusal(.EINVAL, field: "offset", "is behind the end of the window")
+    }
+    return offset == 0 ? UInt64(mock.word) : 0
+  }
+
+  func writeWindow(
+    of viommu: VIOMMU, at offset: UInt64, _ value: UInt64, width: Int,
+    in transaction: Transaction
+  ) throws(Refusal) {
+    _ = try readWindow(of: viommu, at: offset, width: width)
+    transaction.onCommit {
+      guard offset == 0, let mock = viommu.driverData as? MockVIOMMU else { return }
+      mock.word = UInt32(truncatingIfNeeded: value)
+    }
   }
 
   func destroy(_ viommu: VIOMMU, in transaction: Transaction) {

@@ -18,9 +18,7 @@ public struct BareSMMUv3Model: SMMUModel {
     _ settings: SMMUSettings, named smmu: String, on machine: any Machine,
     in transaction: Transaction
   ) throws(Refusal) -> any IOMMUDriver {
-    if settings.cmdqv != nil {
-      throw Refusal(.EINVAL, field: "cmdqv", "a \(name) SMMU has no CMDQV extension")
-    }
+    if let cmdqv = settings.cmdqv { try SMMUv3Model.check(cmdqv) }
     let (settings, features) = try SMMUv3Model.complete(settings, self.features)
     return BareSMMUv3(name: smmu, settings: settings, features: features, machine: machine)
   }
@@ -40,11 +38,15 @@ final class BareSMMUv3: IOMMUDriver {
     self.name = name
     self.settings = settings
     self.features = features
-    hardware = Hardware(name: name, features: features, machine: machine)
+    hardware = Hardware(
+      name: name, features: features, cmdqv: settings.cmdqv, machine: machine)
     owners = StreamOwners(of: name, bits: features.sidSize)
     stalls = StalledAccesses(hardware)
     eventHandler = BareEventHandler(hardware: hardware)
     let (stalls, hardware) = (stalls, hardware)
+    hardware.cmdqvSink.setReceiver(interrupt: { [weak hardware] in
+      hardware?.log(.interrupt("cmdqv"))
+    })
     hardware.sink.setReceiver { [weak hardware] notification in
       guard let hardware else { return }
       switch notification {
@@ -61,11 +63,14 @@ final class BareSMMUv3: IOMMUDriver {
   }
 
   func shutDown(in transaction: Transaction) {
-    transaction.onCommit { [hardware] in hardware.sink.setReceiver(nil) }
+    transaction.onCommit { [hardware] in
+      hardware.sink.setReceiver(nil)
+      hardware.cmdqvSink.setReceiver(interrupt: nil)
+    }
   }
 
   func facts(about object: Object) -> [DriverFact] {
-    object is SMMU ? SMMUv3Driver.facts(about: features) : []
+    object is SMMU ? SMMUv3Driver.facts(about: features) + hardware.cmdqvFacts : []
   }
 
   func tracksDirtyPages(of device: Device) -> Bool { false }

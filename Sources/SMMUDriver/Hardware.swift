@@ -11,8 +11,15 @@ final class Hardware: Sendable {
   let smmu: SMMUv3
   /// What the hardware tells of itself goes here; set once, before the hardware is used.
   let sink: Sink
+  let cmdqv: Tegra241CMDQV?
+  let cmdqvSink = CMDQVDoorbells()
 
-  init(name: String, features: SMMUv3Features, machine: any Machine) {
+  /// Where the CMDQV's registers begin, behind the SMMU's own.
+  static let cmdqvOffset: UInt64 = 0x20_0000
+
+  init(
+    name: String, features: SMMUv3Features, cmdqv: SMMUSettings.CMDQV?, machine: any Machine
+  ) {
     self.name = name
     self.machine = machine
     guard let host = machine as? any MemoryMachine else {
@@ -21,6 +28,11 @@ final class Hardware: Sendable {
     memory = host.physicalMemory
     sink = Sink()
     smmu = SMMUv3(memory: memory, features: features, sink: sink)
+    self.cmdqv = cmdqv.map { [smmu, cmdqvSink] settings in
+      let size = Tegra241CMDQV.Size(
+        vintfs: settings.vintfs, vcmdqs: settings.vcmdqs, sidsPerVINTF: settings.sidsPerVINTF)
+      return Tegra241CMDQV(smmu: smmu, size: size, sink: cmdqvSink)
+    }
   }
 
   func log(_ kind: HardwareTrace.Kind) {
@@ -67,12 +79,30 @@ final class Hardware: Sendable {
     try? smmu.writeRegister(register.rawValue, value, width: register.width)
   }
 
+  /// Reads a register of the SMMU or of the CMDQV behind it.
   func readRegister(_ offset: UInt64, width: Int) throws(Refusal) -> UInt64 {
-    do throws(RegisterError) {
-      return try smmu.readRegister(Hardware.offset(offset), width: width)
-    } catch {
-      throw Hardware.refusal(error)
+    if let cmdqv, let inner = innerOffset(offset) {
+      do throws(RegisterError) {
+        return try cmdqv.readRegister(inner, width: width)
+      } catch {
+        throw Hardware.refusal(error, at: Hardware.cmdqvOffset)
+      }
     }
+    do throws(RegisterError) {
+      return try smmu.readRegister(Hardware.clamped(offset), width: width)
+    } catch {
+      throw Hardware.refusal(error, at: 0)
+    }
+  }
+
+  /// The machine's offsets have 32 bits. What is far behind the end stays there, and aligned.
+  static func clamped(_ offset: UInt64) -> UInt32 {
+    offset > 0xffff_fff0 ? 0xffff_fff0 | UInt32(offset & 7) : UInt32(offset)
+  }
+
+  /// The offset within the CMDQV; nil in front of it.
+  private func innerOffset(_ offset: UInt64) -> UInt32? {
+    offset < Hardware.cmdqvOffset ? nil : Hardware.clamped(offset - Hardware.cmdqvOffset)
   }
 
   /// Checks an access that is to be made at commit, by making it as a read.
@@ -82,22 +112,24 @@ final class Hardware: Sendable {
 
   /// Writes a register whose access was checked.
   func writeRegister(_ offset: UInt64, _ value: UInt64, width: Int) {
-    try? smmu.writeRegister(Hardware.offset(offset), value, width: width)
+    if let cmdqv, let inner = innerOffset(offset) {
+      try? cmdqv.writeRegister(inner, value, width: width)
+    } else {
+      try? smmu.writeRegister(Hardware.clamped(offset), value, width: width)
+    }
   }
 
-  private static func offset(_ offset: UInt64) -> UInt32 {
-    UInt32(clamping: offset)
-  }
-
-  private static func refusal(_ error: RegisterError) -> Refusal {
+  /// - Parameter base: what the error's offset is counted from.
+  static func refusal(_ error: RegisterError, at base: UInt64) -> Refusal {
     switch error {
     case .width(let offset, let width):
       Refusal(
-        .EINVAL, field: "width", "no register of \(width * 8) bits is at \(hex(UInt64(offset)))")
+        .EINVAL, field: "width",
+        "no register of \(width * 8) bits is at \(hex(UInt64(offset) + base))")
     case .alignment(let offset):
-      Refusal(.EINVAL, field: "offset", "\(hex(UInt64(offset))) is not aligned to the width")
+      Refusal(.EINVAL, field: "offset", "\(hex(UInt64(offset) + base)) is not aligned to the width")
     case .outside(let offset):
-      Refusal(.EINVAL, field: "offset", "\(hex(UInt64(offset))) is behind the last register")
+      Refusal(.EINVAL, field: "offset", "\(hex(UInt64(offset) + base)) is behind the last register")
     }
   }
 }

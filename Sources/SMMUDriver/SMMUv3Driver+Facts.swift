@@ -5,7 +5,7 @@ import IOMMUHardware
 extension SMMUv3Driver {
   func facts(about object: Object) -> [DriverFact] {
     switch object {
-    case is SMMU: SMMUv3Driver.facts(about: features)
+    case is SMMU: SMMUv3Driver.facts(about: features) + hardware.cmdqvFacts
     case let device as Device: deviceFacts(device)
     case let domain as Domain: domainFacts(domain)
     case let viommu as VIOMMU: viommuFacts(viommu)
@@ -13,9 +13,13 @@ extension SMMUv3Driver {
       [
         DriverFact(
           "sid_slot",
-          (vdev.driverData as? SIDSlot).map { .int(Int($0.number)) } ?? .none)
+          (vdev.driverData as? SIDSlot).map { .int($0.number) } ?? .none)
       ]
-    case let queue as HWQueue: [DriverFact("base_address", .hex(queue.basePhysical))]
+    case let queue as HWQueue:
+      [
+        DriverFact("base_address", .hex(queue.basePhysical)),
+        DriverFact("vcmdq", (queue.driverData as? LVCMDQ).map { .int($0.global) } ?? .none),
+      ]
     default: []
     }
   }
@@ -64,7 +68,7 @@ extension SMMUv3Driver {
     let vintf = vsmmu?.vintf
     return [
       DriverFact("vmid", vsmmu.map { .int(Int($0.vmid)) } ?? .none),
-      DriverFact("vintf", vintf.map { .int(Int($0.number)) } ?? .none),
+      DriverFact("vintf", vintf.map { .int($0.number) } ?? .none),
       DriverFact("mmap_offset", viommu.window.map { .hex($0.offset) } ?? .none),
       DriverFact("mmap_length", viommu.window.map { .hex($0.length) } ?? .none),
     ]

@@ -79,5 +79,9 @@ extension SMMUv3Driver {
     // GERROR, the event queue and the PRI queue interrupt.
     hardware.write(.irqCtrl, features.pri ? 7 : 5)
     hardware.write(.cr0, control | Control.translate)
+    guard let cmdqv else { return }
+    hardware.cmdqvSink.setReceiver(
+      interrupt: { cmdqv.interrupts.handle() }, doorbell: { cmdqv.ring($0) })
+    cmdqv.reset()
   }
 }

@@ -14,27 +14,6 @@ final class VSMMU {
   }
 }
 
-/// A virtual interface of Tegra241's CMDQV in a guest's hands (`struct tegra241_vintf`).
-final class VINTF {
-  let number: UInt32
-  /// Bytes of the interface's page 0, which user space maps.
-  static let windowLength: UInt64 = 0x10000
-  /// The SID_MATCH/SID_REPLACE pairs.
-  var sidSlots: LowestFreeAllocator
-  var queues: [UInt32: HWQueue] = [:]
-
-  init(number: UInt32, sidSlots: Int) {
-    self.number = number
-    self.sidSlots = LowestFreeAllocator(0...UInt32(sidSlots - 1))
-  }
-}
-
-/// The slot that a vdev has in its interface (`struct tegra241_vintf_sid`).
-final class SIDSlot {
-  let number: UInt32
-  init(number: UInt32) { self.number = number }
-}
-
 extension SMMUv3Driver {
   /// `arm_smmu_get_viommu_size`
   func supports(_ type: VIOMMUType, for device: Device) -> Bool {
@@ -57,34 +36,12 @@ extension SMMUv3Driver {
       viommu.driverData = VSMMU(vmid: vmid, vintf: nil)
       return nil
     }
-    guard let data else {
-      throw Refusal(.EINVAL, field: "data", "a vIOMMU of this type says where its window is")
-    }
-    var answer = try data.copy(
-      type: VIOMMUType.tegra241CMDQV.rawValue, minimum: 16, size: 16, field: "data")
-    let vintf = try claimVINTF(for: viommu, in: transaction)
-    viommu.driverData = VSMMU(vmid: vmid, vintf: vintf)
-    viommu.openWindow(length: VINTF.windowLength, in: transaction)
-    answer.set(0, u64: viommu.window?.offset ?? 0)
-    answer.set(8, u64: VINTF.windowLength)
-    return answer.bytes
-  }
-
-  private func claimVINTF(
-    for viommu: VIOMMU, in transaction: Transaction
-  ) throws(Refusal) -> VINTF {
-    guard let cmdqv = settings.cmdqv, let number = vintfs?.allocate() else {
-      throw Refusal(.ENOSPC, field: "type", "\(name) has no virtual interface left")
-    }
-    transaction.onRollback { self.vintfs?.free(number) }
-    return VINTF(number: number, sidSlots: cmdqv.sidsPerVINTF)
+    return try initializeInterface(of: viommu, vmid: vmid, data: data, in: transaction)
   }
 
   func destroy(_ viommu: VIOMMU, in transaction: Transaction) {
     guard let vintf = (viommu.driverData as? VSMMU)?.vintf else { return }
-    vintfs?.free(vintf.number)
-    transaction.onRollback { self.vintfs?.take(vintf.number) }
-    viommu.closeWindow(in: transaction)
+    destroyInterface(vintf, of: viommu, in: transaction)
   }
 
   // MARK: vdevs
@@ -102,71 +59,13 @@ extension SMMUv3Driver {
         .EOPNOTSUPP, field: "device", "device \(vdev.device.name) has more than one stream")
     }
     guard let vintf else { return }
-    guard let slot = vintf.sidSlots.allocate() else {
-      throw Refusal(.ENOSPC, field: "viommu", "the virtual interface has no SID slot left")
-    }
-    transaction.onRollback { vintf.sidSlots.free(slot) }
-    vdev.driverData = SIDSlot(number: slot)
+    try fillSlot(of: vdev, in: vintf, transaction)
   }
 
   func destroy(_ vdev: VDevice, in transaction: Transaction) {
     guard let vintf = (vdev.viommu.driverData as? VSMMU)?.vintf,
       let slot = vdev.driverData as? SIDSlot
     else { return }
-    vintf.sidSlots.free(slot.number)
-    transaction.onRollback { vintf.sidSlots.take(slot.number) }
-  }
-
-  // MARK: hw-queues
-
-  func supports(_ type: HWQueueType, on viommu: VIOMMU) -> Bool {
-    type == .tegra241CMDQV && (viommu.driverData as? VSMMU)?.vintf != nil
-  }
-
-  /// `tegra241_vintf_alloc_lvcmdq_user`: ascending, so that each mapped queue has its
-  /// predecessor mapped, as the hardware expects.
-  func initialize(
-    _ queue: HWQueue, in transaction: Transaction
-  ) throws(Refusal) -> HWQueue? {
-    guard let vintf = (queue.viommu.driverData as? VSMMU)?.vintf, let cmdqv = settings.cmdqv else {
-      throw Refusal(.EOPNOTSUPP, field: "type", "the vIOMMU has no virtual interface")
-    }
-    let share = cmdqv.vcmdqs / cmdqv.vintfs
-    guard queue.index < share else {
-      throw Refusal(.EINVAL, field: "index", "an interface has \(share) queues")
-    }
-    if let other = vintf.queues[queue.index] {
-      throw Refusal(.EEXIST, field: "index", "hw-queue \(other.name) has that index")
-    }
-    let below = queue.index == 0 ? nil : vintf.queues[queue.index - 1]
-    if queue.index > 0, below == nil {
-      throw Refusal(.EIO, field: "index", "there is no queue of index \(queue.index - 1) yet")
-    }
-    try checkRing(of: queue)
-    vintf.queues[queue.index] = queue
-    transaction.onRollback { vintf.queues[queue.index] = nil }
-    return below
-  }
-
-  private func checkRing(of queue: HWQueue) throws(Refusal) {
-    let greatest = UInt64(16) << UInt64(features.cmdqs)
-    let isPowerOfTwo = queue.length & (queue.length - 1) == 0
-    guard isPowerOfTwo, queue.length >= 32, queue.length <= greatest else {
-      throw Refusal(
-        .EINVAL, field: "length", "a ring has a power of two of 32 to \(greatest) bytes")
-    }
-    let isAddressable = queue.basePhysical & ~0xffff_ffff_ffe0 == 0
-    guard isAddressable, queue.basePhysical % queue.length == 0 else {
-      let address = String(queue.basePhysical, radix: 16)
-      throw Refusal(
-        .EINVAL, field: "iova",
-        "the ring's physical address 0x\(address) is not aligned to its length")
-    }
-  }
-
-  func destroy(_ queue: HWQueue, in transaction: Transaction) {
-    guard let vintf = (queue.viommu.driverData as? VSMMU)?.vintf else { return }
-    vintf.queues[queue.index] = nil
-    transaction.onRollback { vintf.queues[queue.index] = queue }
+    clearSlot(slot, of: vintf, in: transaction)
   }
 }

@@ -14,6 +14,8 @@ final class SMMUv3Driver: IOMMUDriver {
   let machine: any Machine
   let hardware: Hardware
   let commands: CommandQueue
+  /// The extension for guest-owned queues; nil without it.
+  let cmdqv: CMDQVDriver?
   let table: StreamTableMemory
   let queues: QueueMemory
   let streams = StreamTable()
@@ -39,19 +41,33 @@ final class SMMUv3Driver: IOMMUDriver {
     self.settings = settings
     self.features = features
     self.machine = machine
-    hardware = Hardware(name: name, features: features, machine: machine)
+    hardware = Hardware(
+      name: name, features: features, cmdqv: settings.cmdqv, machine: machine)
     owners = StreamOwners(of: name, bits: features.sidSize)
     vmids = LowestFreeAllocator(1...UInt32(1 << features.vmidBits) - 1)
     asids = LowestFreeAllocator(1...UInt32(1 << features.asidBits) - 1)
     vintfs = settings.cmdqv.flatMap { cmdqv in
       cmdqv.vintfs > 1 ? LowestFreeAllocator(1...UInt32(cmdqv.vintfs - 1)) : nil
     }
-    table = try StreamTableMemory(hardware, streamIDBits: features.sidSize)
-    do { queues = try QueueMemory(hardware, features) } catch {
+    let table = try StreamTableMemory(hardware, streamIDBits: features.sidSize)
+    do throws(Refusal) {
+      queues = try QueueMemory(hardware, features)
+    } catch {
       table.free()
       throw error
     }
-    commands = CommandQueue(hardware, at: queues.commands, isTraced: settings.isTraced)
+    self.table = table
+    let commands = CommandQueue(hardware, at: queues.commands, isTraced: settings.isTraced)
+    self.commands = commands
+    do throws(Refusal) {
+      cmdqv = try hardware.cmdqv.map { [hardware] engine throws(Refusal) in
+        try CMDQVDriver(engine, hardware, commands)
+      }
+    } catch {
+      table.free()
+      queues.free()
+      throw error
+    }
     stalls = StalledAccesses(hardware)
     events = EventQueueReader(
       hardware, at: queues.events,
@@ -66,18 +82,19 @@ final class SMMUv3Driver: IOMMUDriver {
   func shutDown(in transaction: Transaction) {
     // `arm_smmu_device_disable`, and then what it used is free again.
     transaction.onCommit { [self] in
+      cmdqv?.shutDown()
       hardware.write(.cr0, 0)
-      hardware.sink.setReceiver(nil)
-      table.free()
-      queues.free()
+      discard()
     }
   }
 
   /// What a transaction that does not stand takes back.
   func discard() {
     hardware.sink.setReceiver(nil)
+    hardware.cmdqvSink.setReceiver(interrupt: nil)
     table.free()
     queues.free()
+    cmdqv?.freeMemory()
   }
 
   // MARK: Devices
@@ -133,8 +150,9 @@ final class SMMUv3Driver: IOMMUDriver {
     _ offset: UInt64, _ value: UInt64, width: Int, in transaction: Transaction
   ) throws(Refusal) {
     try hardware.checkRegister(offset, width: width)
-    transaction.onCommit { [hardware] in
+    transaction.onCommit { [hardware, cmdqv] in
       hardware.writeRegister(offset, value, width: width)
+      cmdqv?.tellProgress()
     }
   }
 }

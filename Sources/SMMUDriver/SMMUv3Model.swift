@@ -94,7 +94,7 @@ public struct SMMUv3Model: SMMUModel {
 
   /// PARAM holds the logarithms of the three numbers, and each interface has its share of the
   /// queues.
-  private static func check(_ cmdqv: SMMUSettings.CMDQV) throws(Refusal) {
+  static func check(_ cmdqv: SMMUSettings.CMDQV) throws(Refusal) {
     for (name, value) in [
       ("vintfs", cmdqv.vintfs), ("vcmdqs", cmdqv.vcmdqs), ("sids_per_vintf", cmdqv.sidsPerVINTF),
     ] where value & (value - 1) != 0 {

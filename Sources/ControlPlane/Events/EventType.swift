@@ -34,6 +34,10 @@ enum EventType: Sendable, Hashable {
   case smmuEventsLost
   /// An SMMU that no driver runs has interrupted.
   case smmuInterrupt
+  /// Queues of an interface of the CMDQV stand still.
+  case smmuCMDQVError
+  /// A guest's queue has carried out what was in it, or stands still at an error.
+  case hwQueueRan
   /// Memory behind an address space was written.
   case ioasWritten
   case hostReset
@@ -60,6 +64,8 @@ enum EventType: Sendable, Hashable {
     case .smmuGlobalError: "smmu.global_error"
     case .smmuEventsLost: "smmu.events_lost"
     case .smmuInterrupt: "smmu.interrupt"
+    case .smmuCMDQVError: "smmu.cmdqv_error"
+    case .hwQueueRan: "hw-queue.ran"
     case .ioasWritten: "ioas.written"
     case .hostReset: "host.reset"
     }
@@ -76,7 +82,7 @@ enum EventType: Sendable, Hashable {
       .deviceAttached, .deviceReplaced, .deviceDetached, .deviceUnplugged, .vdevTombstoned,
       .ioasMapped, .ioasUnmapped, .ioasWritten, .smmuEvent, .smmuCommand, .smmuSTEWritten,
       .smmuPageResponse, .smmuStallAnswered, .smmuStaleTranslation, .smmuGlobalError,
-      .smmuEventsLost, .smmuInterrupt, .hostReset,
+      .smmuEventsLost, .smmuInterrupt, .smmuCMDQVError, .hwQueueRan, .hostReset,
     ]
 
   /// All types by name.

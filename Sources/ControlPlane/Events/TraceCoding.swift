@@ -15,6 +15,8 @@ enum TraceCoding {
     case .globalError: .smmuGlobalError
     case .eventQueueOverflow: .smmuEventsLost
     case .interrupt: .smmuInterrupt
+    case .cmdqvError: .smmuCMDQVError
+    case .queueRan: .hwQueueRan
     }
   }
 
@@ -43,7 +45,24 @@ enum TraceCoding {
     case .globalError(let bits): writer.field("gerror", hex: bits)
     case .eventQueueOverflow: break
     case .interrupt(let name): writer.field("interrupt", text: wireName(name))
+    case .cmdqvError(let interface, let viommu, let map, let isForwarded):
+      writer.field("vintf", int: interface)
+      writer.field("viommu", text: viommu)
+      writer.key("lvcmdq_err_map")
+      writer.array(of: map) { $0.hex($1) }
+      writer.field("forwarded", bool: isForwarded)
+    case .queueRan(_, let commands, let prod, let cons, let error):
+      writer.field("commands", int: Int(clamping: commands))
+      writer.field("prod", int: Int(prod))
+      writer.field("cons", int: Int(cons))
+      writer.field("error", text: error)
     }
+  }
+
+  /// What an event is about: an SMMU, or a queue of it.
+  static func object(of trace: HardwareTrace) -> ObjectKey {
+    if case .queueRan(let queue, _, _, _, _) = trace.kind { return ObjectKey(.hwQueue, queue) }
+    return ObjectKey(.smmu, trace.smmu)
   }
 
   /// `eventQueue` is `event_queue` on the wire, as everything is.

@@ -77,7 +77,7 @@ final class HostMachine: Machine, MemoryMachine {
   // MARK: The log
 
   func logHardwareEvent(_ event: UnclaimedEvent) {
-    append(.smmuEvent, event.smmu) { writer in
+    append(.smmuEvent, ObjectKey(.smmu, event.smmu)) { writer in
       writer.key("record")
       writer.array(of: event.words) { $0.hex($1) }
       writer.field("errno", text: event.errno.rawValue)
@@ -86,18 +86,18 @@ final class HostMachine: Machine, MemoryMachine {
 
   func logHardware(_ trace: HardwareTrace) {
     if case .staleTranslation = trace.kind, !recordsStaleTranslations { return }
-    append(TraceCoding.type(of: trace.kind), trace.smmu) { writer in
+    append(TraceCoding.type(of: trace.kind), TraceCoding.object(of: trace)) { writer in
       TraceCoding.writeMembers(of: trace.kind, since: { self.event(after: $0) }, to: &writer)
     }
   }
 
   private func append(
-    _ type: EventType, _ smmu: String, _ members: (inout JSONWriter) -> Void
+    _ type: EventType, _ object: ObjectKey, _ members: (inout JSONWriter) -> Void
   ) {
     var writer = JSONWriter(capacity: 160)
     writer.object(members)
     let draft = EventLog.Draft(
-      type: type, object: ObjectKey(.smmu, smmu), data: writer.bytes)
+      type: type, object: object, data: writer.bytes)
     log.append([draft], transaction: nil, time: clock())
   }
 

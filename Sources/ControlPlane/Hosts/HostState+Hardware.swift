@@ -11,6 +11,13 @@ extension HostState {
       return try writeMemory(ioas, iova, bytes)
     case .writeRegister(let name, let offset, let value, let width):
       return try writeRegister(name, offset, value, width: width)
+    case .writeWindow(let name, let offset, let value, let width):
+      return try writeWindow(name, offset, value, width: width)
+    case .submit(let name, let commands, let described):
+      let queue: HWQueue = try core.find(.hwQueue, name)
+      let submission = try queue.viommu.smmu.driver.submit(
+        commands, to: queue, in: core.transaction)
+      return .submitted(submission, described: described)
     case .invalidate(let viommu, let commands):
       return try invalidate(viommu, commands)
     case .dma(let name, let request):
@@ -47,6 +54,19 @@ extension HostState {
     let smmu: SMMU = try core.find(.smmu, name)
     do throws(Refusal) {
       try smmu.driver.writeRegister(offset, value, width: width, in: core.transaction)
+    } catch {
+      throw HostState.placed(register: error)
+    }
+    return .done
+  }
+
+  private func writeWindow(
+    _ name: String, _ offset: UInt64, _ value: UInt64, width: Int
+  ) throws(Refusal) -> Outcome {
+    let viommu: VIOMMU = try core.find(.viommu, name)
+    do throws(Refusal) {
+      try viommu.smmu.driver.writeWindow(
+        of: viommu, at: offset, value, width: width, in: core.transaction)
     } catch {
       throw HostState.placed(register: error)
     }

@@ -58,7 +58,8 @@ extension HostState {
       return try performMapping(operation)
     case .ioctl, .mapMemory, .forkMemoryMap, .unmapMemory:
       return try performSystemCall(operation)
-    case .writeMemory, .writeRegister, .invalidate, .dma, .startTraffic, .stopTraffic:
+    case .writeMemory, .writeRegister, .writeWindow, .invalidate, .submit, .dma, .startTraffic,
+      .stopTraffic:
       return try performOnHardware(operation)
     case .raiseHardwareEvent, .requestPages, .readVEvents, .readFaults, .respondToFaults,
       .writeFaultResponses:
@@ -89,7 +90,7 @@ extension HostState {
     case .hwQueue(let request):
       try core.allocateHWQueue(
         request.id, viommu: request.viommu, type: request.type, index: request.index,
-        iova: request.iova, length: request.length)
+        iova: request.iova, length: request.length, execution: request.execution)
     case .veventq(let request):
       try core.allocateVEventQueue(
         request.id, viommu: request.viommu, type: request.type, depth: request.depth,

@@ -154,7 +154,7 @@ struct Batch {
       throw Problem(
         .unsupported, "a batch carries out changes of its own host's objects, not \(path)")
     }
-    if found.endpoint.body == .octets {
+    if body != nil, found.endpoint.body != .none, !found.endpoint.body.takesJSON {
       throw Problem(.unsupported, "a batch has no place for the bytes that \(path) takes")
     }
     let query = try QueryReader(target.query, known: found.endpoint.query)
@@ -172,7 +172,7 @@ struct Batch {
     of body: JSONValue?, _ endpoint: Endpoint, _ names: [String: String]
   ) throws(Problem) -> [UInt8] {
     guard let body else { return [] }
-    guard endpoint.body == .json else {
+    guard endpoint.body.takesJSON else {
       throw Problem(.malformedRequest, "this request takes no body")
     }
     if let unknown = Batch.unknownName(in: body, names) { throw Batch.unknown(unknown) }

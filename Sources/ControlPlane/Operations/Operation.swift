@@ -56,8 +56,13 @@ public enum Operation: Equatable, Sendable, Codable {
   case writeMemory(ioas: String, iova: UInt64, bytes: [UInt8])
   /// Writes a register of an SMMU.
   case writeRegister(smmu: String, offset: UInt64, value: UInt64, width: Int)
+  /// Writes a register of a vIOMMU's window, as a guest that has it mapped.
+  case writeWindow(viommu: String, offset: UInt64, value: UInt64, width: Int)
   /// Carries out a guest's commands, each of two words.
   case invalidate(viommu: String, commands: [[UInt64]])
+  /// Puts a guest's commands into its ring and rings the doorbell. The answer describes so many
+  /// of them.
+  case submit(queue: String, commands: [[UInt64]], described: Int)
   /// Has a device access memory.
   case dma(device: String, DMARequest)
   /// Has a device access memory again and again, from a thread of its own.
@@ -102,6 +107,8 @@ public enum Outcome {
   case memoryWritten(Int)
   /// How many commands of a guest were carried out.
   case invalidated(Int)
+  /// What became of commands in a ring is known once the transaction has committed.
+  case submitted(Submission, described: Int)
   /// How an access ends is known once the transaction has committed.
   case accessed(DMAOutcome)
   case trafficStarted(String)

@@ -95,6 +95,8 @@ struct Reply {
     case .pinned(let number): writer.field("pin", int: Int(number))
     case .memoryWritten(let count): writer.field("bytes", int: count)
     case .invalidated(let count): writer.field("handled", int: count)
+    case .submitted(let submission, let described):
+      SubmissionCoding.write(submission.result, described: described, to: &writer)
     case .accessed(let outcome):
       let machine = state.machine
       DMACoding.write(outcome.result, since: { machine.event(after: $0) }, to: &writer)

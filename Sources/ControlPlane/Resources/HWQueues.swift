@@ -10,6 +10,7 @@ public struct HWQueueRequest: Equatable, Sendable, Codable {
   public var index: UInt32
   public var iova: UInt64
   public var length: UInt64
+  public var execution: HWQueue.Execution
 
   init?(_ reader: ObjectReader, _ scope: DecodingScope) {
     let id = scope.id(reader)
@@ -18,6 +19,7 @@ public struct HWQueueRequest: Equatable, Sendable, Codable {
     let index = reader.int("index", required: true, in: 0...Int(UInt32.max))
     let iova = reader.hex("iova", required: true)
     let length = reader.hex("length", required: true)
+    let execution = reader.choice("execution", of: HWQueue.Execution.self)
     guard let viommu, let type, let index, let iova, let length else { return nil }
     self.id = id
     self.viommu = viommu
@@ -25,6 +27,7 @@ public struct HWQueueRequest: Equatable, Sendable, Codable {
     self.index = UInt32(index)
     self.iova = iova
     self.length = length
+    self.execution = execution ?? .sync
   }
 
   init(_ queue: HWQueue) {
@@ -34,6 +37,7 @@ public struct HWQueueRequest: Equatable, Sendable, Codable {
     index = queue.index
     iova = queue.iova
     length = queue.length
+    execution = queue.execution
   }
 }
 
@@ -49,6 +53,7 @@ extension Resource {
       writer.field("index", int: Int(queue.index))
       writer.field("iova", hex: queue.iova)
       writer.field("length", hex: queue.length)
+      writer.field("execution", text: queue.execution.rawValue)
     },
     filters: [
       .value("context", HWQueue.self) { $0.owner.name },

@@ -19,6 +19,7 @@ struct ObjectEncoder: Sendable {
   func write(_ object: Object, to writer: inout JSONWriter) {
     writer.object { writer in
       writeMembers(of: object, to: &writer)
+      writeRegisters(of: object, to: &writer)
       writePins(of: object, to: &writer)
     }
   }
@@ -27,6 +28,7 @@ struct ObjectEncoder: Sendable {
   func write(_ object: Object, bare: [UInt8], to writer: inout JSONWriter) {
     writer.object { writer in
       writer.merge(object: bare)
+      writeRegisters(of: object, to: &writer)
       writePins(of: object, to: &writer)
     }
   }
@@ -68,18 +70,40 @@ struct ObjectEncoder: Sendable {
   private func writeFacts(about object: Object, to writer: inout JSONWriter) {
     guard let facts = object.hardwareDriver?.facts(about: object), !facts.isEmpty else { return }
     writer.key("hardware")
+    ObjectEncoder.write(facts, to: &writer)
+  }
+
+  /// What changes without a transaction; no event shows it. Null where there is nothing, or not
+  /// yet.
+  private func writeRegisters(of object: Object, to writer: inout JSONWriter) {
+    guard object is VIOMMU || object is HWQueue else { return }
+    writer.key("registers")
+    if let facts = object.hardwareDriver?.registers(of: object) {
+      ObjectEncoder.write(facts, to: &writer)
+    } else {
+      writer.null()
+    }
+  }
+
+  private static func write(_ facts: [DriverFact], to writer: inout JSONWriter) {
     writer.object { writer in
       for fact in facts {
         writer.key(fact.name)
-        switch fact.value {
-        case .none: writer.null()
-        case .bool(let value): writer.bool(value)
-        case .int(let value): writer.int(value)
-        case .text(let value): writer.text(value)
-        case .hex(let value): writer.hex(value)
-        case .hexes(let values): writer.array(of: values) { $0.hex($1) }
-        }
+        write(fact.value, to: &writer)
       }
+    }
+  }
+
+  private static func write(_ value: DriverFact.Value, to writer: inout JSONWriter) {
+    switch value {
+    case .none: writer.null()
+    case .bool(let value): writer.bool(value)
+    case .int(let value): writer.int(value)
+    case .text(let value): writer.text(value)
+    case .hex(let value): writer.hex(value)
+    case .hexes(let values): writer.array(of: values) { $0.hex($1) }
+    case .object(let facts): write(facts, to: &writer)
+    case .list(let elements): writer.array(of: elements) { write($1, to: &$0) }
     }
   }
 

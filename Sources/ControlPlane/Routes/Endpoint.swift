@@ -11,15 +11,21 @@ final class Endpoint: Sendable {
     case json
     /// Bytes as they are.
     case octets
+    /// JSON, or bytes as they are: the content type says which.
+    case jsonOrOctets
 
-    /// The media type of a body; nil where there is none.
-    var mediaType: String? {
+    /// The media types of a body; none where there is none.
+    var mediaTypes: [String] {
       switch self {
-      case .none: nil
-      case .json: MediaType.json
-      case .octets: MediaType.octets
+      case .none: []
+      case .json: [MediaType.json]
+      case .octets: [MediaType.octets]
+      case .jsonOrOctets: [MediaType.json, MediaType.octets]
       }
     }
+
+    /// Whether a batch can have such a body.
+    var takesJSON: Bool { mediaTypes.contains(MediaType.json) }
   }
 
   enum Action: Sendable {
@@ -63,6 +69,11 @@ struct Call: Sendable {
     try ObjectReader.body(
       request.body.isEmpty ? Array("{}".utf8) : request.body,
       depthLimit: api.configuration.limits.jsonDepth)
+  }
+
+  /// Whether the body is bytes as they are, where it may be JSON too.
+  var hasOctets: Bool {
+    request.head.headers[.contentType].map { MediaType.essence(of: $0) } == MediaType.octets
   }
 
   func key(_ kind: ObjectKind) -> ObjectKey { ObjectKey(kind, parameters[0]) }

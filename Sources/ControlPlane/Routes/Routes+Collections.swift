@@ -95,7 +95,9 @@ extension Routes {
     let epoch = host.log.extent.epoch
     return try host.read { state throws(Problem) in
       let object = try find(call.key(kind), in: state)
-      if let known = call.request.head.headers[.ifNoneMatch] {
+      if let known = call.request.head.headers[.ifNoneMatch],
+        !Resource.of(kind).changesSilently
+      {
         let tag = EntityTag(object, epoch: epoch)
         if EntityTag.list(known, contains: tag) {
           return Response(status: 304, headers: [(.etag, tag.text)])

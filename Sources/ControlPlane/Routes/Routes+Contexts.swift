@@ -68,29 +68,12 @@ extension Routes {
     try Accept.require([MediaType.json], call.request)
     let width = try width(call)
     let offset = try offset(call, 2)
-    guard offset % UInt64(width) == 0 else {
-      throw Problem(faults: [
-        .init(.invalidField, at: "{offset}", "must be aligned to the width")
-      ])
-    }
     let number = try number(call)
     return try call.host.read { state throws(Problem) in
       guard let context = try find(call.key(.context), in: state) as? Context,
         let map = context.memoryMaps[number]
       else { throw Problem(.notFound, "nothing is mapped under \(number)") }
-      guard offset < map.length else {
-        throw Problem(faults: [
-          .init(.invalidField, at: "{offset}", "is behind the end of the mapping")
-        ])
-      }
-      let driver = map.viommu.smmu.driver
-      var value = UInt64(driver.readWindow(of: map.viommu, at: offset))
-      if width == 8 {
-        value |= UInt64(driver.readWindow(of: map.viommu, at: offset + 4)) << 32
-      }
-      var writer = JSONWriter()
-      writer.object { $0.field("value", hex: value) }
-      return Response(status: 200, json: writer.bytes)
+      return try Routes.readWindow(of: map.viommu, at: offset, width: width)
     }
   }
 }

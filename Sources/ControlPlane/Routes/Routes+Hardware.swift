@@ -14,7 +14,12 @@ extension Routes {
       .get, "/ioas/{id}/memory",
       Endpoint("readMemory", query: ["iova", "length"], .answer(readMemory))),
     .init(.put, "/ioas/{id}/memory", writeMemory),
+    .init(
+      .get, "/viommus/{id}/mmio/{offset}",
+      Endpoint("readWindow", query: ["width"], .answer(readWindow))),
+    .init(.put, "/viommus/{id}/mmio/{offset}", writeWindow),
     .init(.post, "/viommus/{id}/invalidate", invalidate),
+    .init(.post, "/hw-queues/{id}/submit", submit),
     .init(.post, "/devices/{id}/dma", dma),
     .init(.put, "/devices/{id}/traffic", startTraffic),
     .init(.get, "/devices/{id}/traffic", Endpoint("getTraffic", .answer(showTraffic))),
@@ -64,18 +69,62 @@ extension Routes {
   private static let writeRegister = Endpoint(
     "writeRegister", query: ["width"], body: .json,
     .change { call throws(Problem) in
-      let width = try width(call)
-      let offset = try offset(call, 1)
-      let reader = try call.reader()
-      let value = reader.hex("value", required: true)
-      if let value, width == 4, value > UInt32.max {
-        reader.fault(.invalidField, "value", "has more than 32 bits; ask for ?width=64")
-      }
-      try reader.finish()
+      let (offset, value, width) = try registerWrite(call)
       return Change(
         operation: .writeRegister(
-          smmu: call.parameters[0], offset: offset, value: value ?? 0, width: width),
+          smmu: call.parameters[0], offset: offset, value: value, width: width),
         subject: .object(call.key(.smmu)))
+    })
+
+  private static func registerWrite(
+    _ call: Call
+  ) throws(Problem) -> (offset: UInt64, value: UInt64, width: Int) {
+    let width = try width(call)
+    let offset = try offset(call, 1)
+    let reader = try call.reader()
+    let value = reader.hex("value", required: true)
+    if let value, width == 4, value > UInt32.max {
+      reader.fault(.invalidField, "value", "has more than 32 bits; ask for ?width=64")
+    }
+    try reader.finish()
+    return (offset, value ?? 0, width)
+  }
+
+  // MARK: Windows
+
+  private static func readWindow(_ call: Call) throws(Problem) -> Response {
+    try Accept.require([MediaType.json], call.request)
+    let width = try width(call)
+    let offset = try offset(call, 1)
+    return try call.host.read { state throws(Problem) in
+      guard let viommu = try find(call.key(.viommu), in: state) as? VIOMMU else {
+        throw Problem(.notFound, "there is no viommu \(call.parameters[0])")
+      }
+      return try readWindow(of: viommu, at: offset, width: width)
+    }
+  }
+
+  static func readWindow(
+    of viommu: VIOMMU, at offset: UInt64, width: Int
+  ) throws(Problem) -> Response {
+    do throws(Refusal) {
+      let value = try viommu.smmu.driver.readWindow(of: viommu, at: offset, width: width)
+      var writer = JSONWriter()
+      writer.object { $0.field("value", hex: value) }
+      return Response(status: 200, json: writer.bytes)
+    } catch {
+      throw Problem(HostState.placed(register: error))
+    }
+  }
+
+  private static let writeWindow = Endpoint(
+    "writeWindow", query: ["width"], body: .json,
+    .change { call throws(Problem) in
+      let (offset, value, width) = try registerWrite(call)
+      return Change(
+        operation: .writeWindow(
+          viommu: call.parameters[0], offset: offset, value: value, width: width),
+        subject: .object(call.key(.viommu)))
     })
 
   // MARK: Memory
@@ -142,6 +191,34 @@ extension Routes {
         operation: .invalidate(viommu: call.parameters[0], commands: commands),
         subject: .object(call.key(.viommu)))
     })
+
+  /// Commands that the answer to one submission describes.
+  private static let descriptionLimit = 65_536
+  private static let usualDescriptions = 1000
+
+  private static let submit = Endpoint(
+    "submitCommands", query: ["describe"], body: .jsonOrOctets,
+    .change { call throws(Problem) in
+      let described =
+        try call.query.int("describe", in: 0...descriptionLimit) ?? usualDescriptions
+      let commands =
+        try call.hasOctets
+        ? SubmissionCoding.decode(call.request.body) : decodeCommands(call)
+      return Change(
+        operation: .submit(
+          queue: call.parameters[0], commands: commands, described: described),
+        subject: .object(call.key(.hwQueue)))
+    })
+
+  private static func decodeCommands(_ call: Call) throws(Problem) -> [[UInt64]] {
+    let reader = try call.reader()
+    let elements = reader.array("commands", required: true, count: 1...commandLimit) ?? []
+    let commands = elements.enumerated().compactMap { position, element in
+      CommandCoding.decode(element, reader, "commands", position)
+    }
+    try reader.finish()
+    return commands
+  }
 
   // MARK: Devices
 

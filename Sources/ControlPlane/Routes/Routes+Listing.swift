@@ -140,5 +140,5 @@ extension Response {
 
 extension Resource {
   /// Whether what is shown changes without a transaction, as queues do.
-  var changesSilently: Bool { kind == .veventq || kind == .faultQueue }
+  var changesSilently: Bool { [.veventq, .faultQueue, .viommu, .hwQueue].contains(kind) }
 }

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+import HTTPCore
+import IOMMUFD
+
+/// Commands that go into a guest's ring, `POST /hw-queues/{id}/submit`.
+enum SubmissionCoding {
+  private static let commandBytes = 16
+
+  /// Reads commands as the ring has them: two words each, little-endian.
+  static func decode(_ bytes: [UInt8]) throws(Problem) -> [[UInt64]] {
+    guard !bytes.isEmpty, bytes.count % commandBytes == 0 else {
+      throw Problem(faults: [
+        .init(
+          .invalidField, at: "",
+          "the body is commands of \(commandBytes) bytes, and has \(bytes.count)")
+      ])
+    }
+    let words = LittleEndian(bytes, size: bytes.count)
+    return stride(from: 0, to: bytes.count, by: commandBytes).map {
+      [words.u64($0), words.u64($0 + 8)]
+    }
+  }
+
+  /// - Parameter described: commands of which all is said; of the others there is the count.
+  static func write(
+    _ result: Submission.Result?, described: Int, to writer: inout JSONWriter
+  ) {
+    // A dry run, or a batch that has not committed yet: nobody knows.
+    guard let result else {
+      writer.field("outcome", text: "undecided")
+      return
+    }
+    let refused = result.commands.filter { $0.executed == nil }.count
+    let outcome = result.error != nil ? "stopped" : result.pending == 0 ? "done" : "pending"
+    writer.field("outcome", text: outcome)
+    writer.field("enabled", bool: result.isEnabled)
+    writer.field("prod", int: Int(result.prod))
+    writer.field("cons", int: Int(result.cons))
+    writer.field("error", text: result.error)
+    writer.field("pending", int: Int(result.pending))
+    writer.field("executed", int: result.commands.count - refused)
+    writer.field("refused", int: refused)
+    writer.key("commands")
+    writer.array(of: Array(result.commands.prefix(described))) { writer, command in
+      writer.object { write(command, to: &$0) }
+    }
+  }
+
+  private static func write(_ command: Submission.Command, to writer: inout JSONWriter) {
+    writer.field("index", int: Int(command.index))
+    writer.key("guest")
+    writer.object { CommandCoding.writeMembers(of: command.guest, to: &$0) }
+    writer.key("executed")
+    if let executed = command.executed {
+      writer.object { CommandCoding.writeMembers(of: executed, to: &$0) }
+    } else {
+      writer.null()
+    }
+    writer.field("error", text: command.error)
+  }
+}

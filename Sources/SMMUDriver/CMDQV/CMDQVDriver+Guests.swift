@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+import IOMMUFD
+import IOMMUHardware
+import Locking
+
+/// Queues while guests have them.
+extension CMDQVDriver {
+  /// A guest has the queue from now on.
+  func begin(_ queue: LVCMDQ) {
+    queue.progress.begin()
+    guests.withLock { $0[queue.global] = Guest(worker: queue.worker, progress: queue.progress) }
+    queue.worker?.start()
+    queue.isLive = true
+  }
+
+  func end(_ queue: LVCMDQ) {
+    queue.isLive = false
+    queue.worker?.stop()
+    queue.progress.tell()
+    guests.withLock { $0[queue.global] = nil }
+  }
+
+  /// A deferred queue has work.
+  func ring(_ global: Int) { guests.withLock { $0[global] }?.worker?.ring() }
+
+  /// The log gets what the queues have done that no thread of their own tells of.
+  func tellProgress() {
+    let guests = guests.withLock { guests in guests.sorted { $0.key < $1.key }.map(\.value) }
+    for guest in guests where guest.worker == nil { guest.progress.tell() }
+  }
+
+  /// Writes entries behind a ring's last, then PROD.
+  func post(
+    _ commands: [[UInt64]], to queue: LVCMDQ, _ base: UInt64, _ entries: UInt32,
+    _ hardware: Hardware
+  ) -> Submission.Result {
+    let before = engine.queue(queue.global)
+    var prod = before.prod & (2 * entries - 1)
+    for words in commands {
+      hardware.write(words, at: base + UInt64(prod & (entries - 1)) * Command.byteCount)
+      prod = (prod + 1) & (2 * entries - 1)
+    }
+    var executed: [Tegra241CMDQV.ExecutedCommand] = []
+    if queue.worker == nil {
+      executed = engine.submit(queue.interface, queue.logical, prod: prod)
+    } else {
+      let registers = CMDQVRegisters.queue(queue.interface, queue.logical)
+      try? engine.writeRegister(registers.prod, UInt64(prod), width: 4)
+    }
+    var result = Submission.Result(engine.queue(queue.global), entries)
+    result.commands = executed.map { command in
+      Submission.Command(
+        index: command.index, guest: command.guest.words, executed: command.executed?.words,
+        error: command.error?.name)
+    }
+    if queue.worker == nil { queue.progress.tell() }
+    return result
+  }
+}
+
+extension Submission.Result {
+  fileprivate init(_ queue: Tegra241CMDQV.Queue, _ entries: UInt32) {
+    self.init(
+      prod: queue.prod, cons: queue.cons, isEnabled: queue.isEnabled && queue.isEnableOK,
+      pending: (queue.prod &- queue.cons) & (2 * entries - 1),
+      error: queue.errorName)
+  }
+}
+
+extension Tegra241CMDQV.QueueError {
+  /// As the API writes it.
+  var name: String {
+    switch self {
+    case .illegal: "illegal"
+    case .fetchAbort: "fetch_abort"
+    case .atcInvSync: "atc_inv_sync"
+    case .unmatchedSID: "unmatched_sid"
+    }
+  }
+}
+
+extension Tegra241CMDQV.Queue {
+  /// Why the queue stands still: that it could not be initialised, or what CONS_INDX.ERR says. nil
+  /// when nothing is to be acknowledged.
+  var errorName: String? {
+    let active = gerror ^ gerrorn
+    if active & 4 != 0 { return "initialisation" }
+    if active & 1 == 0 { return nil }
+    return Tegra241CMDQV.QueueError(rawValue: error)?.name
+  }
+}

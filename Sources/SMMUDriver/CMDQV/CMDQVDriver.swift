@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+import IOMMUFD
+import IOMMUHardware
+import Locking
+
+/// What Linux's tegra241-cmdqv driver does with the hardware. Every method is one of its register
+/// sequences, and is used at a transaction's commit or under the host's lock.
+final class CMDQVDriver: Sendable {
+  /// VINTF_CONFIG.EN, and HYP_OWN.
+  private static let enable: UInt64 = 1
+  private static let hypervisorOwned: UInt64 = 1 << 17
+
+  let engine: Tegra241CMDQV
+  let interrupts: CMDQVInterrupts
+  private let hardware: Hardware
+  /// The SMMU's own queue.
+  private let main: CommandQueue
+  private let memory: CMDQVMemory
+  /// The queues that guests have, by their global numbers.
+  let guests = Locked<[Int: Guest]>([:])
+
+  struct Guest {
+    let worker: QueueWorker?
+    let progress: QueueProgress
+  }
+
+  /// - Throws: `ENOMEM`
+  init(
+    _ engine: Tegra241CMDQV, _ hardware: Hardware, _ main: CommandQueue
+  ) throws(Refusal) {
+    self.engine = engine
+    self.hardware = hardware
+    self.main = main
+    memory = try CMDQVMemory(hardware, queues: engine.size.queuesPerVINTF)
+    interrupts = CMDQVInterrupts(engine, hardware, memory)
+  }
+
+  /// What a transaction that does not stand, or the end of the SMMU, gives back.
+  func freeMemory() { memory.free() }
+
+  // MARK: Registers
+
+  private func read(_ offset: UInt32, width: Int = 4) -> UInt64 {
+    (try? engine.readRegister(offset, width: width)) ?? 0
+  }
+
+  private func write(_ offset: UInt32, _ value: UInt64, width: Int = 4) {
+    try? engine.writeRegister(offset, value, width: width)
+  }
+
+  /// STATUS.ENABLED, without which no interface can be enabled.
+  var isEnabled: Bool { read(CMDQVRegisters.status) & 1 != 0 }
+
+  // MARK: Reset
+
+  /// `tegra241_cmdqv_hw_reset`: every queue gets its place, the kernel's interface is the first.
+  func reset() {
+    write(CMDQVRegisters.config, read(CMDQVRegisters.config) & ~Self.enable)
+    write(CMDQVRegisters.config, read(CMDQVRegisters.config) | Self.enable)
+    let share = engine.size.queuesPerVINTF
+    for queue in 0..<engine.size.vcmdqs {
+      let place = UInt64(queue / share) << 15 | UInt64(queue % share) << 1
+      write(CMDQVRegisters.allocation(queue), place)
+    }
+    enable(0, Self.hypervisorOwned)
+    for logical in 0..<share {
+      map(0, logical)
+      reset(0, logical)
+      let registers = CMDQVRegisters.queue(0, logical)
+      write(registers.base, memory.base(of: logical) | CMDQVMemory.log2Size, width: 8)
+      write(registers.config, Self.enable)
+    }
+  }
+
+  /// All interfaces go, the guests' too (`tegra241_cmdqv_remove_vintf`).
+  func shutDown() {
+    for number in 0..<engine.size.vintfs { disable(number) }
+  }
+
+  // MARK: Interfaces
+
+  /// `tegra241_vintf_hw_init`
+  func enable(_ number: Int, vmid: UInt16) { enable(number, UInt64(vmid) << 1) }
+
+  private func enable(_ number: Int, _ config: UInt64) {
+    disable(number)
+    let registers = CMDQVRegisters.interface(number)
+    write(registers.config, config)
+    write(registers.config, config | Self.enable)
+  }
+
+  /// `tegra241_vintf_hw_deinit`: queues in descending order, then the slots.
+  func disable(_ number: Int) {
+    for logical in (0..<engine.size.queuesPerVINTF).reversed() {
+      reset(number, logical)
+      unmap(number, logical)
+    }
+    let registers = CMDQVRegisters.interface(number)
+    write(registers.config, 0)
+    for slot in 0..<engine.size.sidsPerVINTF { clearSlot(slot, of: number) }
+  }
+
+  // MARK: Slots
+
+  /// `tegra241_vintf_init_vsid`: the stream stands before the match is live.
+  func fillSlot(_ slot: Int, of number: Int, virtual: UInt32, stream: UInt32) {
+    let registers = CMDQVRegisters.interface(number)
+    write(registers.sidReplace(slot), UInt64(stream))
+    write(registers.sidMatch(slot), UInt64(virtual) << 1 | Self.enable)
+  }
+
+  /// `tegra241_vintf_destroy_vsid`
+  func clearSlot(_ slot: Int, of number: Int) {
+    let registers = CMDQVRegisters.interface(number)
+    write(registers.sidMatch(slot), 0)
+    write(registers.sidReplace(slot), 0)
+  }
+
+  // MARK: Queues
+
+  /// `tegra241_vcmdq_map_lvcmdq`
+  private func map(_ number: Int, _ logical: Int) {
+    let register = CMDQVRegisters.allocation(number * engine.size.queuesPerVINTF + logical)
+    write(register, read(register) | Self.enable)
+  }
+
+  private func unmap(_ number: Int, _ logical: Int) {
+    let register = CMDQVRegisters.allocation(number * engine.size.queuesPerVINTF + logical)
+    write(register, read(register) & ~Self.enable)
+  }
+
+  /// `tegra241_vcmdq_hw_deinit`: the queue is off and forgets where it was.
+  private func reset(_ number: Int, _ logical: Int) {
+    let registers = CMDQVRegisters.queue(number, logical)
+    write(registers.config, 0)
+    // What the queue's ATC_INVs still wait for ends here, and not with the next one who has it.
+    main.issue([.sync])
+    write(registers.prod, 0)
+    write(registers.cons, 0)
+    write(registers.base, 0, width: 8)
+    write(registers.consBase, 0, width: 8)
+    let error = read(registers.gerror)
+    if read(registers.gerrorn) != error { write(registers.gerrorn, error) }
+  }
+
+  /// Hands a queue to a guest, which enables it itself (`tegra241_vintf_alloc_lvcmdq_user`).
+  ///
+  /// - Parameter length: of the ring in bytes, a power of two.
+  func lend(_ queue: LVCMDQ, base: UInt64, length: UInt64) {
+    map(queue.interface, queue.logical)
+    reset(queue.interface, queue.logical)
+    let log2Size = UInt64(length.trailingZeroBitCount - 4)
+    let registers = CMDQVRegisters.queue(queue.interface, queue.logical)
+    write(registers.base, base | log2Size, width: 8)
+  }
+
+  /// `tegra241_vintf_free_lvcmdq`
+  func takeBack(_ queue: LVCMDQ) {
+    reset(queue.interface, queue.logical)
+    unmap(queue.interface, queue.logical)
+  }
+}
+
+/// The memory of the kernel's own queues.
+final class CMDQVMemory: Sendable {
+  /// The logarithm of the entries of a queue: one page of them.
+  static let log2Size: UInt64 = 8
+  private static let bytes: UInt64 = 4096
+
+  let queues: Int
+  private let address: UInt64
+  private let hardware: Hardware
+
+  var takenBytes: UInt64 { UInt64(queues) * CMDQVMemory.bytes }
+
+  /// - Throws: `ENOMEM`
+  init(_ hardware: Hardware, queues: Int) throws(Refusal) {
+    self.hardware = hardware
+    self.queues = queues
+    let size = UInt64(queues) * CMDQVMemory.bytes
+    guard let address = hardware.allocateTables(size, alignment: CMDQVMemory.bytes) else {
+      throw Refusal(.ENOMEM, "no memory is left for the queues of a CMDQV")
+    }
+    self.address = address
+  }
+
+  func base(of queue: Int) -> UInt64 { address + UInt64(queue) * CMDQVMemory.bytes }
+
+  func free() { hardware.machine.freeTables(address, takenBytes) }
+}

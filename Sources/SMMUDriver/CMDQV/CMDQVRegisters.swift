@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Where the driver finds the registers of Tegra241's CMDQV, in bytes from the configuration page
+/// (`drivers/iommu/arm/arm-smmu-v3/tegra241-cmdqv.c`).
+enum CMDQVRegisters {
+  static let config: UInt32 = 0x000
+  static let parameters: UInt32 = 0x004
+  static let status: UInt32 = 0x008
+  static let interfaceErrorMap: UInt32 = 0x014
+
+  static func allocation(_ queue: Int) -> UInt32 { 0x200 + 4 * UInt32(queue) }
+
+  static func interface(_ number: Int) -> Interface {
+    Interface(base: 0x1000 + 0x100 * UInt32(number))
+  }
+
+  static func queue(_ interface: Int, _ logical: Int) -> Queue {
+    Queue(page0: 0x3_0000 + 0x2_0000 * UInt32(interface) + 0x80 * UInt32(logical))
+  }
+
+  /// A virtual interface's registers.
+  struct Interface {
+    let base: UInt32
+    var config: UInt32 { base }
+    var status: UInt32 { base + 0x04 }
+    func sidMatch(_ slot: Int) -> UInt32 { base + 0x40 + 4 * UInt32(slot) }
+    func sidReplace(_ slot: Int) -> UInt32 { base + 0x80 + 4 * UInt32(slot) }
+    /// One of two words of 64 bits.
+    func errorMap(_ word: Int) -> UInt32 { base + 0xc0 + 8 * UInt32(word) }
+  }
+
+  /// A logical queue's registers in its interface's two pages.
+  struct Queue {
+    let page0: UInt32
+    var cons: UInt32 { page0 }
+    var prod: UInt32 { page0 + 0x04 }
+    var config: UInt32 { page0 + 0x08 }
+    var status: UInt32 { page0 + 0x0c }
+    var gerror: UInt32 { page0 + 0x10 }
+    var gerrorn: UInt32 { page0 + 0x14 }
+    var base: UInt32 { page0 + 0x1_0000 }
+    var consBase: UInt32 { page0 + 0x1_0008 }
+  }
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+import IOMMUFD
+import IOMMUHardware
+import Locking
+
+/// A virtual interface of Tegra241's CMDQV in a guest's hands (`struct tegra241_vintf`).
+final class VINTF {
+  let number: Int
+  let vmid: UInt16
+  /// Bytes of the interface's page 0, which user space maps.
+  static let windowLength: UInt64 = 0x10000
+  /// The SID_MATCH/SID_REPLACE pairs.
+  var sidSlots: LowestFreeAllocator
+  /// By their logical numbers.
+  var queues: [UInt32: HWQueue] = [:]
+  /// Whether the hardware has it; from the commit of its creation on.
+  var isLive = false
+
+  init(number: Int, vmid: UInt16, sidSlots: Int) {
+    self.number = number
+    self.vmid = vmid
+    self.sidSlots = LowestFreeAllocator(0...UInt32(sidSlots - 1))
+  }
+}
+
+/// The slot that a vdev has in its interface (`struct tegra241_vintf_sid`).
+final class SIDSlot {
+  let number: Int
+  init(number: Int) { self.number = number }
+}
+
+/// What the driver keeps of a guest's queue (`struct tegra241_vcmdq`).
+final class LVCMDQ {
+  let interface: Int
+  let logical: Int
+  /// The number of the queue that the logical one is always mapped to.
+  let global: Int
+  /// The thread that carries out its commands; nil where the doorbell does.
+  let worker: QueueWorker?
+  let progress: QueueProgress
+  /// Whether the hardware has it; from the commit of its creation on.
+  var isLive = false
+  /// Commands that the transaction under way is going to put into the ring.
+  var promised: UInt32 = 0
+
+  init(
+    interface: Int, logical: Int, global: Int, worker: QueueWorker?, progress: QueueProgress
+  ) {
+    self.interface = interface
+    self.logical = logical
+    self.global = global
+    self.worker = worker
+    self.progress = progress
+  }
+}
+
+/// What the log knows of a guest's queue.
+final class QueueProgress: Sendable {
+  private let name: String
+  private let engine: Tegra241CMDQV
+  private let global: Int
+  private let hardware: Hardware
+  private let known: Locked<VCMDQCounters?> = Locked(nil)
+
+  init(_ name: String, _ engine: Tegra241CMDQV, queue global: Int, _ hardware: Hardware) {
+    self.name = name
+    self.engine = engine
+    self.global = global
+    self.hardware = hardware
+  }
+
+  /// Begins with what the queue has done for those who had it before.
+  func begin() { known.withLock { $0 = engine.queue(global).counters } }
+
+  /// Puts what the queue has done since the last time into the log.
+  func tell() {
+    let (queue, commands) = known.withLock { known -> (Tegra241CMDQV.Queue, UInt64?) in
+      let queue = engine.queue(global)
+      let before = known
+      known = queue.counters
+      guard let before, before != queue.counters else { return (queue, nil) }
+      return (queue, queue.counters.commands &- before.commands)
+    }
+    guard let commands else { return }
+    hardware.log(
+      .queueRan(
+        queue: name, commands: commands, prod: queue.prod, cons: queue.cons,
+        error: queue.errorName))
+  }
+}
