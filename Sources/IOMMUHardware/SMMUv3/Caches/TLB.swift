@@ -26,7 +26,7 @@ final class TLB: Sendable {
     var count = 0
   }
 
-  private let shards: [Locked<Shard>]
+  private let shards = LockedTable(count: TLB.shardCount) { Shard() }
   /// For each epoch: its count, and how many entries there are of its VMIDs, with those that are
   /// about to be put in. An invalidation that finds none has nothing to look for.
   ///
@@ -41,7 +41,6 @@ final class TLB: Sendable {
   /// - Parameter dropsWholeBlocks: whether an invalidation of one address of stage 1 takes all
   ///   entries that come from its leaf, though stage 2 cut it into smaller ones.
   init(dropsWholeBlocks: Bool) {
-    shards = (0..<TLB.shardCount).map { _ in Locked(Shard()) }
     self.dropsWholeBlocks = dropsWholeBlocks
   }
 
@@ -115,7 +114,7 @@ final class TLB: Sendable {
       rest &= rest &- 1
       let base = address & ~UInt64.ones(size)
       let (shard, set) = TLB.place(base, vmid, regime)
-      let found = shards[shard].withLock { shard -> TLBEntry? in
+      let found = shards.withLock(at: shard) { shard -> TLBEntry? in
         for index in TLB.ways(of: set, in: shard) {
           if let entry = shard.entries[index], entry.base == base,
             Int(entry.sizeLog2) == size, entry.isOf(regime, vmid: vmid, asid: asid)
@@ -143,10 +142,11 @@ final class TLB: Sendable {
 
   /// Keeps a translation, unless something was invalidated since `epoch` was read.
   func insert(_ entry: TLBEntry, epoch: UInt64) {
-    sizes.bitwiseOr(1 << UInt64(entry.sizeLog2 & 63), ordering: .relaxed)
+    let size = UInt64(1) << UInt64(entry.sizeLog2 & 63)
+    if sizes.load(ordering: .relaxed) & size == 0 { sizes.bitwiseOr(size, ordering: .relaxed) }
     if entry.stage1SizeLog2 > entry.sizeLog2 { hasSplinters.store(true, ordering: .relaxed) }
     let (shard, set) = TLB.place(entry.base, entry.vmid, entry.regime)
-    shards[shard].withLock { shard in
+    shards.withLock(at: shard) { shard in
       // Counted before the epoch is read, as an invalidation counts its epoch before it reads
       // this: one of the two sees the other.
       countIn(entry.vmid)
@@ -169,7 +169,7 @@ final class TLB: Sendable {
   /// must not come back.
   func replace(_ old: TLBEntry, with new: TLBEntry) {
     let (shard, set) = TLB.place(old.base, old.vmid, old.regime)
-    shards[shard].withLock { shard in
+    shards.withLock(at: shard) { shard in
       for index in TLB.ways(of: set, in: shard) where shard.entries[index] == old {
         shard.entries[index] = new
       }
@@ -206,7 +206,7 @@ final class TLB: Sendable {
     if let keys = probes(of: invalidation) {
       dropByAddress(invalidation, keys)
     } else {
-      for shard in shards { shard.withLock { dropAll(invalidation, &$0) } }
+      for shard in 0..<TLB.shardCount { shards.withLock(at: shard) { dropAll(invalidation, &$0) } }
     }
   }
 
@@ -252,7 +252,7 @@ final class TLB: Sendable {
       let last = invalidation.last >> UInt64(size)
       while block <= last {
         let (shard, set) = TLB.place(block << UInt64(size), vmid, invalidation.regime)
-        shards[shard].withLock { shard in
+        shards.withLock(at: shard) { shard in
           for index in TLB.ways(of: set, in: shard) { drop(index, invalidation, &shard) }
         }
         block &+= 1
@@ -262,12 +262,14 @@ final class TLB: Sendable {
   }
 
   /// How many entries there are.
-  var count: Int { shards.reduce(0) { $0 + $1.withLock { $0.count } } }
+  var count: Int {
+    (0..<TLB.shardCount).reduce(0) { sum, shard in sum + shards.withLock(at: shard) { $0.count } }
+  }
 
   /// How many entries there are of a VMID.
   func entries(ofVMID vmid: UInt16) -> Int {
-    shards.reduce(0) { sum, shard in
-      sum + shard.withLock { shard in shard.entries.count { $0?.vmid == vmid } }
+    (0..<TLB.shardCount).reduce(0) { sum, shard in
+      sum + shards.withLock(at: shard) { shard in shard.entries.count { $0?.vmid == vmid } }
     }
   }
 }

@@ -5,7 +5,7 @@ extension TableWalker {
   mutating func translate(
     intermediate address: UInt64, _ stage2: Stage2Configuration, _ purpose: Purpose
   ) throws(TranslationFault) -> Mapping {
-    if let tlb, let entry = tlb.entry(stage2: address, vmid: stage2.vmid) {
+    if let entry = cached(address, stage2) {
       let hit = entry.mapping(of: address)
       // A clean page that is to be written needs its descriptor.
       if !(hit.isClean && purpose.isWrite) {
@@ -16,6 +16,13 @@ extension TableWalker {
     }
     return try fill(address, stage2, purpose)
   }
+
+  // Not mutating, so that nobody has to count that the TLB stays.
+  private func cached(_ address: UInt64, _ stage2: Stage2Configuration) -> TLBEntry? {
+    tlb?.entry(stage2: address, vmid: stage2.vmid)
+  }
+
+  private func keep(_ entry: TLBEntry, _ epoch: UInt64) { tlb?.insert(entry, epoch: epoch) }
 
   /// Takes over what is known of a cached entry.
   private mutating func use(_ entry: TLBEntry) {
@@ -32,11 +39,11 @@ extension TableWalker {
     stage2Pages = TablePages()
     for _ in 0..<TableWalker.retries {
       if let mapping = try walk(address, stage2, purpose) {
-        tlb?.insert(
+        keep(
           TLBEntry(
             mapping, at: address, .stage2, vmid: stage2.vmid, asid: 0, agreedAt: now,
             stage2Pages),
-          epoch: epoch)
+          epoch)
         return mapping
       }
     }
