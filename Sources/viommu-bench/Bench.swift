@@ -14,6 +14,7 @@ struct Bench: ParsableCommand {
     case start
     case hardware
     case events
+    case queues
   }
 
   static let configuration = CommandConfiguration(
@@ -22,7 +23,8 @@ struct Bench: ParsableCommand {
 
   @Argument(
     help:
-      "What to measure: requests, streams, objects, start, hardware, events. All by default.")
+      "What to measure: requests, streams, objects, start, hardware, events, queues. All by default."
+  )
   var suites: [Suite] = []
 
   @Option(help: "The viommud program.")
@@ -73,6 +75,7 @@ struct Bench: ParsableCommand {
     if chosen.contains(.objects) { try ObjectSuite(viommud: viommud, devices: devices).run() }
     if chosen.contains(.hardware) { try HardwareSuite(rounds: rounds).run() }
     if chosen.contains(.events) { try EventSuite(events: records).run() }
+    if chosen.contains(.queues) { try QueueSuite(viommud: viommud, rounds: rounds).run() }
     if chosen.contains(.start) { try StartSuite(viommud: viommud, rounds: rounds * 2).run() }
   }
 }
