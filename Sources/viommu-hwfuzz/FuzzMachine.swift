@@ -16,12 +16,17 @@ struct FuzzMachine {
   static let data = base + 0x20000
   /// Pages that hold what the SMMU reads.
   static let pages =
-    [streamTable, contexts, commandQueue, eventQueue, priQueue]
+    [streamTable, contexts, commandQueue, eventQueue, priQueue, rings, rings + 0x1000]
     + (0..<8).map { stage1 + $0 << 12 }
   static let queueLog2Size: UInt64 = 5
 
+  /// The rings of two guests, a page each.
+  static let rings = base + 0x8000
+  static let ringLog2Size: UInt64 = 8
+
   let memory: PhysicalMemory
   let smmu: SMMUv3
+  let cmdqv: Tegra241CMDQV
 
   /// - Parameter variant: chooses what the SMMU can do.
   init(variant: UInt8) {
@@ -37,8 +42,37 @@ struct FuzzMachine {
     behaviour.dropsWholeBlocks = variant & 64 != 0
     behaviour.fullEventQueue = variant & 128 == 0 ? .setsOverflowFlag : .reportsAbort
     smmu = SMMUv3(memory: memory, features: features, behaviour: behaviour)
+    var guests = Tegra241CMDQV.Behaviour()
+    guests.allowsHypOwn = variant & 4 == 0
+    guests.guestSignals = variant & 8 == 0 ? .areIllegal : .areIgnored
+    cmdqv = Tegra241CMDQV(
+      smmu: smmu, size: .init(vintfs: 4, vcmdqs: 8, sidsPerVINTF: 4), behaviour: guests, sink: nil)
     makeTables()
     bringUp()
+    bringUpQueues()
+  }
+
+  func write(queues offset: UInt32, _ value: UInt64, width: Int = 4) {
+    try? cmdqv.writeRegister(offset, value, width: width)
+  }
+
+  /// Two guests with a queue each, which know devices 0 to 3 by other numbers.
+  func bringUpQueues() {
+    write(queues: 0, 1)
+    for guest in UInt32(0)..<2 {
+      let vintf = guest + 1
+      let interface = 0x1000 + 0x100 * vintf
+      write(queues: interface, UInt64(vintf + 1) << 1 | 1)
+      for slot in UInt32(0)..<4 {
+        write(queues: interface + 0x80 + 4 * slot, UInt64(slot))
+        write(queues: interface + 0x40 + 4 * slot, UInt64(slot + 16) << 1 | 1)
+      }
+      write(queues: 0x200 + 8 * vintf, UInt64(vintf) << 15 | 1)
+      let page0 = 0x3_0000 + 0x2_0000 * vintf
+      let ring = Self.rings + UInt64(guest) << 12
+      write(queues: page0 + 0x1_0000, ring | Self.ringLog2Size, width: 8)
+      write(queues: page0 + 8, 1)
+    }
   }
 
   func write(_ word: UInt64, at address: UInt64) { try? memory.write64(word, at: address) }

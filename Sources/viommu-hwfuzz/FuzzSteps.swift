@@ -21,7 +21,7 @@ struct FuzzSteps {
   }
 
   private mutating func step() {
-    switch reader.byte() % 12 {
+    switch reader.byte() % 16 {
     case 0, 1, 2: writeTable()
     case 3: command()
     case 4: register()
@@ -29,6 +29,9 @@ struct FuzzSteps {
     case 6: requestTranslation()
     case 7: requestPage()
     case 8: record()
+    case 9, 10: guestCommand()
+    case 11: queueRegister()
+    case 12: window()
     default: access()
     }
   }
@@ -85,6 +88,7 @@ struct FuzzSteps {
     if form & 4 != 0 { machine.post(.cfgiAll) }
     if form & 8 != 0 { machine.post(.tlbiNSNHAll) }
     machine.write(.gerrorn, machine.read(.gerror))
+    if form & 32 != 0 { machine.bringUpQueues() }
     if form & 16 != 0 { machine.write(.eventqCons, machine.read(.eventqProd)) }
   }
 
@@ -125,6 +129,60 @@ struct FuzzSteps {
       PRIRequest(
         streamID: transaction.streamID, substreamID: transaction.substreamID,
         address: transaction.address, group: UInt16(truncatingIfNeeded: reader.half())))
+  }
+
+  // MARK: Guests' queues
+
+  /// A command in a guest's ring behind the last.
+  private mutating func guestCommand() {
+    let form = reader.byte()
+    let vintf = 1 + Int(form & 1)
+    let prod = (try? machine.cmdqv.readWindow(vintf, 4, width: 4)) ?? 0
+    let opcodes: [UInt64] = [0x11, 0x12, 0x40, 0x46]
+    var command = Command(dw0: word(), dw1: word())
+    if form & 0x80 == 0 { command.dw0 = command.dw0 & ~0xff | opcodes[Int(form >> 1 & 3)] }
+    if form & 0x40 == 0 { command.dw0 &= 0x1f_0000_00ff }
+    let slot = FuzzMachine.rings + UInt64(form & 1) << 12 + (prod & 255) * Command.byteCount
+    machine.write(command.dw0, at: slot)
+    machine.write(command.dw1, at: slot + 8)
+    if form & 0x20 != 0 {
+      _ = machine.cmdqv.submit(vintf, 0, prod: UInt32(truncatingIfNeeded: prod + 1))
+    } else {
+      try? machine.cmdqv.writeWindow(vintf, 4, (prod + 1) & 511, width: 4)
+    }
+    if form & 0x10 != 0 {
+      let error = (try? machine.cmdqv.readWindow(vintf, 0x10, width: 4)) ?? 0
+      try? machine.cmdqv.writeWindow(vintf, 0x14, error, width: 4)
+    }
+  }
+
+  /// Anywhere in the register file, most often where there is something.
+  private mutating func queueRegister() {
+    let form = reader.byte()
+    let value = word()
+    let choices: [UInt32] = [
+      UInt32(form & 3) * 4, 0x200 + UInt32(form & 7) * 4, 0x1000 + UInt32(form & 3) << 8,
+      0x1040 + UInt32(form & 3) << 8 + UInt32(form >> 2 & 31) * 4,
+      0x1_0000 + UInt32(form & 7) * 0x80 + UInt32(form >> 3 & 7) * 4,
+      0x3_0000 + UInt32(form & 7) << 16 + UInt32(form >> 3 & 7) * 4,
+      0x2_0000 + UInt32(form & 7) * 0x80, reader.word(),
+    ]
+    let offset = choices[Int(form >> 5)]
+    let width = [4, 8, 4, 3][Int(reader.byte() & 3)]
+    try? machine.cmdqv.writeRegister(offset, value, width: width)
+    _ = try? machine.cmdqv.readRegister(offset, width: width)
+    let queue = machine.cmdqv.queue(Int(form & 7))
+    let interface = machine.cmdqv.interface(Int(form & 3))
+    precondition(queue.cons < 1 << 20 && interface.slots.count == 4)
+  }
+
+  /// What a guest has mapped.
+  private mutating func window() {
+    let form = reader.byte()
+    let offset = form & 0x80 == 0 ? UInt32(form & 0x1c) : reader.half()
+    let value = word()
+    try? machine.cmdqv.writeWindow(Int(form & 3), offset, value, width: 4)
+    _ = try? machine.cmdqv.readWindow(Int(form & 3), offset, width: 4)
   }
 
   private mutating func record() {
