@@ -139,8 +139,8 @@ public struct DriverFact: Sendable {
 /// Something that a driver told its hardware, or that the hardware did by itself.
 public struct HardwareTrace: Sendable, Equatable {
   public enum Kind: Sendable, Equatable {
-    /// A command of a command queue: two words.
-    case command([UInt64])
+    /// A command of a command queue: two words, and which queue.
+    case command([UInt64], queue: String)
     /// A stream table entry was written: its stream and its words as they are now.
     case streamTableEntry(stream: UInt32, [UInt64])
     /// The answer to a page fault went to the device.

@@ -3,26 +3,63 @@ import IOMMUFD
 import IOMMUHardware
 import Locking
 
-/// The driver's end of the main command queue (`arm_smmu_cmdq_issue_cmdlist`).
+/// Where the driver's commands go (`arm_smmu_get_cmdq`): its own queue of the CMDQV where it has
+/// one that runs, else the SMMU's. What a guest asks for always takes the SMMU's.
+final class Commands: Sendable {
+  let main: CommandQueue
+  private let own: CommandQueue?
+
+  init(main: CommandQueue, own: CommandQueue?) {
+    self.main = main
+    self.own = own
+  }
+
+  /// Has commands carried out, with a SYNC behind them; returns when they are done.
+  func issue(_ commands: [Command], withSync: Bool = true) {
+    let queue = own.flatMap { $0.isOpen ? $0 : nil } ?? main
+    queue.issue(commands, withSync: withSync)
+  }
+
+  /// Has one command carried out past the queue's end, for what comes up while another thread, or
+  /// this one, is at the queue: an event may be handled in the middle of a list.
+  func execute(_ command: Command) { main.execute(command) }
+}
+
+/// The driver's end of a command queue (`arm_smmu_cmdq_issue_cmdlist`).
 final class CommandQueue: Sendable {
   /// The logarithm of the entries: one page of them.
   static let log2Size = 8
   static let bytes = (UInt64(1) << UInt64(log2Size)) * Command.byteCount
 
+  /// Whose registers the queue has.
+  enum Door: Sendable {
+    case smmu
+    /// The first queue of the CMDQV's first interface.
+    case cmdqv(Tegra241CMDQV)
+  }
+
   private let hardware: Hardware
   private let base: UInt64
+  private let door: Door
   /// The next index to write, with its wrap bit.
   private let prod = Locked<UInt32>(0)
   private let isTraced: Bool
 
-  init(_ hardware: Hardware, at base: UInt64, isTraced: Bool) {
+  init(_ hardware: Hardware, at base: UInt64, _ door: Door, isTraced: Bool) {
     self.hardware = hardware
     self.base = base
+    self.door = door
     self.isTraced = isTraced
   }
 
-  /// Has commands carried out, with a SYNC behind them; returns when they are done.
-  ///
+  /// Whether the queue runs: whoever writes registers past the driver may have stopped the CMDQV.
+  var isOpen: Bool {
+    switch door {
+    case .smmu: true
+    case .cmdqv(let engine): engine.queue(0).isEnableOK
+    }
+  }
+
   /// A queue that an error has stopped is resumed as Linux does: what is illegal is replaced by
   /// a SYNC (`__arm_smmu_cmdq_skip_err`).
   func issue(_ commands: [Command], withSync: Bool = true) {
@@ -37,15 +74,22 @@ final class CommandQueue: Sendable {
       }
     }
     if isTraced {
-      for command in list { hardware.log(.command(command.words)) }
+      for command in list { log(command) }
     }
   }
 
-  /// Has one command carried out past the queue's end, for what comes up while another thread, or
-  /// this one, is at the queue: an event may be handled in the middle of a list.
   func execute(_ command: Command) {
     _ = hardware.smmu.execute(command)
-    if isTraced { hardware.log(.command(command.words)) }
+    if isTraced { log(command) }
+  }
+
+  private func log(_ command: Command) {
+    let name =
+      switch door {
+      case .smmu: "cmdq"
+      case .cmdqv: "vcmdq0"
+      }
+    hardware.log(.command(command.words, queue: name))
   }
 
   private func post(_ commands: ArraySlice<Command>, _ prod: inout UInt32) {
@@ -54,8 +98,14 @@ final class CommandQueue: Sendable {
       hardware.write(command.words, at: base + UInt64(prod & mask) * Command.byteCount)
       prod = (prod &+ 1) & (mask << 1 | 1)
     }
-    hardware.write(.cmdqProd, UInt64(prod))
-    skipErrors()
+    switch door {
+    case .smmu:
+      hardware.write(.cmdqProd, UInt64(prod))
+      skipErrors()
+    case .cmdqv(let engine):
+      // An error's interrupt is handled by the time that the write returns.
+      try? engine.writeRegister(CMDQVRegisters.queue(0, 0).prod, UInt64(prod), width: 4)
+    }
   }
 
   /// The error bit of the command queue in GERROR.

@@ -36,7 +36,7 @@ extension SMMUv3Driver {
         }
         if list.count == Self.guestBatch || index == entries.count - 1 {
           let full = list
-          transaction.onCommit { [commands] in commands.issue(full) }
+          transaction.onCommit { [commands] in commands.main.issue(full) }
           list = []
         }
       }
@@ -56,7 +56,7 @@ extension SMMUv3Driver {
       return
     }
     // 1 has the device try again, 2 aborts.
-    commands.issue(
+    commands.main.issue(
       [.resume(stream, stag: UInt16(truncatingIfNeeded: fault.group), response: code.resume)],
       withSync: false)
   }

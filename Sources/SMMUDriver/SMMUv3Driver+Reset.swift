@@ -54,7 +54,7 @@ extension SMMUv3Driver {
       .cmdqBase, queues.commands | UInt64(CommandQueue.log2Size) | Self.readAllocate)
     hardware.write(.cmdqProd, 0)
     hardware.write(.cmdqCons, 0)
-    commands.restart()
+    commands.main.restart()
     hardware.write(.cr0, control)
     commands.issue([.cfgiAll])
     commands.issue([.tlbiNSNHAll])

@@ -13,7 +13,7 @@ final class SMMUv3Driver: IOMMUDriver {
   let features: SMMUv3Features
   let machine: any Machine
   let hardware: Hardware
-  let commands: CommandQueue
+  let commands: Commands
   /// The extension for guest-owned queues; nil without it.
   let cmdqv: CMDQVDriver?
   let table: StreamTableMemory
@@ -57,17 +57,18 @@ final class SMMUv3Driver: IOMMUDriver {
       throw error
     }
     self.table = table
-    let commands = CommandQueue(hardware, at: queues.commands, isTraced: settings.isTraced)
-    self.commands = commands
+    let main = CommandQueue(
+      hardware, at: queues.commands, .smmu, isTraced: settings.isTraced)
     do throws(Refusal) {
       cmdqv = try hardware.cmdqv.map { [hardware] engine throws(Refusal) in
-        try CMDQVDriver(engine, hardware, commands)
+        try CMDQVDriver(engine, hardware, main, isTraced: settings.isTraced)
       }
     } catch {
       table.free()
       queues.free()
       throw error
     }
+    commands = Commands(main: main, own: cmdqv?.own)
     stalls = StalledAccesses(hardware)
     events = EventQueueReader(
       hardware, at: queues.events,

@@ -25,7 +25,9 @@ enum TraceCoding {
     of kind: HardwareTrace.Kind, since: (UInt64) -> UInt64?, to writer: inout JSONWriter
   ) {
     switch kind {
-    case .command(let words): CommandCoding.writeMembers(of: words, to: &writer)
+    case .command(let words, let queue):
+      writer.field("queue", text: queue)
+      CommandCoding.writeMembers(of: words, to: &writer)
     case .streamTableEntry(let stream, let words):
       writer.field("stream_id", int: Int(stream))
       writer.key("ste")

@@ -13,8 +13,9 @@ final class CMDQVDriver: Sendable {
   let engine: Tegra241CMDQV
   let interrupts: CMDQVInterrupts
   private let hardware: Hardware
-  /// The SMMU's own queue.
+  /// The SMMU's queue, and the kernel's first of the CMDQV.
   private let main: CommandQueue
+  let own: CommandQueue
   private let memory: CMDQVMemory
   /// The queues that guests have, by their global numbers.
   let guests = Locked<[Int: Guest]>([:])
@@ -26,12 +27,13 @@ final class CMDQVDriver: Sendable {
 
   /// - Throws: `ENOMEM`
   init(
-    _ engine: Tegra241CMDQV, _ hardware: Hardware, _ main: CommandQueue
+    _ engine: Tegra241CMDQV, _ hardware: Hardware, _ main: CommandQueue, isTraced: Bool
   ) throws(Refusal) {
     self.engine = engine
     self.hardware = hardware
     self.main = main
     memory = try CMDQVMemory(hardware, queues: engine.size.queuesPerVINTF)
+    own = CommandQueue(hardware, at: memory.base(of: 0), .cmdqv(engine), isTraced: isTraced)
     interrupts = CMDQVInterrupts(engine, hardware, memory)
   }
 
@@ -63,6 +65,7 @@ final class CMDQVDriver: Sendable {
       write(CMDQVRegisters.allocation(queue), place)
     }
     enable(0, Self.hypervisorOwned)
+    own.restart()
     for logical in 0..<share {
       map(0, logical)
       reset(0, logical)
