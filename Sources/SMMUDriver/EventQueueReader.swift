@@ -61,9 +61,13 @@ final class EventQueueReader: HardwareEventHandler {
     }
   }
 
+  /// Records that the thread of an interrupt handles by itself. A device that raises more must not
+  /// keep it: it may be one that attaches, and holds up the host.
+  private static let patience = 512
+
   /// Handles all that is in the queue.
   ///
-  /// - Returns: false when the queue is being read already; what is in it will be handled.
+  /// - Returns: false when another thread is at it; what is in it will be handled.
   @discardableResult
   func drain() -> Bool {
     let isFirst = state.withLock { state in
@@ -72,10 +76,24 @@ final class EventQueueReader: HardwareEventHandler {
       return !state.isReading
     }
     guard isFirst else { return false }
-    reading.withLock { _ in
-      repeat { readAll() } while isToRepeat()
+    var left = EventQueueReader.patience
+    let isOver = reading.withLock { _ in
+      repeat {
+        if !readAll(&left) { return false }
+      } while isToRepeat()
+      return true
     }
+    if isOver { return true }
+    if Detached.run({ self.drainRest() }) { return false }
+    drainRest()
     return true
+  }
+
+  private func drainRest() {
+    var left = Int.max
+    reading.withLock { _ in
+      repeat { _ = readAll(&left) } while isToRepeat()
+    }
   }
 
   private func isToRepeat() -> Bool {
@@ -86,7 +104,9 @@ final class EventQueueReader: HardwareEventHandler {
     }
   }
 
-  private func readAll() {
+  /// - Parameter left: records that may be handled.
+  /// - Returns: whether the queue is empty.
+  private func readAll(_ left: inout Int) -> Bool {
     let mask = (UInt64(1) << (QueueMemory.eventLog2 + 1)) - 1
     var cons = hardware.read(.eventqCons)
     while true {
@@ -97,8 +117,10 @@ final class EventQueueReader: HardwareEventHandler {
           hardware.write(.eventqCons, cons & ~Self.overflow | prod & Self.overflow)
           hardware.log(.eventQueueOverflow)
         }
-        return
+        return true
       }
+      if left == 0 { return false }
+      left -= 1
       let index = cons & (mask >> 1)
       let record = EventRecord(words: hardware.read(4, at: base + index * Self.recordBytes))
       cons = cons & ~mask | (cons + 1) & mask

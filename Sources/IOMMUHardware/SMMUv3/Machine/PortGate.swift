@@ -11,13 +11,40 @@ import Synchronization
 /// which they drop what the port keeps.
 ///
 /// A word that is odd while somebody is inside, and that never has a value again: so a CMD_SYNC
-/// can wait for the transaction that is under way and for no later one. Not fair and not
-/// recursive; transactions are short, and almost always alone.
+/// can wait for the transaction that is under way and for no later one. A command goes before the
+/// transactions that come while it waits. Not recursive; transactions are short, and almost
+/// always alone.
 struct PortGate: ~Copyable {
   private let word = Atomic<UInt64>(0)
+  /// Commands that wait to get in.
+  private let commands = Atomic<Int>(0)
 
+  /// Enters for a transaction.
   @inline(__always)
   func enter() {
+    if commands.load(ordering: .relaxed) != 0 { stepAside() }
+    enterAnyway()
+  }
+
+  /// Enters for a command.
+  func enterFirst() {
+    commands.wrappingAdd(1, ordering: .relaxed)
+    enterAnyway()
+    commands.wrappingSubtract(1, ordering: .relaxed)
+  }
+
+  /// Lets commands that wait go first, for a while.
+  @inline(never)
+  private func stepAside() {
+    var tries = 0
+    while commands.load(ordering: .relaxed) != 0, tries < 2 {
+      sched_yield()
+      tries += 1
+    }
+  }
+
+  @inline(__always)
+  private func enterAnyway() {
     let current = word.load(ordering: .relaxed) & ~1
     let (won, _) = word.compareExchange(
       expected: current, desired: current | 1, ordering: .sequentiallyConsistent)

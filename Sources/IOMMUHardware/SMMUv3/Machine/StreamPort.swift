@@ -125,7 +125,7 @@ public final class StreamPort: @unchecked Sendable {
 
   /// Does something while no transaction of the stream is under way.
   func alone<Result>(_ body: (StreamPort) -> Result) -> Result {
-    gate.enter()
+    gate.enterFirst()
     defer { gate.leave() }
     return body(self)
   }
