@@ -16,7 +16,7 @@ final class CMDQVDriver: Sendable {
   /// The SMMU's queue, and the kernel's first of the CMDQV.
   private let main: CommandQueue
   let own: CommandQueue
-  private let memory: CMDQVMemory
+  let memory: CMDQVMemory
   /// The queues that guests have, by their global numbers.
   let guests = Locked<[Int: Guest]>([:])
 
@@ -75,8 +75,13 @@ final class CMDQVDriver: Sendable {
     }
   }
 
-  /// All interfaces go, the guests' too (`tegra241_cmdqv_remove_vintf`).
+  /// All interfaces go, the guests' too (`tegra241_cmdqv_remove_vintf`), and their threads.
   func shutDown() {
+    let left = guests.withLock { guests in
+      defer { guests = [:] }
+      return guests.values.compactMap(\.worker)
+    }
+    for worker in left { worker.stop() }
     for number in 0..<engine.size.vintfs { disable(number) }
   }
 

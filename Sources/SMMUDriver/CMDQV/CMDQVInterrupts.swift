@@ -2,7 +2,6 @@
 import IOMMUFD
 import IOMMUHardware
 import Locking
-import Synchronization
 
 /// The handler of the CMDQV's interrupt (`tegra241_cmdqv_isr`): error map → interface → vIOMMU →
 /// event queue. Called on the thread that made the error, with no lock of the machine held.
@@ -16,12 +15,12 @@ final class CMDQVInterrupts: Sendable {
   private let engine: Tegra241CMDQV
   private let hardware: Hardware
   private let memory: CMDQVMemory
-  /// The guests' interfaces. Held shared while one's error is reported: an interface that is taken
-  /// out can be given to the next guest at once.
+  /// The guests' interfaces. Held shared from the look at the error maps to the last report: an
+  /// interface that is taken out can be given to the next guest at once.
   private let owners = ReaderWriterLocked<[Int: Owner]>([:])
   /// Interrupts that have come and are not handled. Each is an error of its own, and the thread
   /// that found none handles all.
-  private let pending = Atomic<Int>(0)
+  private let pending = Locked(0)
 
   init(_ engine: Tegra241CMDQV, _ hardware: Hardware, _ memory: CMDQVMemory) {
     self.engine = engine
@@ -39,24 +38,43 @@ final class CMDQVInterrupts: Sendable {
   func withdraw(_ interface: Int) { owners.withWriteLock { $0[interface] = nil } }
 
   func handle() {
-    if pending.wrappingAdd(1, ordering: .acquiringAndReleasing).oldValue > 0 { return }
+    let isHandled = pending.withLock { pending in
+      pending += 1
+      return pending > 1
+    }
+    if isHandled { return }
     repeat {
-      handleErrors()
-    } while pending.wrappingSubtract(1, ordering: .acquiringAndReleasing).newValue > 0
+      let wakened = owners.withReadLock { handleErrors($0) }
+      for fifo in wakened { fifo.wakeReader() }
+    } while isMorePending()
+  }
+
+  private func isMorePending() -> Bool {
+    pending.withLock { pending in
+      pending -= 1
+      return pending > 0
+    }
   }
 
   private func read(_ offset: UInt32, width: Int = 4) -> UInt64 {
     (try? engine.readRegister(offset, width: width)) ?? 0
   }
 
-  private func handleErrors() {
+  /// - Returns: the queues that got a vEVENT.
+  private func handleErrors(_ owners: [Int: Owner]) -> [VEventFIFO] {
+    var wakened: [VEventFIFO] = []
     let register = CMDQVRegisters.interfaceErrorMap
     var map = read(register) | read(register + 4) << 32
     while map != 0 {
       let interface = map.trailingZeroBitCount
       map &= map &- 1
-      if interface == 0 { handleOwnErrors() } else { report(interface) }
+      if interface == 0 {
+        handleOwnErrors()
+      } else if let fifo = report(interface, to: owners[interface]) {
+        wakened.append(fifo)
+      }
     }
+    return wakened
   }
 
   private func errorMap(of interface: Int) -> [UInt64] {
@@ -68,19 +86,13 @@ final class CMDQVInterrupts: Sendable {
 
   /// The guest hears which of its queues stand still; it is the one to make them go on. An
   /// interface that nobody has is nobody's business.
-  private func report(_ interface: Int) {
-    var wakened: VEventFIFO?
-    var viommu: String?
+  private func report(_ interface: Int, to owner: Owner?) -> VEventFIFO? {
     let map = errorMap(of: interface)
-    owners.withReadLock { owners in
-      guard let owner = owners[interface] else { return }
-      viommu = owner.viommu
-      wakened = owner.events.report(.tegra241CMDQV, VEventData(map))
-    }
-    wakened?.wakeReader()
+    let fifo = owner?.events.report(.tegra241CMDQV, VEventData(map))
     hardware.log(
       .cmdqvError(
-        interface: interface, viommu: viommu, map: map, isForwarded: wakened != nil))
+        interface: interface, viommu: owner?.viommu, map: map, isForwarded: fifo != nil))
+    return fifo
   }
 
   // MARK: The kernel's own queues

@@ -2,13 +2,12 @@
 import IOMMUFD
 import IOMMUHardware
 import Locking
-import Synchronization
 
 /// The thread of a queue that runs by itself: the guest rings the doorbell, and goes on.
 final class QueueWorker: Sendable {
   /// Threads that there may be at once, of all hosts.
   static let limit = 128
-  private static let running = Atomic<Int>(0)
+  private static let running = Locked(0)
   /// Commands between two looks at whether the queue is to stop.
   private static let batch = 256
 
@@ -16,6 +15,8 @@ final class QueueWorker: Sendable {
   private let global: Int
   private let progress: QueueProgress
   private let worker: Locked<Worker?> = Locked(nil)
+  /// Held while a batch is carried out and told of.
+  private let isOver = Locked(false)
 
   /// - Parameter progress: is told when the queue has come to a stand.
   /// - Throws: `ENOSPC` when there are too many threads already.
@@ -25,9 +26,12 @@ final class QueueWorker: Sendable {
     self.engine = engine
     self.global = global
     self.progress = progress
-    let count = QueueWorker.running.wrappingAdd(1, ordering: .relaxed).newValue
-    guard count <= QueueWorker.limit else {
-      abandon()
+    let hasRoom = QueueWorker.running.withLock { running in
+      if running == QueueWorker.limit { return false }
+      running += 1
+      return true
+    }
+    guard hasRoom else {
       throw Refusal(
         .ENOSPC, .exhausted, field: "execution",
         "\(QueueWorker.limit) queues run by themselves already")
@@ -35,7 +39,7 @@ final class QueueWorker: Sendable {
   }
 
   /// Gives the place back; nothing was started.
-  func abandon() { QueueWorker.running.wrappingSubtract(1, ordering: .relaxed) }
+  func abandon() { QueueWorker.running.withLock { $0 -= 1 } }
 
   func start() {
     engine.setDeferred(true, queue: global)
@@ -48,7 +52,8 @@ final class QueueWorker: Sendable {
   /// There may be something to do.
   func ring() { worker.withLock { $0 }?.wake() }
 
-  /// Has the thread end after the batch that it is at.
+  /// Has the thread end. A batch that it is at has ended when this returns: the queue may be
+  /// somebody else's next.
   func stop() {
     engine.setDeferred(false, queue: global)
     worker.withLock { worker in
@@ -57,11 +62,15 @@ final class QueueWorker: Sendable {
       stopped.stop()
       abandon()
     }
+    isOver.withLock { $0 = true }
   }
 
   private func run() -> UInt64 {
-    if engine.run(global, limit: QueueWorker.batch) { return 0 }
-    progress.tell()
-    return .max
+    isOver.withLock { isOver in
+      if isOver { return .max }
+      if engine.run(global, limit: QueueWorker.batch) { return 0 }
+      progress.tell()
+      return .max
+    }
   }
 }
