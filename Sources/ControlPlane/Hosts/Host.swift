@@ -194,6 +194,7 @@ public final class Host: Sendable {
       let last = state.core.committed
       state.core.closeQueues()
       state.stopTraffic()
+      state.machine.silence()
       log.restart(
         .init(type: .hostReset, object: nil, data: writer.bytes), time: clock())
       let old = state.core

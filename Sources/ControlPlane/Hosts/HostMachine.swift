@@ -17,6 +17,8 @@ final class HostMachine: Machine, MemoryMachine {
   private let clock: @Sendable () -> Timestamp
   private let recordsStaleTranslations: Bool
   private let writes = Locked(TableWriteLog())
+  /// Held while an event is added to the log.
+  private let isSilent = Locked(false)
 
   init(log: EventLog, clock: @escaping @Sendable () -> Timestamp, settings: HostSettings) {
     self.log = log
@@ -98,8 +100,14 @@ final class HostMachine: Machine, MemoryMachine {
     writer.object(members)
     let draft = EventLog.Draft(
       type: type, object: object, data: writer.bytes)
-    log.append([draft], transaction: nil, time: clock())
+    isSilent.withLock { isSilent in
+      if isSilent { return }
+      log.append([draft], transaction: nil, time: clock())
+    }
   }
+
+  /// The log gets nothing more from this machine: the host goes on with another.
+  func silence() { isSilent.withLock { $0 = true } }
 
   /// Notes how many writes to tables there have been when an event has been logged.
   func noteTableWrites(seq: UInt64) {
