@@ -90,7 +90,7 @@ struct EntityTag: Equatable {
 
   init(_ object: Object, epoch: Int) {
     var text = "\"e\(epoch)-\(object.revision)"
-    // Queues change without a transaction as well.
+    // Queues and registers change without a transaction as well.
     switch object {
     case let queue as VEventQueue:
       let status = queue.fifo.status
@@ -98,9 +98,21 @@ struct EntityTag: Equatable {
     case let queue as FaultQueue:
       let status = queue.fifo.status
       text += "-\(status.pending)-\(status.unanswered)"
+    case is VIOMMU, is HWQueue:
+      if let registers = object.hardwareDriver?.registers(of: object) {
+        text += "-\(EntityTag.digest(of: registers))"
+      }
     default: break
     }
     self.text = text + "\""
+  }
+
+  private static func digest(of registers: [DriverFact]) -> Substring {
+    var writer = JSONWriter()
+    ObjectEncoder.write(registers, to: &writer)
+    var hash = SHA256()
+    hash.update(writer.bytes)
+    return hash.finish().suffix(16)
   }
 
   init(_ kind: ObjectKind, in state: HostState, epoch: Int) {

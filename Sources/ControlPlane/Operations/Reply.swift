@@ -42,6 +42,8 @@ struct Reply {
 
   /// The object as it is, with its tag and, when it is new, its place.
   func show(_ object: Object, status: Int) -> Response {
+    // The older of the two, should the hardware change meanwhile: who has it asks once more.
+    let tag = EntityTag(object, epoch: epoch)
     var writer = JSONWriter(capacity: 960)
     if status == 201, let bare = state.justCreated(object) {
       // The event of its creation has all of it but the pins.
@@ -50,7 +52,7 @@ struct Reply {
       state.encoder.write(object, to: &writer)
     }
     var headers: [(name: Response.HeaderName, value: String)] = [
-      (.contentType, MediaType.json), (.etag, EntityTag(object, epoch: epoch).text),
+      (.contentType, MediaType.json), (.etag, tag.text),
     ]
     if status == 201 { headers.append((.location, state.encoder.path(object.key))) }
     return Response(status: status, headers: headers, body: .bytes(writer.bytes))

@@ -85,7 +85,8 @@ struct ObjectEncoder: Sendable {
     }
   }
 
-  private static func write(_ facts: [DriverFact], to writer: inout JSONWriter) {
+  /// Writes what a driver says as an object.
+  static func write(_ facts: [DriverFact], to writer: inout JSONWriter) {
     writer.object { writer in
       for fact in facts {
         writer.key(fact.name)

@@ -95,18 +95,15 @@ extension Routes {
     let epoch = host.log.extent.epoch
     return try host.read { state throws(Problem) in
       let object = try find(call.key(kind), in: state)
-      // Registers change without a revision; whoever asks for them wants them as they are.
-      let mayBeLive = kind == .viommu || kind == .hwQueue
-      let isLive = mayBeLive && object.hardwareDriver?.registers(of: object) != nil
-      if let known = call.request.head.headers[.ifNoneMatch], !isLive {
+      if let known = call.request.head.headers[.ifNoneMatch] {
         let tag = EntityTag(object, epoch: epoch)
         if EntityTag.list(known, contains: tag) {
           return Response(status: 304, headers: [(.etag, tag.text)])
         }
       }
-      if !isLive, let shown = state.shown.response(for: object) { return shown }
+      if let shown = state.shown.response(for: object) { return shown }
       let response = Reply(state: state, epoch: epoch).show(object, status: 200)
-      if !isLive, !Resource.of(kind).changesSilently { state.shown.keep(response, for: object) }
+      if !Resource.of(kind).changesSilently { state.shown.keep(response, for: object) }
       return response
     }
   }
