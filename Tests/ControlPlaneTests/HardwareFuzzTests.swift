@@ -10,7 +10,8 @@ import Testing
   /// An SMMU of each kind, the first of which tells what its driver does.
   private static let host = """
     {"id":"t","record_stale_translations":true,"smmus":[\
-    {"id":"smmu0","features":{"trace":true}},{"id":"bare0","driver":"arm-smmuv3-bare"},\
+    {"id":"smmu0","features":{"trace":true}},{"id":"bare0","driver":"arm-smmuv3-bare",\
+    "cmdqv":{"vintfs":2,"vcmdqs":4,"sids_per_vintf":2}},\
     {"id":"m0","driver":"mock"}]}
     """
 

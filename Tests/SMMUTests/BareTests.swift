@@ -16,7 +16,7 @@ import Testing
     #expect(try lab.put("devices/gpu0/attachment", #"{"ioas":"ram"}"#).errno == "EOPNOTSUPP")
     #expect(
       try lab.post(
-        "smmus", #"{"driver":"arm-smmuv3-bare","cmdqv":{"vintfs":2,"vcmdqs":2,"sids_per_vintf":1}}"#
+        "smmus", #"{"driver":"arm-smmuv3-bare","cmdqv":{"vintfs":3,"vcmdqs":4,"sids_per_vintf":1}}"#
       )
       .errno == "EINVAL")
     #expect(

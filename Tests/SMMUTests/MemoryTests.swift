@@ -187,7 +187,10 @@ import Testing
     #expect(try lab.register(0x88) == 0x1_0000 | 8 << 6 | 16)
     #expect(try lab.register(0x80, width: 64) >> 62 == 1)
     #expect(try lab.register(0x60) == lab.register(0x64))
-    #expect(try lab.names() == ["CFGI_STE_RANGE", "SYNC", "TLBI_NSNH_ALL", "SYNC"])
+    // The CMDQV's own interface has two queues, each of which is reset twice with two CMD_SYNCs.
+    #expect(
+      try lab.names() == ["CFGI_STE_RANGE", "SYNC", "TLBI_NSNH_ALL", "SYNC"]
+        + Array(repeating: "SYNC", count: 8))
     #expect(try lab.commands()[0] == [0x04, 0x1f])
     for (offset, name) in [(0x0, "idr0"), (0x4, "idr1"), (0xc, "idr3"), (0x14, "idr5")] {
       #expect(

@@ -102,7 +102,7 @@ struct FuzzRun {
     }
     image = now
     var plain = request
-    plain.headers = [:]
+    plain.headers = plain.contentType
     deeds.append(.request(plain, status: answer.status))
   }
 
@@ -113,7 +113,7 @@ struct FuzzRun {
     guard answer[.idempotentReplayed] == nil else { return }
     var request = dry
     request.path = request.path.replacing("dry_run=true", with: "dry_run=false")
-    request.headers = [:]
+    request.headers = request.contentType
     let real = try world.send(request)
     // What the hardware says meanwhile is in the log too, and takes numbers.
     if real.status != answer.status || Self.unnumbered(real) != Self.unnumbered(answer) {

@@ -28,8 +28,9 @@ enum HostRemains {
         found.append("stream \(id) has an entry")
       }
       if state.machine.takenBytes != 0 { found.append("memory is left") }
-      // The SMMU's own are its queues and its stream table, whose parts stay.
-      let own = driver.table.takenBytes + QueueMemory.takenBytes
+      // The SMMU's own are its queues, those of its CMDQV, and its stream table, whose parts stay.
+      let cmdqv = driver.cmdqv?.memory.takenBytes ?? 0
+      let own = driver.table.takenBytes + QueueMemory.takenBytes + cmdqv
       if state.machine.takenTableBytes != own { found.append("tables are left") }
       if !state.traffic.isEmpty { found.append("traffic is left") }
     }

@@ -89,6 +89,10 @@ extension RequestGenerator {
       put("veventqs/e\(number)", on + "\"\(machine.eventType)\",\"depth\":2"),
       put("hw-queues/q0", ring + "\"index\":0,\"iova\":\"\(machine.firstPage)\""),
       put("hw-queues/q1", ring + "\"index\":1,\"iova\":\"\(machine.secondPage)\""),
+      put("viommus/\(viommu)/mmio/0x8", "\"value\":1"),
+      post(
+        "hw-queues/q0/submit",
+        "\"commands\":[[\"0x5000000000011\",0],[\"0x\(random.pick(["46", "3"]))\",0]]"),
     ]
   }
 

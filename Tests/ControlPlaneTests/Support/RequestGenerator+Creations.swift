@@ -131,7 +131,11 @@ extension RequestGenerator {
       let (name, driver) = random.pick([
         ("m0", "mock"), ("m0", "mock"), ("t0", "intel-vtd"), ("bare0", "arm-smmuv3-bare"),
       ])
-      return (name, "\"driver\":\"\(driver)\"" + optional(5, "\"cmdqv\":null"))
+      let cmdqv =
+        driver == "arm-smmuv3-bare"
+        ? optional(40, "\"cmdqv\":{\"vintfs\":2,\"vcmdqs\":4,\"sids_per_vintf\":2}")
+        : optional(5, "\"cmdqv\":null")
+      return (name, "\"driver\":\"\(driver)\"" + cmdqv)
     }
     let members = random.pick([
       "\"cmdqv\":null", "\"cmdqv\":{\"vintfs\":2,\"vcmdqs\":2,\"sids_per_vintf\":1}",

@@ -5,11 +5,13 @@ import HTTPCore
 extension RequestGenerator {
   /// Any request to the hardware that the same host answers alike each time.
   mutating func hardware() -> TestRequest {
-    switch random.below(20) {
+    switch random.below(26) {
     case 0...6: return dma()
     case 7...9: return memory()
     case 10...12: return register()
     case 13...17: return invalidation()
+    case 18...20: return window()
+    case 21...23: return submission()
     default: return decoding()
     }
   }
@@ -54,6 +56,9 @@ extension RequestGenerator {
     let offset = random.pick([
       0, 0x14, 0x20, 0x24, 0x28, 0x2c, 0x44, 0x50, 0x60, 0x64, 0x80, 0x84, 0x88, 0x90, 0x98, 0x9c,
       0xa0, 0xb0, 0xc0, 0xe00, 0x100a8, 0x100ac, 0x1fffc, 0x20000, 3, 0x7fff_ffff_ffff,
+      // The CMDQV, which is behind them.
+      0x20_0000, 0x20_0004, 0x20_0014, 0x20_001c, 0x20_0208, 0x20_1100, 0x20_1140, 0x20_11c0,
+      0x21_0104, 0x25_0000, 0x25_0004, 0x25_0008, 0x26_0000, 0x2a_fffc, 0x2b_0000,
     ])
     let width = random.pick(["", "", "?width=32", "?width=64", "?width=7"])
     let path = "\(prefix)/smmus/\(smmu)/mmio/0x\(String(offset, radix: 16))\(width)"
@@ -65,8 +70,38 @@ extension RequestGenerator {
   private mutating func registerValue() -> String {
     random.pick([
       "0x0", "0x1", "0x8", "0x1d", "0x1f", "0x80100000", "0xffffffff", "0x80000003", "0x80001005",
-      "0x100000000", "0xffffffffffffffff", "0x400000008000000a",
+      "0x100000000", "0xffffffffffffffff", "0x400000008000000a", "0x8001", "0x7", "0x20001",
     ])
+  }
+
+  // MARK: Guests' queues
+
+  /// A register of the queues that a guest has mapped, mostly those of one that is there.
+  private mutating func window() -> TestRequest {
+    let offset =
+      random.pick([0, 0, 0, 0x80, 0x100, 0xff80])
+      + random.pick([0, 4, 4, 8, 8, 8, 0xc, 0x10, 0x14, 0x14, 0x18, 2, 0x7c])
+    let width = random.pick(["", "", "", "", "?width=32", "?width=64"])
+    let path = "\(prefix)/viommus/\(viommu())/mmio/0x\(String(offset, radix: 16))\(width)"
+    if random.chance(30) { return TestRequest(method: .get, path: path) }
+    let value = random.pick(["0x1", "0x1", "0x0", "0x2", "0x5", "0x101", "0xffffffff"])
+    return TestRequest(method: .put, path: path, body: "{\"value\":\"\(value)\"}")
+  }
+
+  private mutating func submission() -> TestRequest {
+    let path = "\(prefix)/hw-queues/\(ring())/submit" + random.pick(["", "", "?describe=1"])
+    if random.chance(30) {
+      // TLBI_NH_ASID, SYNC, ATC_INV and what is none, as the ring has them.
+      let commands = (0..<random.pick([1, 1, 2, 5])).map { _ in
+        random.pick(["\u{11}", "\u{46}", "\u{40}", "\u{3}"]) + String(repeating: "\0", count: 15)
+      }
+      return TestRequest(
+        method: .post, path: path, body: commands.joined() + random.pick(["", "", "", "x"]),
+        headers: [.contentType: "application/octet-stream"])
+    }
+    let commands = (0..<random.pick([0, 1, 1, 2, 5, 300])).map { _ in command() }
+    return TestRequest(
+      method: .post, path: path, body: "{\"commands\":[\(commands.joined(separator: ","))]}")
   }
 
   private mutating func invalidation() -> TestRequest {

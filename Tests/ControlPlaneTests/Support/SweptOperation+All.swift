@@ -74,6 +74,9 @@ extension SweptOperation {
     operation("create vdev", .post, "vdevs", #""viommu":"v0","device":"d1","virt_id":7"#),
     operation("create hw-queue", .post, "hw-queues", ring(1)),
     operation(
+      "create hw-queue with a thread of its own", .post, "hw-queues",
+      ring(1) + #","execution":"async""#),
+    operation(
       "create veventq", .post, "veventqs",
       #""viommu":"v0","type":"tegra241-cmdqv","depth":1,"file":"open""#),
     operation("create fault queue", .post, "fault-queues", #""file":"open""#),
@@ -132,7 +135,21 @@ extension SweptOperation {
         (.get, "\(host)/fault-queues/f0/faults", ""),
       ]),
     operation("batch", .post, "batch", #""operations":["# + batch + "]"),
+    // Writing registers and posting commands takes no step of its own: what comes behind fails.
+    operation("batch of a guest's", .post, "batch", #""operations":["# + guestBatch + "]"),
   ]
+
+  /// Fills the ring: what a failure left of it would leave no room the next time.
+  private static let guestBatch = [
+    #"{"method":"PUT","path":"/v1/hosts/t/viommus/v0/mmio/0x8","body":{"value":1}}"#,
+    #"{"method":"POST","path":"/v1/hosts/t/hw-queues/q0/submit","body":{"commands":["#
+      + Array(repeating: #"["0x46",0]"#, count: 256).joined(separator: ",") + "]}}",
+    #"{"method":"POST","path":"/v1/hosts/t/hw-queues","as":"q","body":{"#
+      + ring(1) + #","execution":"async"}}"#,
+    #"{"method":"POST","path":"/v1/hosts/t/hw-queues/$q/submit","body":{"commands":["#
+      + #"["0x46",0]]}}"#,
+    #"{"method":"POST","path":"/v1/hosts/t/ioas","body":{}}"#,
+  ].joined(separator: ",")
 
   private static let batch = [
     #"{"method":"POST","path":"/v1/hosts/t/ioas","body":{},"as":"i"}"#,

@@ -17,6 +17,9 @@ struct TestRequest: Equatable, CustomStringConvertible {
     return "\(method.rawValue) \(path) \(body) \(fields)"
   }
 
+  /// What the body is: the one field that the request's meaning depends on.
+  var contentType: [Headers.Name: String] { headers.filter { $0.key == .contentType } }
+
   var request: Request {
     get throws {
       var fields = Headers()
