@@ -11,6 +11,7 @@ import Testing
 struct Answer: CustomStringConvertible {
   let status: Int
   let body: [UInt8]
+  var tag: String?
 
   var json: JSON { JSON(body) }
   var text: String { String(decoding: body, as: UTF8.self) }
@@ -55,9 +56,10 @@ final class Lab {
   @discardableResult
   func send(
     _ method: String, _ path: String, bytes: [UInt8]?, type: String = "application/json",
-    accept: String? = nil
+    accept: String? = nil, fields: [Headers.Name: String] = [:]
   ) throws -> Answer {
     var headers = Headers()
+    for (name, value) in fields { headers.add(name, value) }
     if bytes != nil { headers.add(.contentType, type) }
     if let accept { headers.add(.accept, accept) }
     let head = RequestHead(
@@ -65,7 +67,8 @@ final class Lab {
       headers: headers, contentLength: UInt64(bytes?.count ?? 0), hasBody: bytes != nil)
     let response = plane.respond(to: Request(head: head, body: bytes ?? []))
     guard case .bytes(let body) = response.body else { return Answer(status: 0, body: []) }
-    return Answer(status: response.status, body: body)
+    let tag = response.headers.first { $0.name == .etag }?.value
+    return Answer(status: response.status, body: body, tag: tag)
   }
 
   @discardableResult
