@@ -8,6 +8,8 @@ final class QueueWorker: Sendable {
   /// Threads that there may be at once, of all hosts.
   static let limit = 128
   private static let running = Locked(0)
+  /// Threads that there are, of all hosts.
+  static var count: Int { running.withLock { $0 } }
   /// Commands between two looks at whether the queue is to stop.
   private static let batch = 256
 

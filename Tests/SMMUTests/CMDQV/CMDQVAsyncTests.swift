@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+import IOMMUHardware
+import Testing
+
+@testable import SMMUDriver
+
+/// Queues with a thread of their own. One after the other: the threads are counted for all hosts
+/// together.
+@Suite("A queue that runs by itself answers at once, and tells the log", .serialized)
+struct CMDQVAsyncTests {
+  private func ready() throws -> Lab { try Lab().furnishQueues(execution: "async") }
+
+  @Test("The answer says what was posted, the log what was done")
+  func progress() throws {
+    let lab = try ready()
+    #expect(try lab.get("hw-queues/q0")["execution"].string == "async")
+    try lab.mark()
+    let answer = try lab.submit(Lab.atcInv(), .sync)
+    #expect(answer["prod"].int == 2 && answer["enabled"].bool == true)
+    #expect(answer["commands"].array.isEmpty && answer["refused"].int == 0)
+    let ran = try lab.progress("q0", cons: 2)
+    #expect(ran["prod"].int == 2 && ran["error"].isNull)
+    #expect(try lab.window(0) == 2)
+    #expect(try lab.registers("q0")["commands"].int == 2)
+    // Both queues, many times.
+    for round in 1...20 {
+      try lab.submit(.tlbiNHASID(vmid: 0, asid: 1), .sync, to: "q0")
+      try lab.submit(.tlbiNHASID(vmid: 0, asid: 1), .sync, .sync, to: "q1")
+      try lab.progress("q0", cons: 2 + 2 * round)
+      try lab.progress("q1", cons: 3 * round)
+    }
+    let told = try lab.events().filter { $0["object"]["id"].string == "q1" }
+    #expect(told.compactMap { $0["data"]["commands"].int }.reduce(0, +) == 60)
+  }
+
+  @Test("PROD written through the window is a doorbell, and so is the queue's enabling")
+  func doorbells() throws {
+    let lab = try ready()
+    try lab.mark()
+    try lab.write(Command.sync.words, at: Lab.rings)
+    try lab.setWindow(4, 1)
+    try lab.progress("q0", cons: 1)
+    try lab.setWindow(8, 0)
+    #expect(try lab.submit(.sync)["enabled"].bool == false)
+    #expect(try lab.window(0) == 1)
+    try lab.setWindow(8, 1)
+    try lab.progress("q0", cons: 2)
+  }
+
+  @Test("94. Its errors come to the guest, and its acknowledgement has it go on")
+  func errors() throws {
+    let lab = try ready()
+    try lab.mark()
+    try lab.submit(.sync, .cfgiSTE(1), .sync)
+    let ran = try lab.progress("q0", cons: 1)
+    #expect(ran["error"].string == "illegal" && ran["prod"].int == 3)
+    #expect(try lab.event("smmu.cmdqv_error")["forwarded"].bool == true)
+    #expect(try lab.get("veventqs/t0/events")["items"][0]["data"].words == [1, 0])
+    try lab.submit(.sync, to: "q1")
+    try lab.progress("q1", cons: 1)
+    #expect(try lab.window(0) == 1 << 24 | 1)
+    try lab.write(Command.sync.words, at: Lab.rings + 16)
+    try lab.setWindow(0x14, lab.window(0x10))
+    try lab.progress("q0", cons: 3)
+  }
+
+  @Test("After its TLBI a DMA walks again")
+  func effects() throws {
+    let lab = try ready()
+    var guest = Guest(lab)
+    try guest.makeContext()
+    try guest.map(0x1000, Guest.data)
+    try lab.makeNested("n0", guest.ste())
+    try lab.attach("n0")
+    try lab.dma(0x1000)
+    try guest.map(0x1000, Guest.data + 0x1000)
+    #expect(try !lab.dma(0x1000)["stale"].isNull)
+    try lab.mark()
+    try lab.submit(.tlbiNHVA(vmid: 0, asid: 5, address: 0x1000), .sync)
+    try lab.progress("q0", cons: 2)
+    #expect(try lab.dma(0x1000)["stale"].isNull)
+  }
+
+  @Test("A full ring is refused until the queue has made room")
+  func room() throws {
+    let lab = try Lab().furnish(type: "tegra241-cmdqv")
+    try lab.makeRing("q0", 0, length: 0x40, execution: "async")
+    try lab.submit(.sync, .sync, .sync, .sync)
+    #expect(try lab.trySubmit([.sync]).errno == "ENOSPC")
+    try lab.mark()
+    try lab.setWindow(8, 1)
+    try lab.progress("q0", cons: 4)
+    #expect(try lab.trySubmit([.sync]).status == 200)
+    try lab.progress("q0", cons: 5)
+  }
+
+  // MARK: The end
+
+  /// A ring full of work.
+  private func load(_ lab: Lab) throws {
+    let work = Array(repeating: Command.tlbiNHASID(vmid: 0, asid: 1), count: 256)
+    for queue in ["q0", "q1"] { _ = try lab.trySubmit(work, to: queue) }
+  }
+
+  @Test("97. What ends a queue ends its thread, and the registers are as of no queue")
+  func teardown() throws {
+    let lab = try ready()
+    for _ in 0..<20 {
+      try load(lab)
+      #expect(try lab.delete("viommus/v0?cascade=true").status == 200)
+      for register in stride(from: UInt64(0), to: 0x10, by: 4) {
+        #expect(try lab.cmdqv(0x1_0100 + register) == 0)
+      }
+      #expect(try lab.cmdqv(0x208) == 0x8000 && lab.cmdqv(0x1100) == 0)
+      try lab.mark()
+      try lab.make(
+        "viommus", #""id":"v0","type":"tegra241-cmdqv","device":"gpu0","domain":"s2""#)
+      for index in 0...1 {
+        try lab.makeRing("q\(index)", index, execution: "async")
+        try lab.enable(index)
+      }
+      // Nothing of the old ones' is carried out or told any more.
+      #expect(try lab.events("hw-queue.ran") == [])
+      #expect(try lab.registers("q0")["cons"].int == 0)
+    }
+  }
+
+  @Test("An SMMU that goes takes the threads of its guests' queues along")
+  func smmuGone() throws {
+    let lab = try ready()
+    try load(lab)
+    #expect(try lab.delete("smmus/smmu0?cascade=true").status == 200)
+    #expect(QueueWorker.count == 0)
+  }
+
+  @Test("Reset and deletion of the host leave no thread, and nothing in the log")
+  func hostGone() throws {
+    for _ in 0..<10 {
+      let lab = try ready()
+      try load(lab)
+      #expect(try lab.post("reset").status == 200)
+      #expect(QueueWorker.count == 0)
+      try lab.mark()
+      #expect(try lab.get("hw-queues")["items"].array.isEmpty)
+      let answer = try lab.send("GET", "\(lab.prefix)/events?after=0")
+      #expect(!answer.text.contains("hw-queue") && !answer.text.contains("smmu.command"))
+      try lab.furnishQueues(execution: "async")
+      try load(lab)
+      #expect(try lab.send("DELETE", lab.prefix).status == 200)
+      #expect(QueueWorker.count == 0)
+    }
+  }
+
+  @Test("There are no more threads than there may be, and a refused or tried one takes no place")
+  func limit() throws {
+    let lab = try Lab(smmu: #""cmdqv":{"vintfs":2,"vcmdqs":128,"sids_per_vintf":1}"#)
+      .furnish(type: "tegra241-cmdqv")
+    let other = try Lab(smmu: #""cmdqv":{"vintfs":2,"vcmdqs":128,"sids_per_vintf":1}"#)
+      .furnish(type: "tegra241-cmdqv")
+    let third = try Lab().furnish(type: "tegra241-cmdqv")
+    func ring(_ index: Int) -> UInt64 { Lab.rings + UInt64(index) * 32 }
+    for host in [lab, other] {
+      for index in 0..<64 {
+        try host.makeRing("q\(index)", index, iova: ring(index), length: 32, execution: "async")
+      }
+    }
+    #expect(QueueWorker.count == QueueWorker.limit)
+    #expect(try third.tryRing("q0", 0, execution: "async").errno == "ENOSPC")
+    try third.makeRing("q0", 0)
+    try other.delete("hw-queues/q63")
+    for _ in 0..<3 {
+      let body =
+        #"{"viommu":"v0","type":"tegra241-cmdqv","index":1,"length":32,"execution":"async","#
+        + #""iova":"\#(hex(Lab.rings + 0x1_0000))"}"#
+      #expect(try third.post("hw-queues?dry_run=true", body).status == 201)
+      // A later check refuses it.
+      #expect(try third.tryRing("q1", 1, length: 48, execution: "async").errno == "EINVAL")
+    }
+    #expect(QueueWorker.count == QueueWorker.limit - 1)
+    try third.makeRing("q1", 1, execution: "async")
+    for host in [lab, other, third] { try host.send("DELETE", host.prefix) }
+    #expect(QueueWorker.count == 0)
+  }
+}
