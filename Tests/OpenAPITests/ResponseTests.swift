@@ -97,7 +97,9 @@ struct ResponseTests {
     let types = try lines(log.body).map { try JSONTree(json: $0)["type"]?.string ?? "" }
     let known = Document.schema("EventType")["enum"]?.strings ?? []
     let objects: Set<String> = ["smmu.created", "smmu.updated", "smmu.deleted"]
-    let wanted = known.filter { $0.hasPrefix("smmu.") && !objects.contains($0) } + ["ioas.written"]
+    let wanted =
+      known.filter { $0.hasPrefix("smmu.") && !objects.contains($0) }
+      + ["hw-queue.ran", "ioas.written"]
     #expect(Set(wanted).subtracting(types) == ["smmu.events_lost"])
   }
 
@@ -118,7 +120,7 @@ struct ResponseTests {
     let service = try Service()
     try service.furnish()
     #expect(try service.send("PUT", "/v1/hosts/t1").status == 201)
-    for path in ["/v1/hosts", "/v1/veventqs", "/v1/ioas/guest-memory/mappings"] {
+    for path in ["/v1/hosts", "/v1/hw-queues", "/v1/ioas/guest-memory/mappings"] {
       let first = try service.send("GET", path + "?limit=1")
       let link = try #require(first.response[.link], "\(path)")
       let second = try service.send("GET", String(link.dropFirst().prefix { $0 != ">" }))

@@ -4,7 +4,7 @@
 extension Script {
   enum Hardware {
     static let requests =
-      registers + memory + guests + devices + decoders + machine + [
+      registers + memory + guests + queues + devices + decoders + machine + [
         ("GET", "/v1/hosts/h1/events", ""), ("DELETE", "/v1/hosts/h1", ""),
       ]
 
@@ -38,6 +38,35 @@ extension Script {
       ("POST", "/v1/viommus/none/invalidate", #"{"commands":[]}"#),
     ]
 
+    private static let queues = [
+      ("GET", "/v1/smmus/smmu0/mmio/0x200004", ""), ("GET", "/v1/smmus/smmu0/mmio/0x2b0000", ""),
+      ("GET", "/v1/viommus/v0/mmio/0x8", ""), ("GET", "/v1/viommus/v0/mmio/0x4?width=64", ""),
+      ("GET", "/v1/viommus/w0/mmio/0x0", ""), ("GET", "/v1/viommus/none/mmio/0x0", ""),
+      ("PUT", "/v1/viommus/v0/mmio/0x10000", #"{"value":0}"#),
+      ("PUT", "/v1/viommus/v0/mmio/0x8", #"{"value":0}"#),
+      ("POST", "/v1/hw-queues/vcmdq0/submit", submission),
+      ("PUT", "/v1/viommus/v0/mmio/0x8", #"{"value":1}"#),
+      ("POST", "/v1/hw-queues/vcmdq0/submit", submission),
+      ("POST", "/v1/hw-queues/vcmdq0/submit?dry_run=true", submission),
+      ("POST", "/v1/hw-queues/vcmdq0/submit?describe=0", #"{"commands":[["0x7f","0x0"]]}"#),
+      ("POST", "/v1/hw-queues/vcmdq0/submit", #"{"commands":[]}"#),
+      ("POST", "/v1/hw-queues/vcmdq0/submit", manyCommands),
+      ("POST", "/v1/hw-queues/wqueue0/submit", submission),
+      ("POST", "/v1/hw-queues/none/submit", submission),
+      ("GET", "/v1/hw-queues/vcmdq0", ""), ("GET", "/v1/hw-queues/wqueue0", ""),
+      ("GET", "/v1/viommus/v0", ""), ("GET", "/v1/viommus?limit=2", ""),
+      ("GET", "/v1/veventqs/errors0/events", ""),
+      ("PUT", "/v1/viommus/v0/mmio/0x14", #"{"value":1}"#),
+    ]
+
+    private static let submission =
+      #"{"commands":[{"name":"ATC_INV","fields":{"stream_id":"0x20"}},["0x46","0x0"]]}"#
+
+    /// More than the ring has entries.
+    private static let manyCommands =
+      #"{"commands":["# + [String](repeating: #"["0x46",0]"#, count: 257).joined(separator: ",")
+      + "]}"
+
     private static let devices = [
       ("POST", "/v1/devices/raw0/dma", #"{"iova":"0x80000000","access":"write","data":"2a"}"#),
       ("POST", "/v1/devices/raw0/dma", #"{"iova":0,"access":"read"}"#),
@@ -69,7 +98,7 @@ extension Script {
       [
         ("PUT", "/v1/hosts/h1", host),
         ("POST", "/v1/hosts/h1/ioas/ram/map", #"{"iova":0,"length":"0x400000"}"#),
-      ] + bare + stalls + [
+      ] + bare + stalls + stopped + [
         // The driver did not put a command there: the queue stops.
         ("PUT", "/v1/hosts/h1/smmus/smmu0/mmio/0x98", #"{"value":"0xff"}"#),
         ("PUT", "/v1/hosts/h1/ioas/ram/memory?iova=0x0", String(repeating: "x", count: 2 << 20)),
@@ -107,6 +136,24 @@ extension Script {
         #"{"iova":"\#(iova)","access":"read","length":4}"#
       )
     }
+
+    /// A guest's queue with a command that is none.
+    private static let stopped = [
+      (
+        "PUT", "/v1/hosts/h1/domains/s2",
+        #"{"type":"paging","device":"dsp0","ioas":"ram","nest_parent":true}"#
+      ),
+      (
+        "PUT", "/v1/hosts/h1/viommus/v0",
+        #"{"type":"tegra241-cmdqv","device":"dsp0","domain":"s2"}"#
+      ),
+      (
+        "PUT", "/v1/hosts/h1/hw-queues/q0",
+        #"{"viommu":"v0","type":"tegra241-cmdqv","index":0,"iova":"0x10000","length":"0x1000"}"#
+      ),
+      ("PUT", "/v1/hosts/h1/viommus/v0/mmio/0x8", #"{"value":1}"#),
+      ("POST", "/v1/hosts/h1/hw-queues/q0/submit", #"{"commands":[["0x7f","0x0"]]}"#),
+    ]
 
     private static let stalls = [
       ("PUT", "/v1/hosts/h1/fault-queues/f0", ""),
