@@ -5,10 +5,12 @@
 Part A is a driver on the bare hardware (`arm-smmuv3-bare`: no driver of the server's runs it): it
 finds out what the SMMU can do, brings it up, attaches a device, maps, invalidates, takes a fault
 and an error, and shuts down. Part B is the same driver in a VM: its tables are in the guest's
-memory, and its commands trap to a VMM, which is in this script too and keeps iommufd in step.
+memory, and its commands trap to a VMM, which is in this script too and keeps iommufd in step. In
+part C the VM has a CMDQV, so that invalidations go by queues of the guest and trap no more.
 
-The accesses are those of Linux's arm-smmu-v3, in its order; the numbers are IHI 0070's. Every
-step is checked. Requests are in machine.py; Python's standard library is all that is needed:
+The accesses are those of Linux's arm-smmu-v3 and tegra241-cmdqv, in their order; the numbers are
+IHI 0070's. Every step is checked. Requests are in machine.py, tables in guest_tables.py, the CMDQV
+in guest_cmdqv.py; Python's standard library is all that is needed:
 
     VIOMMUD_URL=http://127.0.0.1:8137 python3 examples/guest_driver.py
 """
@@ -16,94 +18,17 @@ step is checked. Requests are in machine.py; Python's standard library is all th
 import json
 import struct
 
-from machine import PAGE, Machine, Memory, Refused
+from guest_cmdqv import CMDQV, Aperture, move_page, survive_errors, use_ats
+from guest_tables import PageTable, Stream
+from machine import (
+    CFGI_CD, CFGI_STE, CFGI_STE_RANGE, IOVA, ONE_PAGE, PAGE, PREFETCH_CONFIG, SYNC,
+    TLBI_EL2_ALL, TLBI_NH_ASID, TLBI_NH_VA, TLBI_NSNH_ALL, Machine, Memory, Refused, command, ok,
+)  # fmt: skip
 
-STREAM, VIRTUAL_STREAM = 0x142, 0x10  # the device's, and what the guest of part B knows it by
-IOVA = 0x7F00_1234_5000  # the address that the device is given to use
-
-PREFETCH_CONFIG, CFGI_STE, CFGI_STE_RANGE, CFGI_CD, SYNC = 0x01, 0x03, 0x04, 0x05, 0x46
-TLBI_NH_ASID, TLBI_NH_VA, TLBI_EL2_ALL, TLBI_NSNH_ALL = 0x11, 0x12, 0x20, 0x30
-LEAF = 1  # the entry alone, not the tables above it
-ONE_PAGE = 1 << 10 | 3 << 8 | LEAF  # a range (TG 1: 4 KiB; NUM and SCALE 0) of level 3 (TTL)
-
-
-def command(opcode, stream=0, asid=0, dw1=0):
-    return opcode | stream << 32 | asid << 48, dw1
-
-
-def ok(claim, holds, shown=""):
-    """Prints a step that went as it should; ends the example with one that did not."""
-    if not holds:
-        raise SystemExit(f"not so: {claim} {shown}")
-    print(f"  {claim}" + (f": {shown}" if shown else ""))
+STREAM, VIRTUAL_STREAM = 0x142, 0x10  # the device's, and what the guests know it by
 
 
 # The driver, as far as it is the same on hardware and in a VM.
-
-
-class PageTable:
-    """Translation tables of four levels, 4 KiB pages and 48 bits of address (T0SZ 16)."""
-
-    # nG, AF, inner shareable, the device may read and write, MAIR's attribute 1, a page.
-    PAGE_BITS = 1 << 11 | 1 << 10 | 3 << 8 | 1 << 6 | 1 << 2 | 3
-
-    def __init__(self, memory):
-        self.memory, self.root = memory, memory.allocate(PAGE)
-
-    def entry(self, iova):
-        """Where the entry of a page is; tables on the way to it are made."""
-        table = self.root
-        for shift in (39, 30, 21):
-            place = table + 8 * (iova >> shift & 511)
-            (descriptor,) = self.memory.words(place)
-            if not descriptor & 1:
-                descriptor = self.memory.allocate(PAGE) | 3
-                self.memory.write_words(place, descriptor)
-            table = descriptor & 0xFFFF_FFFF_F000
-        return table + 8 * (iova >> 12 & 511)
-
-    def map(self, iova, address):
-        """What was not mapped is in no cache, so that no command is needed."""
-        self.memory.write_words(self.entry(iova), address | self.PAGE_BITS)
-
-    def unmap(self, iova):
-        self.memory.write_words(self.entry(iova), 0)
-
-
-class Stream:
-    """A stream table entry (STE) and the context descriptor (CD) that it leads to."""
-
-    ABORT, STAGE1 = 1, 1 | 5 << 1  # dw0 of an STE: V, and Config 0 or 5
-    STE_DW1 = 1 << 27 | 0xD6  # S1STALLD; CD table write-back and shareable; S1DSS 2
-    # ASET, A, R (a fault aborts, and is recorded), AA64, IPS 48 bits, V, EPD1, write-back, T0SZ.
-    CD_DW0 = 7 << 45 | 1 << 41 | 5 << 32 | 3 << 30 | 3 << 12 | 1 << 10 | 1 << 8 | 16
-    MAIR = 0xF404FF44
-
-    def __init__(self, memory, queue, number, ste, asid):
-        self.memory, self.queue, self.number, self.asid = memory, queue, number, asid
-        self.places = {CFGI_STE: ste, CFGI_CD: memory.allocate(64, 64)}
-
-    def set(self, cfgi, word, *values):
-        """Writes words of one of the two, and has the SMMU forget what it knows of it."""
-        self.memory.write_words(self.places[cfgi] + 8 * word, *values)
-        self.queue.submit(command(cfgi, self.number, dw1=LEAF))
-
-    def attach(self, table):
-        """CD first, then STE; each becomes valid with dw0, which is written last."""
-        self.set(CFGI_CD, 1, table.root, 0, self.MAIR)
-        self.set(CFGI_CD, 0, self.asid << 48 | self.CD_DW0)
-        self.set(CFGI_STE, 1, self.STE_DW1, 0)
-        self.set(CFGI_STE, 0, self.places[CFGI_CD] | self.STAGE1)
-        self.queue.post(command(PREFETCH_CONFIG, self.number))
-
-    def detach(self):
-        """The way back: abort, forget what the ASID tagged, clear the CD."""
-        self.set(CFGI_STE, 0, self.ABORT)
-        self.set(CFGI_STE, 1, 0, 0)
-        self.queue.post(command(PREFETCH_CONFIG, self.number))
-        self.queue.submit(command(TLBI_NH_ASID, asid=self.asid))
-        self.set(CFGI_CD, 0, 0)
-        self.set(CFGI_CD, 1, 0, 0, 0)
 
 
 def map_and_access(machine, memory, table):
@@ -366,10 +291,11 @@ def on_bare_hardware():
 class VMM:
     """The host's side of a vIOMMU: has iommufd do what the guest wants of its SMMU."""
 
-    def __init__(self, machine, memory):
+    def __init__(self, machine, memory, kind="arm-smmuv3"):
         self.send, self.memory, self.current, self.number = machine.send, memory, None, 0
+        self.traps = 0
         self.send("PUT", "/domains/s2", type="paging", device="nic0", ioas="ram", nest_parent=True)
-        self.send("PUT", "/viommus/v0", type="arm-smmuv3", device="nic0", domain="s2")
+        self.send("PUT", "/viommus/v0", type=kind, device="nic0", domain="s2")
         self.send("PUT", "/veventqs/events", viommu="v0", type="arm-smmuv3", depth=64)
         # What the guest's SMMU does with all streams while it is off, by its GBPA.
         self.make("bypass", 1 | 4 << 1, 0)
@@ -391,6 +317,7 @@ class VMM:
     def post(self, *commands):
         """The guest has moved PROD, which traps. A CFGI_STE is a new nested domain; SYNC and
         PREFETCH_CONFIG are nothing; all else is the hardware's to carry out."""
+        self.traps += 1
         batch = []
         for words in commands:
             opcode, stream = words[0] & 0xFF, words[0] >> 32
@@ -473,7 +400,59 @@ def in_a_vm():
         ok("what is left is stage 2", machine.dma(base)["translation"]["physical"] == physical)
 
 
+# Part C: a VM with a CMDQV.
+
+
+def in_a_vm_with_a_cmdqv():
+    with Machine(STREAM, device={"ats": True}) as machine:
+        memory = Memory(machine, 0x4000_0000, 0x40_0000)
+        vmm = VMM(machine, memory, "tegra241-cmdqv")
+        machine.send("PUT", "/veventqs/errors", viommu="v0", type="tegra241-cmdqv", depth=8)
+        vmm.replace("abort")
+        aperture = Aperture(machine)
+
+        print("\nC1. The guest finds a CMDQV, and takes its interface")
+        driver = CMDQV(aperture, memory, vmm)
+        driver.probe()
+        driver.reset()
+        rings = [int(queue["iova"], 16) for queue in machine.send("GET", "/hw-queues")["items"]]
+        ok("to iommufd they are hw-queues", rings == [queue.base for queue in driver.queues])
+
+        print("\nC2. Attach: the main queue traps, and the device gets a SID slot")
+        vmm.table = memory.allocate(64 * 32)
+        ste = vmm.table + 64 * VIRTUAL_STREAM
+        memory.write_words(ste, Stream.ABORT)
+        table = PageTable(memory)
+        stream = Stream(memory, driver, VIRTUAL_STREAM, ste, asid=5)
+        stream.attach(table)
+        (slot,) = machine.send("GET", "/viommus/v0")["registers"]["sid_slots"]
+        shown = f"{slot['virtual_stream_id']} is {slot['stream_id']}"
+        ok("it matches and replaces", shown == f"{VIRTUAL_STREAM:#x} is {STREAM:#x}", shown)
+
+        print("\nC3. A page moves, and the device is told by a queue of the guest")
+        move_page(machine, vmm, memory, table, stream)
+
+        print("\nC4. The same with ATS, where the device has a copy of its own")
+        stream.detach()
+        stream = Stream(memory, driver, VIRTUAL_STREAM, ste, asid=6, ats=True)
+        stream.attach(table)
+        use_ats(machine, memory, table, stream)
+
+        print("\nC5. Errors of a queue")
+        survive_errors(machine, aperture, stream)
+
+        print("\nC6. Detach and shut down")
+        stream.detach()
+        ok("detached, the device aborts", machine.dma(IOVA)["outcome"] == "aborted")
+        driver.disable_interface()
+        ok("the hw-queues are gone", machine.send("GET", "/hw-queues")["items"] == [])
+        ran = sum(event["commands"] for event in machine.log("hw-queue.ran"))
+        ok("they have run commands", ran == driver.sent, f"{ran}, and the VMM has seen none")
+        vmm.tear_down()
+
+
 if __name__ == "__main__":
     on_bare_hardware()
     in_a_vm()
+    in_a_vm_with_a_cmdqv()
     print("\nguest_driver.py: every step was as expected")

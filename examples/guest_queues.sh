@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Command queues that a guest owns, on Tegra241's CMDQV: a virtual interface for the vIOMMU, SID
-# slots for its vdevs, queues in ascending order, and the guest memory that they pin. (So far
-# queues are allocated and pinned; they execute nothing.)
+# slots for its vdevs, queues in ascending order, and the guest memory that they pin. What they run
+# is in cmdqv_tour.sh.
 . "$(dirname "$0")/lib.sh"
 use_server
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An emulated machine for scripts, by Python's standard library: what guest_driver.py runs on."""
+"""An emulated machine for scripts, by Python's standard library: what guest_driver.py runs on; and
+the commands of its SMMU."""
 
 import json
 import os
@@ -10,6 +11,25 @@ import urllib.request
 URL = os.environ.get("VIOMMUD_URL", "http://127.0.0.1:8137")
 PAGE = 4096
 
+PREFETCH_CONFIG, CFGI_STE, CFGI_STE_RANGE, CFGI_CD = 0x01, 0x03, 0x04, 0x05
+TLBI_NH_ASID, TLBI_NH_VA, TLBI_EL2_ALL, TLBI_NSNH_ALL = 0x11, 0x12, 0x20, 0x30
+ATC_INV, SYNC = 0x40, 0x46
+LEAF = 1  # the entry alone, not the tables above it
+ONE_PAGE = 1 << 10 | 3 << 8 | LEAF  # a range (TG 1: 4 KiB; NUM and SCALE 0) of level 3 (TTL)
+ALL_PAGES = 52  # the size of an ATC_INV, as a power of two of pages
+IOVA = 0x7F00_1234_5000  # the address that the device is given to use
+
+
+def command(opcode, stream=0, asid=0, dw1=0):
+    return opcode | stream << 32 | asid << 48, dw1
+
+
+def ok(claim, holds, shown=""):
+    """Prints a step that went as it should; ends the example with one that did not."""
+    if not holds:
+        raise SystemExit(f"not so: {claim} {shown}")
+    print(f"  {claim}" + (f": {shown}" if shown else ""))
+
 
 class Refused(Exception):
     """Its argument is a problem (RFC 9457)."""
@@ -17,12 +37,12 @@ class Refused(Exception):
 
 class Machine:
     """A host of the server with one SMMU and one device behind it, for as long as the `with` block
-    lasts; `smmu` has what is to be said of the SMMU."""
+    lasts; `smmu` has what is to be said of the SMMU, `device` of the device."""
 
-    def __init__(self, stream_id, **smmu):
+    def __init__(self, stream_id, device=(), **smmu):
         self.settings = {
             "smmus": [{"id": "smmu0", **smmu}],
-            "devices": [{"id": "nic0", "smmu": "smmu0", "stream_id": stream_id}],
+            "devices": [{"id": "nic0", "smmu": "smmu0", "stream_id": stream_id, **dict(device)}],
             "record_stale_translations": True,
         }
 

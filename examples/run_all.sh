@@ -82,6 +82,8 @@ for example in examples/*.sh; do
     *) run "$(basename "$example")" "$example" ;;
   esac
 done
+export PYTHONDONTWRITEBYTECODE=1
+run guest_driver.py python3 examples/guest_driver.py
 run isolated_hosts.py "$venv/bin/python" examples/isolated_hosts.py
 
 if ! kill -0 "$server" 2>"$logs/null"; then
