@@ -16,6 +16,8 @@ final class SMMUv3Driver: IOMMUDriver {
   let commands: Commands
   /// The extension for guest-owned queues; nil without it.
   let cmdqv: CMDQVDriver?
+  /// Where the threads of guests' queues are counted.
+  let places: ThreadPlaces
   let table: StreamTableMemory
   let queues: QueueMemory
   let streams = StreamTable()
@@ -35,9 +37,11 @@ final class SMMUv3Driver: IOMMUDriver {
   ///
   /// - Throws: `ENOMEM` when the machine has no memory for tables and queues.
   init(
-    name: String, settings: SMMUSettings, features: SMMUv3Features, machine: any Machine
+    name: String, settings: SMMUSettings, features: SMMUv3Features, machine: any Machine,
+    places: ThreadPlaces = .all
   ) throws(Refusal) {
     self.name = name
+    self.places = places
     self.settings = settings
     self.features = features
     self.machine = machine

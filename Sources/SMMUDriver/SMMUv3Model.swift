@@ -4,7 +4,12 @@ import IOMMUHardware
 
 /// The SMMUv3, with or without Tegra241's CMDQV, as a kind of physical IOMMU.
 public struct SMMUv3Model: SMMUModel {
-  public init() {}
+  private let places: ThreadPlaces
+
+  public init() { self.init(places: .all) }
+
+  /// - Parameter places: of the threads of guests' queues.
+  init(places: ThreadPlaces) { self.places = places }
 
   public let name = "arm-smmuv3"
 
@@ -44,7 +49,7 @@ public struct SMMUv3Model: SMMUModel {
     let (settings, features) = try SMMUv3Model.complete(settings, self.features)
     if let cmdqv = settings.cmdqv { try SMMUv3Model.check(cmdqv) }
     let driver = try SMMUv3Driver(
-      name: smmu, settings: settings, features: features, machine: machine)
+      name: smmu, settings: settings, features: features, machine: machine, places: places)
     transaction.onRollback { driver.discard() }
     transaction.onCommit { driver.reset() }
     return driver

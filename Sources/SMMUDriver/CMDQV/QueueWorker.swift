@@ -5,14 +5,10 @@ import Locking
 
 /// The thread of a queue that runs by itself: the guest rings the doorbell, and goes on.
 final class QueueWorker: Sendable {
-  /// Threads that there may be at once, of all hosts.
-  static let limit = 128
-  private static let running = Locked(0)
-  /// Threads that there are, of all hosts.
-  static var count: Int { running.withLock { $0 } }
   /// Commands between two looks at whether the queue is to stop.
   private static let batch = 256
 
+  private let places: ThreadPlaces
   private let engine: Tegra241CMDQV
   private let global: Int
   private let progress: QueueProgress
@@ -20,28 +16,26 @@ final class QueueWorker: Sendable {
   /// Held while a batch is carried out and told of.
   private let isOver = Locked(false)
 
-  /// - Parameter progress: is told when the queue has come to a stand.
+  /// - Parameters:
+  ///   - progress: is told when the queue has come to a stand.
+  ///   - places: of which the thread takes one.
   /// - Throws: `ENOSPC` when there are too many threads already.
   init(
-    _ engine: Tegra241CMDQV, queue global: Int, _ progress: QueueProgress
+    _ engine: Tegra241CMDQV, queue global: Int, _ progress: QueueProgress, _ places: ThreadPlaces
   ) throws(Refusal) {
+    self.places = places
     self.engine = engine
     self.global = global
     self.progress = progress
-    let hasRoom = QueueWorker.running.withLock { running in
-      if running == QueueWorker.limit { return false }
-      running += 1
-      return true
-    }
-    guard hasRoom else {
+    guard places.take() else {
       throw Refusal(
         .ENOSPC, .exhausted, field: "execution",
-        "\(QueueWorker.limit) queues run by themselves already")
+        "\(places.limit) queues run by themselves already")
     }
   }
 
   /// Gives the place back; nothing was started.
-  func abandon() { QueueWorker.running.withLock { $0 -= 1 } }
+  func abandon() { places.giveBack() }
 
   func start() {
     engine.setDeferred(true, queue: global)

@@ -47,7 +47,7 @@ extension SMMUv3Driver {
     let progress = QueueProgress(queue.name, cmdqv.engine, queue: global, hardware)
     var worker: QueueWorker?
     if queue.execution == .async {
-      let made = try QueueWorker(cmdqv.engine, queue: global, progress)
+      let made = try QueueWorker(cmdqv.engine, queue: global, progress, places)
       transaction.onRollback { made.abandon() }
       worker = made
     }

@@ -22,6 +22,12 @@ extension ControlPlane {
         head: RequestHead(method: method, target: target, hasBody: body != nil), body: bytes))
   }
 
+  /// The body of an answer.
+  func text(_ method: String, _ path: String) -> String {
+    guard case .bytes(let bytes) = answer(method, path).body else { return "" }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
   /// Sends a request past the socket; the status of the answer is all that counts.
   func send(_ method: String, _ path: String, _ body: String?) -> Int {
     answer(method, path, body).status

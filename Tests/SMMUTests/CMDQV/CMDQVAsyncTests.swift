@@ -4,9 +4,8 @@ import Testing
 
 @testable import SMMUDriver
 
-/// Queues with a thread of their own. One after the other: the threads are counted for all hosts
-/// together.
-@Suite("A queue that runs by itself answers at once, and tells the log", .serialized)
+/// Queues with a thread of their own.
+@Suite("A queue that runs by itself answers at once, and tells the log")
 struct CMDQVAsyncTests {
   private func ready() throws -> Lab { try Lab().furnishQueues(execution: "async") }
 
@@ -129,8 +128,9 @@ struct CMDQVAsyncTests {
   func smmuGone() throws {
     let lab = try ready()
     try load(lab)
+    #expect(lab.places.count == 2)
     #expect(try lab.delete("smmus/smmu0?cascade=true").status == 200)
-    #expect(QueueWorker.count == 0)
+    #expect(lab.places.count == 0)
   }
 
   @Test("Reset and deletion of the host leave no thread, and nothing in the log")
@@ -139,7 +139,7 @@ struct CMDQVAsyncTests {
       let lab = try ready()
       try load(lab)
       #expect(try lab.post("reset").status == 200)
-      #expect(QueueWorker.count == 0)
+      #expect(lab.places.count == 0)
       try lab.mark()
       #expect(try lab.get("hw-queues")["items"].array.isEmpty)
       let answer = try lab.send("GET", "\(lab.prefix)/events?after=0")
@@ -147,38 +147,32 @@ struct CMDQVAsyncTests {
       try lab.furnishQueues(execution: "async")
       try load(lab)
       #expect(try lab.send("DELETE", lab.prefix).status == 200)
-      #expect(QueueWorker.count == 0)
+      #expect(lab.places.count == 0)
     }
   }
 
   @Test("There are no more threads than there may be, and a refused or tried one takes no place")
   func limit() throws {
-    let lab = try Lab(smmu: #""cmdqv":{"vintfs":2,"vcmdqs":128,"sids_per_vintf":1}"#)
-      .furnish(type: "tegra241-cmdqv")
-    let other = try Lab(smmu: #""cmdqv":{"vintfs":2,"vcmdqs":128,"sids_per_vintf":1}"#)
-      .furnish(type: "tegra241-cmdqv")
-    let third = try Lab().furnish(type: "tegra241-cmdqv")
-    func ring(_ index: Int) -> UInt64 { Lab.rings + UInt64(index) * 32 }
-    for host in [lab, other] {
-      for index in 0..<64 {
-        try host.makeRing("q\(index)", index, iova: ring(index), length: 32, execution: "async")
-      }
+    let lab = try Lab(threads: 2).furnishQueues(execution: "async")
+    try lab.makeDevice("gpu1", stream: 67)
+    try lab.make("viommus", #""id":"v1","type":"tegra241-cmdqv","device":"gpu1","domain":"s2""#)
+    func ring(_ length: UInt64, _ execution: String) throws -> Answer {
+      try lab.tryRing(
+        "r0", 0, iova: Lab.rings + 0x2_0000, length: length, viommu: "v1", execution: execution)
     }
-    #expect(QueueWorker.count == QueueWorker.limit)
-    #expect(try third.tryRing("q0", 0, execution: "async").errno == "ENOSPC")
-    try third.makeRing("q0", 0)
-    try other.delete("hw-queues/q63")
+    #expect(try ring(32, "async").errno == "ENOSPC")
+    #expect(try ring(32, "sync").status == 201)
+    try lab.delete("hw-queues/r0")
+    try lab.delete("hw-queues/q1")
+    let tried =
+      #"{"viommu":"v1","type":"tegra241-cmdqv","index":0,"length":32,"execution":"async","#
+      + #""iova":"\#(hex(Lab.rings))"}"#
     for _ in 0..<3 {
-      let body =
-        #"{"viommu":"v0","type":"tegra241-cmdqv","index":1,"length":32,"execution":"async","#
-        + #""iova":"\#(hex(Lab.rings + 0x1_0000))"}"#
-      #expect(try third.post("hw-queues?dry_run=true", body).status == 201)
-      // A later check refuses it.
-      #expect(try third.tryRing("q1", 1, length: 48, execution: "async").errno == "EINVAL")
+      #expect(try lab.post("hw-queues?dry_run=true", tried).status == 201)
+      #expect(try ring(48, "async").errno == "EINVAL")
     }
-    #expect(QueueWorker.count == QueueWorker.limit - 1)
-    try third.makeRing("q1", 1, execution: "async")
-    for host in [lab, other, third] { try host.send("DELETE", host.prefix) }
-    #expect(QueueWorker.count == 0)
+    #expect(lab.places.count == 1)
+    #expect(try ring(32, "async").status == 201)
+    #expect(lab.places.count == 2)
   }
 }

@@ -23,6 +23,8 @@ struct Answer: CustomStringConvertible {
 /// A host with an SMMU that tells what its driver does, reached over the API in process.
 final class Lab {
   let plane: ControlPlane
+  /// Of the threads that the guests' queues have.
+  let places: ThreadPlaces
   let prefix = "/v1/hosts/t"
   /// Events after this one are looked at.
   private var start: UInt64 = 0
@@ -32,12 +34,16 @@ final class Lab {
   ///   - smmu: further members of its description.
   ///   - host: further members of the host's.
   ///   - recordsStale: whether the log has uses of stale translations.
+  ///   - threads: that guests' queues may have.
   init(
-    _ features: String = "", smmu: String = "", host: String = "", recordsStale: Bool = true
+    _ features: String = "", smmu: String = "", host: String = "", recordsStale: Bool = true,
+    threads: Int = 128
   ) throws {
+    let places = ThreadPlaces(limit: threads)
+    self.places = places
     plane = try ControlPlane(
       .init(
-        models: [SMMUv3Model(), BareSMMUv3Model(), MockModel()],
+        models: [SMMUv3Model(places: places), BareSMMUv3Model(), MockModel()],
         clock: { Timestamp(microseconds: 1_700_000_000_000_000) }))
     let isBare = smmu.contains("bare")
     let all = (isBare ? [] : [#""trace":true"#]) + (features.isEmpty ? [] : [features])
