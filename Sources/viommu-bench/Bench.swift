@@ -23,7 +23,7 @@ struct Bench: ParsableCommand {
 
   @Argument(
     help:
-      "What to measure: requests, streams, objects, start, hardware, events, queues. All by default."
+      "What to measure: requests, streams, objects, start, hardware, events, queues. Else all."
   )
   var suites: [Suite] = []
 

@@ -113,7 +113,9 @@ extension QueueSuite {
   /// Moves the device from one nested domain to the other.
   ///
   /// - Returns: whether to go on.
-  private func attach(_ client: Client, _ attacher: Locked<Attacher>) -> Bool {
+  private func attach(
+    _ client: Client, _ attacher: Locked<Attacher>
+  ) -> Bool {
     let turn = attacher.withLock { $0.isOver ? nil : $0.count }
     guard let turn else { return false }
     let start = Clock.now()
