@@ -141,8 +141,10 @@ def aim(case) -> None:
     if address is not None and isinstance(case.query, dict):
         case.query["iova"] = address
     # Commands have 16 bytes each.
-    if operation_id(case) == "submitCommands" and isinstance(case.body, bytes):
-        case.body = case.body[: len(case.body) // 16 * 16] or bytes(16)
+    if operation_id(case) == "submitCommands" and case.media_type == "application/octet-stream":
+        data = getattr(case.body, "data", case.body)
+        if isinstance(data, bytes):
+            case.body = data[: len(data) // 16 * 16] or bytes(16)
     if isinstance(case.body, dict):
         for name, value in case.body.items():
             if name in REFERENCES and isinstance(value, str):
