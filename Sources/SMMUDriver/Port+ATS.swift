@@ -47,6 +47,8 @@ extension Port {
       var result = DMAResult(
         completion.status == .unsupportedRequest ? .unsupportedRequest : .aborted)
       result.stale = stale
+      result.record = completion.record?.words
+      result.isRecorded = completion.record != nil
       return result
     }
     step.kind = .translated

@@ -105,7 +105,10 @@ import Testing
   func refused() throws {
     let lab = try Lab()
     try lab.boot()
-    #expect(try lab.outcome(0x1000, "read", #""ats":true"#) == "unsupported_request")
+    let answer = try lab.dma(0x1000, "read", #""ats":true"#)
+    #expect(answer["outcome"].string == "unsupported_request")
+    #expect(answer["event"]["name"].string == "F_BAD_ATS_TREQ")
+    #expect(answer["event"]["recorded"].bool == true)
     #expect(try lab.unclaimed().map { $0.words[0] & 0xff } == [0x05])
     #expect(try lab.veventRecords() == [])
   }

@@ -15,6 +15,8 @@ public struct ATSCompletion: Sendable, Equatable {
   /// What may be done, and where; nil if nothing may, which is not an error (R = W = 0).
   public var translation: Translation?
   public var stale: StaleTranslation?
+  /// What the event queue got of it.
+  public var record: EventRecord?
 }
 
 extension StreamPort {
@@ -86,8 +88,9 @@ extension StreamPort {
     } catch {
       let stale = verify(request, use, .failure(error))
       if error.id == .badATSTReq {
-        core.change { $0.record(EventRecord(error, of: request)) }
-        return ATSCompletion(status: .unsupportedRequest, stale: stale)
+        let record = EventRecord(error, of: request)
+        core.change { $0.record(record) }
+        return ATSCompletion(status: .unsupportedRequest, stale: stale, record: record)
       }
       // A fault of translation is no error of the request: it says that there is nothing.
       if error.isTranslationRelated { return ATSCompletion(status: .success, stale: stale) }
