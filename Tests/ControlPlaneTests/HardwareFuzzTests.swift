@@ -20,6 +20,7 @@ import Testing
     let world = try TestHost()
     try world.send(.post, "/v1/hosts", HardwareFuzzTests.host)
     var generator = RequestGenerator(seed: seed, prefix: "/v1/hosts/t")
+    generator.hasThreads = true
     var statuses: [Int: Int] = [:]
     for step in 0..<2500 {
       let request =

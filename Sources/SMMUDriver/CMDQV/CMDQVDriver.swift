@@ -97,9 +97,11 @@ final class CMDQVDriver: Sendable {
     write(registers.config, config | Self.enable)
   }
 
-  /// `tegra241_vintf_hw_deinit`: queues in descending order, then the slots.
+  /// `tegra241_vintf_hw_deinit`: queues in descending order, then the slots. A guest's interface
+  /// has those queues that the guest has made, the kernel's has all.
   func disable(_ number: Int) {
-    for logical in (0..<engine.size.queuesPerVINTF).reversed() {
+    for logical in (0..<engine.size.queuesPerVINTF).reversed()
+    where number == 0 || isMapped(number, logical) {
       reset(number, logical)
       unmap(number, logical)
     }
@@ -130,6 +132,11 @@ final class CMDQVDriver: Sendable {
   private func map(_ number: Int, _ logical: Int) {
     let register = CMDQVRegisters.allocation(number * engine.size.queuesPerVINTF + logical)
     write(register, read(register) | Self.enable)
+  }
+
+  private func isMapped(_ number: Int, _ logical: Int) -> Bool {
+    let register = CMDQVRegisters.allocation(number * engine.size.queuesPerVINTF + logical)
+    return read(register) & Self.enable != 0
   }
 
   private func unmap(_ number: Int, _ logical: Int) {

@@ -71,7 +71,8 @@ extension RequestGenerator {
     let number = machine.number
     let (viommu, nested) = ("v\(number)", "n\(number)")
     let on = "\"viommu\":\"\(viommu)\",\"type\":"
-    let ring = on + "\"\(machine.type)\",\"length\":4096,"
+    let execution = hasThreads && random.chance(50) ? "\"execution\":\"async\"," : ""
+    let ring = on + "\"\(machine.type)\",\"length\":4096,\(execution)"
     return [
       put(
         "viommus/\(viommu)",

@@ -112,6 +112,7 @@ extension RequestGenerator {
     ])
     return "\"viommu\":\"\(viommu())\",\"type\":\"\(type)\",\"index\":\(random.below(3))"
       + ",\"iova\":\"\(iova)\",\"length\":\"\(length)\""
+      + (hasThreads ? optional(50, "\"execution\":\"async\"") : "")
   }
 
   private mutating func eventQueueMembers() -> String {

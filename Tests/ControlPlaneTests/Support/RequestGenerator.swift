@@ -13,6 +13,8 @@ struct RequestGenerator {
   /// The IDs that the objects of each kind had when they were last looked at: system calls name
   /// objects by these.
   var objectIDs: [ObjectKind: [UInt32]] = [:]
+  /// Whether queues may run by themselves: nobody knows when they have done what.
+  var hasThreads = false
   /// Requests that come next, the last one first.
   var pending: [TestRequest] = []
 

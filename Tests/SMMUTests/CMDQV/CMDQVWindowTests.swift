@@ -90,6 +90,33 @@ struct CMDQVWindowTests {
     #expect(try lab.send("GET", "\(lab.prefix)/viommus/none/mmio/0x0").status == 404)
   }
 
+  @Test(
+    "87. What a context has mapped of the window shows the same registers, and holds the vIOMMU")
+  func mapping() throws {
+    let lab = try Lab().furnish(type: "tegra241-cmdqv")
+    try lab.makeRing("q0", 0)
+    try lab.enable(0)
+    let window = #""offset":"0x1000","length":"0x10000""#
+    for (more, errno) in [
+      (#""shared":false"#, "EINVAL"), (#""executable":true"#, "EPERM"),
+    ] {
+      let body = "{\(window),\(more)}"
+      #expect(try lab.post("contexts/default/mmaps", body).errno == errno, "\(more)")
+    }
+    let other = #"{"offset":"0x2000","length":"0x10000"}"#
+    #expect(try lab.post("contexts/default/mmaps", other).errno == "ENXIO")
+    #expect(try lab.post("contexts/default/mmaps", "{\(window)}").status < 300)
+    try lab.submit(.sync, .sync)
+    for offset in [UInt64(0), 4, 8, 0xc] {
+      let seen = try lab.get("contexts/default/mmaps/1/\(hex(offset))")["value"].quantity
+      #expect(try seen == lab.window(offset), "\(hex(offset))")
+    }
+    for path in ["hw-queues/q0", "vdevs/vd0", "veventqs/e0"] { try lab.delete(path) }
+    #expect(try lab.delete("viommus/v0").errno == "EBUSY")
+    #expect(try lab.delete("contexts/default/mmaps/1").status == 200)
+    #expect(try lab.delete("viommus/v0").status == 200)
+  }
+
   @Test("A vIOMMU without an interface has no window")
   func noWindow() throws {
     let lab = try Lab().furnish()
