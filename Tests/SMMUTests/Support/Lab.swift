@@ -27,7 +27,7 @@ final class Lab {
   let places: ThreadPlaces
   let prefix = "/v1/hosts/t"
   /// Events after this one are looked at.
-  private var start: UInt64 = 0
+  private var start: UInt64? = 0
 
   /// - Parameters:
   ///   - features: of `smmu0`, as members of a JSON object.
@@ -111,6 +111,8 @@ final class Lab {
 
   /// What comes from now on is looked at.
   func mark() throws { start = try host().log.extent.latest }
+  /// All that the log still has is looked at.
+  func unmark() { start = nil }
 
   /// The number of the last event.
   func latest() throws -> UInt64 { try host().log.extent.latest }
