@@ -84,7 +84,10 @@ let package = Package(
       ]),
     .testTarget(
       name: "ConcurrencyTests",
-      dependencies: ["ControlPlane", "HTTPCore", "IOMMUFD", "MockDriver", "SMMUDriver"]),
+      dependencies: [
+        "ControlPlane", "HTTPCore", "IOMMUFD", "IOMMUHardware", "Locking", "MockDriver",
+        "SMMUDriver",
+      ]),
     .testTarget(
       name: "KernelTests",
       dependencies: ["ControlPlane", "HTTPCore", "IOMMUFD", "MockDriver", "SMMUDriver"]),

@@ -10,7 +10,7 @@ import Testing
 struct StreamTableTests {
   /// Whether a change that begins on another thread while a stream is being looked at is still
   /// under way when the look ends, however long that takes.
-  private static func isHeldUp(
+  static func isHeldUp(
     by look: (() -> Void) -> Void, _ change: @escaping @Sendable () -> Void
   ) -> Bool {
     let (isBefore, isPending) = (Flag(), Flag())
