@@ -21,7 +21,7 @@
   public init(_ value: sending Value) {
     unsafe mutex = .allocate(capacity: 1)
     unsafe mutex.initialize(to: pthread_mutex_t())
-    unsafe pthread_mutex_init(mutex, nil)
+    unsafe AdaptiveMutex.initialize(mutex)
     self.value = value
   }
 
