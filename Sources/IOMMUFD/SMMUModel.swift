@@ -123,7 +123,6 @@ public struct DriverFact: Sendable {
     case text(String)
     case hex(UInt64)
     case hexes([UInt64])
-    case object([DriverFact])
     case list([[DriverFact]])
   }
 

@@ -103,7 +103,6 @@ struct ObjectEncoder: Sendable {
     case .text(let value): writer.text(value)
     case .hex(let value): writer.hex(value)
     case .hexes(let values): writer.array(of: values) { $0.hex($1) }
-    case .object(let facts): write(facts, to: &writer)
     case .list(let elements): writer.array(of: elements) { write($1, to: &$0) }
     }
   }

@@ -4,7 +4,6 @@
 /// (`drivers/iommu/arm/arm-smmu-v3/tegra241-cmdqv.c`).
 enum CMDQVRegisters {
   static let config: UInt32 = 0x000
-  static let parameters: UInt32 = 0x004
   static let status: UInt32 = 0x008
   static let interfaceErrorMap: UInt32 = 0x014
 

@@ -23,13 +23,19 @@ struct PortGate: ~Copyable {
   @inline(__always)
   func enter() {
     if commands.load(ordering: .relaxed) != 0 { stepAside() }
-    enterAnyway()
+    if !tryToEnter() { enterSlowly() }
   }
 
   /// Enters for a command.
+  @inline(__always)
   func enterFirst() {
+    if !tryToEnter() { waitFirst() }
+  }
+
+  @inline(never)
+  private func waitFirst() {
     commands.wrappingAdd(1, ordering: .relaxed)
-    enterAnyway()
+    enterSlowly()
     commands.wrappingSubtract(1, ordering: .relaxed)
   }
 
@@ -44,11 +50,11 @@ struct PortGate: ~Copyable {
   }
 
   @inline(__always)
-  private func enterAnyway() {
+  private func tryToEnter() -> Bool {
     let current = word.load(ordering: .relaxed) & ~1
-    let (won, _) = word.compareExchange(
-      expected: current, desired: current | 1, ordering: .sequentiallyConsistent)
-    if !won { enterSlowly() }
+    return word.compareExchange(
+      expected: current, desired: current | 1, ordering: .sequentiallyConsistent
+    ).exchanged
   }
 
   @inline(__always)

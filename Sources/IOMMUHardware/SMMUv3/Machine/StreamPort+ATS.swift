@@ -41,7 +41,7 @@ extension StreamPort {
   /// - Returns: whether the device answered.
   @inline(__always)
   func invalidateATC(_ command: Command) -> Bool {
-    gate.enter()
+    gate.enterFirst()
     let answers = answersInvalidations
     if answers, !atc.entries.isEmpty { atc.drop(command) }
     gate.leave()
