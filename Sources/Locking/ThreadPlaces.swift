@@ -1,27 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-import Locking
 
-/// How many queues may have a thread of their own at once.
-final class ThreadPlaces: Sendable {
-  /// Those of all hosts.
-  static let all = ThreadPlaces(limit: 128)
-
-  let limit: Int
+/// How many of something may have a thread of their own at once.
+public final class ThreadPlaces: Sendable {
+  public let limit: Int
   private let taken = Locked(0)
 
-  init(limit: Int) { self.limit = limit }
+  public init(limit: Int) { self.limit = limit }
 
   /// Places that are not free.
-  var count: Int { taken.withLock { $0 } }
+  public var count: Int { taken.withLock { $0 } }
 
+  /// - Parameter isReplacing: whether somebody else gives a place back soon after, so that one more
+  ///   than the limit may be taken until then.
   /// - Returns: whether there was one left.
-  func take() -> Bool {
+  public func take(isReplacing: Bool = false) -> Bool {
     taken.withLock { taken in
-      if taken >= limit { return false }
+      if taken >= limit + (isReplacing ? 1 : 0) { return false }
       taken += 1
       return true
     }
   }
 
-  func giveBack() { taken.withLock { $0 -= 1 } }
+  public func giveBack() { taken.withLock { $0 -= 1 } }
 }

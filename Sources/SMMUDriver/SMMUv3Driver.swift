@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import IOMMUFD
 import IOMMUHardware
+import Locking
 
 /// What Linux's arm-smmu-v3 driver and its tegra241-cmdqv part do
 /// (`drivers/iommu/arm/arm-smmu-v3`).
@@ -38,7 +39,7 @@ final class SMMUv3Driver: IOMMUDriver {
   /// - Throws: `ENOMEM` when the machine has no memory for tables and queues.
   init(
     name: String, settings: SMMUSettings, features: SMMUv3Features, machine: any Machine,
-    places: ThreadPlaces = .all
+    places: ThreadPlaces = .queues
   ) throws(Refusal) {
     self.name = name
     self.places = places

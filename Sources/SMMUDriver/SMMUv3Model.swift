@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 public import IOMMUFD
 import IOMMUHardware
+import Locking
 
 /// The SMMUv3, with or without Tegra241's CMDQV, as a kind of physical IOMMU.
 public struct SMMUv3Model: SMMUModel {
   private let places: ThreadPlaces
 
-  public init() { self.init(places: .all) }
+  public init() { self.init(places: .queues) }
 
   /// - Parameter places: of the threads of guests' queues.
   init(places: ThreadPlaces) { self.places = places }

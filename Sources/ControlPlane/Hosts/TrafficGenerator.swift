@@ -2,7 +2,6 @@
 import HTTPCore
 import IOMMUFD
 import Locking
-import Synchronization
 
 /// What a device sends by itself, `PUT /devices/{id}/traffic`.
 public struct TrafficSettings: Sendable, Equatable, Codable {
@@ -71,8 +70,7 @@ public struct TrafficSettings: Sendable, Equatable, Codable {
 /// A thread on which a device accesses memory, while objects come and go.
 final class TrafficGenerator: Sendable {
   /// Threads that there may be at once, of all hosts.
-  static let limit = 128
-  private static let running = Atomic<Int>(0)
+  private static let places = ThreadPlaces(limit: 128)
   private static let batch = 256
 
   private struct State {
@@ -95,11 +93,9 @@ final class TrafficGenerator: Sendable {
     self.settings = settings
     self.port = port
     state = Locked(State(random: settings.seed))
-    let count = TrafficGenerator.running.wrappingAdd(1, ordering: .relaxed).newValue
-    guard count <= TrafficGenerator.limit + (isReplacing ? 1 : 0) else {
-      abandon()
+    guard TrafficGenerator.places.take(isReplacing: isReplacing) else {
       throw Refusal(
-        .ENOSPC, .exhausted, "\(TrafficGenerator.limit) devices have traffic already")
+        .ENOSPC, .exhausted, "\(TrafficGenerator.places.limit) devices have traffic already")
     }
   }
 
@@ -107,7 +103,7 @@ final class TrafficGenerator: Sendable {
   func sends(through port: any DevicePort) -> Bool { self.port === port }
 
   /// Gives the place back; nothing was started.
-  func abandon() { TrafficGenerator.running.wrappingSubtract(1, ordering: .relaxed) }
+  func abandon() { TrafficGenerator.places.giveBack() }
 
   func start() {
     // The worker keeps the generator until `stop` takes the worker away.

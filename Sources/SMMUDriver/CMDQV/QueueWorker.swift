@@ -3,6 +3,11 @@ import IOMMUFD
 import IOMMUHardware
 import Locking
 
+extension ThreadPlaces {
+  /// For the queues of all hosts.
+  static let queues = ThreadPlaces(limit: 128)
+}
+
 /// The thread of a queue that runs by itself: the guest rings the doorbell, and goes on.
 final class QueueWorker: Sendable {
   /// Commands between two looks at whether the queue is to stop.
