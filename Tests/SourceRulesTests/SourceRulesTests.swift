@@ -35,6 +35,7 @@ import Testing
   private static let longestFile = 500
   private static let longestFunction = 70
   private static let longestLine = 100
+  private static let fullestFolder = 15
 
   @Test func sourcesAreFound() {
     // Without files every rule below would hold.
@@ -93,6 +94,16 @@ import Testing
     for file in SourceFile.all {
       let count = file.lines.count - (file.lines.last == "" ? 1 : 0)
       #expect(count <= SourceRulesTests.longestFile, "\(file.path)")
+    }
+  }
+
+  @Test func foldersShowWhatIsInThem() {
+    let folders = Dictionary(grouping: SourceFile.sources) { file in
+      file.path.split(separator: "/").dropLast().joined(separator: "/")
+    }
+    #expect(folders.count > 30)
+    for (folder, files) in folders {
+      #expect(files.count <= SourceRulesTests.fullestFolder, "\(folder)")
     }
   }
 
