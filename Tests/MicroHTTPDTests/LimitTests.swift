@@ -5,6 +5,25 @@ import RawHTTPClient
 import Testing
 
 @Suite struct LimitTests {
+  /// The listener rests while the limit is reached, and has to be taken back when all have gone.
+  @Test(arguments: [0, 1, 5])
+  func clientsAreAcceptedAgainWhenAllHaveGone(waiting: Int) throws {
+    let limit = 20
+    let server = try TestServer { $0.connections = limit }
+    do {
+      var clients: [RawClient] = []
+      for _ in 0..<limit {
+        let client = try server.client()
+        #expect(try client.exchange(get("/")).status == 200)
+        clients.append(client)
+      }
+      // These wait in the backlog, are never answered, and give up.
+      for _ in 0..<waiting { clients.append(try server.client()) }
+    }
+    let late = try server.client()
+    #expect(try late.exchange(get("/late")).status == 200)
+  }
+
   @Test(arguments: [0, 1])
   func bodyMayBeAsLongAsTheLimit(_ excess: Int) throws {
     let server = try TestServer { $0.body = 100_000 }

@@ -56,6 +56,8 @@ PYTHONPATH=. PYTHONDONTWRITEBYTECODE=1 "$venv/bin/schemathesis" --config-file sc
   run "$root/openapi/openapi.json" --url "$url" --checks all
 
 if [ -n "$server" ]; then
+  echo "== out of descriptors"
+  python3 descriptors.py "$binary"
   # It must have outlived all of that.
   kill -0 "$server"
 fi

@@ -185,6 +185,16 @@ final class ServerLoop: @unchecked Sendable {
     last.index = connection.index
     connections.removeLast()
     counters.connectionsOpen.subtract()
+    descriptorsCameFree()
+  }
+
+  /// Has every daemon look at its listener again.
+  ///
+  /// At its limit of connections, or when the process is out of descriptors, the library stops
+  /// listening. It listens again when it is run after one of its connections has gone, and once
+  /// the last one has gone nothing else would run it.
+  private func descriptorsCameFree() {
+    for daemon in daemons { daemon.needsRun = true }
   }
 
   func requestCompleted(_ connection: Connection) {
@@ -202,7 +212,7 @@ final class ServerLoop: @unchecked Sendable {
     var buffer = takeScratch()
     if buffer.count < 1 << 16 { buffer = [UInt8](repeating: 0, count: 1 << 16) }
     // Closing the last descriptor of a socket takes it out of epoll; the library has closed its.
-    _ = lingering.drain(descriptor, scratch: &buffer)
+    if lingering.drain(descriptor, scratch: &buffer) { descriptorsCameFree() }
     putScratch(buffer)
   }
 
