@@ -16,6 +16,8 @@ public final class ControlPlane: RequestHandler {
     public var retainedBytes = 64 << 20
     /// The hosts to start with, when a topology says so.
     var topology: [HostSettings] = []
+    /// Which hosts the server answers to, and whose pages may use it from a browser.
+    public var sites = SiteGuard()
     /// The server's version, for `/version`.
     public var version = "0"
     /// The OpenAPI document as YAML and as JSON.
@@ -52,7 +54,8 @@ public final class ControlPlane: RequestHandler {
 
   public func refusal(of head: RequestHead) -> Response? {
     do throws(Problem) {
-      _ = try route(head)
+      try configuration.sites.admit(head)
+      _ = try routeRequest(head)
       return nil
     } catch {
       return ControlPlane.response(to: error, head)
@@ -61,7 +64,19 @@ public final class ControlPlane: RequestHandler {
 
   public func respond(to request: Request) -> Response {
     do throws(Problem) {
-      switch try route(request.head) {
+      guard let origin = try configuration.sites.admit(request.head) else {
+        return answer(request)
+      }
+      return CrossOrigin.share(answer(request), with: origin, asked: request.head)
+    } catch {
+      return ControlPlane.response(to: error, request.head)
+    }
+  }
+
+  /// Answers a request that may be made.
+  private func answer(_ request: Request) -> Response {
+    do throws(Problem) {
+      switch try routeRequest(request.head) {
       case .options(let methods):
         return Response(status: 204, headers: [(.allow, ControlPlane.allow(methods))])
       case .endpoint(let found):
@@ -93,13 +108,19 @@ public final class ControlPlane: RequestHandler {
   }
 
   /// Finds what a request is for, and refuses what can be refused without its body.
+  private func routeRequest(_ head: RequestHead) throws(Problem) -> Route {
+    let route = try route(head)
+    if case .endpoint(let found) = route { try BodyType.require(head, for: found.endpoint) }
+    return route
+  }
+
+  /// Finds what a method and a path stand for, as a request or as a part of a batch.
   func route(_ head: RequestHead) throws(Problem) -> Route {
     let (host, start) = ControlPlane.host(of: head.target)
     let table = start == 0 ? Routes.outside : Routes.ofHost
     switch table.router.match(head.method, head.target, from: start) {
     case .found(let route, let parameters):
       let endpoint = table.routes[route].endpoint
-      try requireMediaType(head, endpoint)
       return .endpoint(Found(endpoint: endpoint, host: host, parameters: parameters))
     case .wrongMethod(let allowed):
       if head.method == .options { return .options(allowed) }
@@ -127,20 +148,6 @@ public final class ControlPlane: RequestHandler {
     if target.segment(1, equals: decodeSegment) { return (defaultHost, 0) }
     guard target.segment(1, equals: hostsSegment) else { return (defaultHost, 1) }
     return target.segmentCount >= 4 ? (target.text(2), 3) : (defaultHost, 0)
-  }
-
-  private func requireMediaType(_ head: RequestHead, _ endpoint: Endpoint) throws(Problem) {
-    let wanted = endpoint.body.mediaTypes
-    guard !wanted.isEmpty, let type = head.headers[.contentType], type != wanted[0] else { return }
-    let essence = MediaType.essence(of: type)
-    if !wanted.contains(essence) {
-      let hint =
-        endpoint.body.takesJSON
-        ? "say --json in place of -d" : "say -H 'Content-Type: \(wanted[0])' --data-binary"
-      let all = wanted.joined(separator: " or ")
-      throw Problem(
-        .unsupportedMediaType, "the body must be \(all), not \(essence); with curl, \(hint)")
-    }
   }
 
   private func answer(_ request: Request, _ found: Found) throws(Problem) -> Response {

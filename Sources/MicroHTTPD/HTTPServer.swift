@@ -15,6 +15,9 @@ public final class HTTPServer: Sendable {
     public var listeners: [ListenAddress]
     /// The limit of connections counts for each listener by itself.
     public var limits: Limits
+    /// The mode of the files of Unix sockets, whatever the process's umask: usually only the
+    /// owner may connect.
+    public var unixMode: UInt32 = 0o600
 
     public init(listeners: [ListenAddress], limits: Limits = Limits()) {
       self.listeners = listeners
@@ -95,7 +98,9 @@ public final class HTTPServer: Sendable {
   private func openListeners() throws(ServerError) -> [ListeningSocket] {
     var sockets: [ListeningSocket] = []
     do throws(ServerError) {
-      for address in configuration.listeners { sockets.append(try ListeningSocket.open(address)) }
+      for address in configuration.listeners {
+        sockets.append(try ListeningSocket.open(address, unixMode: configuration.unixMode))
+      }
     } catch {
       for socket in sockets { socket.close() }
       throw error

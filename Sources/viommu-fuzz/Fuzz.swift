@@ -82,7 +82,7 @@ struct Fuzz: ParsableCommand {
   }
 
   private func probe(_ target: LoopbackAddress, after sent: [[UInt8]]) throws {
-    let request = "GET \(probe) HTTP/1.1\r\nHost: fuzz\r\nConnection: close\r\n\r\n"
+    let request = "GET \(probe) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     let client = LoopbackClient(target)
     client?.send(Array(request.utf8), pieces: 1)
     let answer = client?.read(atMost: 1 << 20, patienceMilliseconds: 5000) ?? []

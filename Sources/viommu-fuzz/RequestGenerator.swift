@@ -45,7 +45,7 @@ struct RequestGenerator {
     }
     if random.once(in: 6) { Mutation.spoil(&connection.bytes, &random) }
     // Where the framing has survived, the server closes by itself, and nobody needs to wait.
-    connection.bytes += "GET / HTTP/1.1\r\nHost: fuzz\r\nConnection: close\r\n\r\n".utf8
+    connection.bytes += "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".utf8
     connection.pieces = random.once(in: 3) ? Int.random(in: 2...20, using: &random) : 1
     connection.leavesAtOnce = random.once(in: 8)
     return connection
@@ -56,7 +56,7 @@ struct RequestGenerator {
     let words = pick(Vocabulary.plausible).split(separator: " ", maxSplits: 2)
     let body = words.count > 2 ? String(words[2]) : ""
     let fields =
-      "Host: fuzz\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n"
+      "Host: localhost\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n"
     return Array("\(words[0]) \(words[1]) HTTP/1.1\r\n\(fields)\r\n\(body)".utf8)
   }
 
@@ -64,7 +64,7 @@ struct RequestGenerator {
     if random.once(in: 2) { return plausibleRequest() }
     let method = pick(Vocabulary.methods)
     let version = random.once(in: 20) ? pick(Vocabulary.versions) : "HTTP/1.1"
-    var request = Array("\(method) \(nextTarget()) \(version)\r\nHost: fuzz\r\n".utf8)
+    var request = Array("\(method) \(nextTarget()) \(version)\r\nHost: localhost\r\n".utf8)
     while random.once(in: 3) { request += Array((pick(Vocabulary.fields) + "\r\n").utf8) }
     if method == "GET" || method == "DELETE" || method == "HEAD" {
       return request + Array("\r\n".utf8)

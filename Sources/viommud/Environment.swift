@@ -7,7 +7,9 @@ enum Environment {
   /// Options without a value; their variable is true or false.
   private static let flags: Set<String> = ["--insecure"]
   /// Options that may come more than once; their variable is a list with commas.
-  private static let lists: Set<String> = ["--listen", "--unix"]
+  private static let lists: Set<String> = [
+    "--listen", "--unix", "--allow-host", "--allow-origin",
+  ]
 
   /// Where clients look for the server; no business of the server's.
   private static let clientVariable = "VIOMMUD_URL"

@@ -83,7 +83,14 @@ enum Files {
   }
 
   /// Writes a file beside its place and renames it there, so that whoever sees it sees it whole.
+  ///
+  /// Only a regular file is replaced: a rename would put a file in the place of a device or a
+  /// socket as readily.
   static func publish(_ text: String, as path: String) throws(Exit.Failure) {
+    var status = stat()
+    if unsafe stat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG {
+      throw Exit.failure(.cantCreate, "\(path) is there and is no regular file")
+    }
     do {
       try Data(text.utf8).write(to: URL(filePath: path), options: .atomic)
     } catch {

@@ -35,6 +35,9 @@ struct Viommud: ParsableCommand {
   @Option(help: "Listen on a Unix socket too. May be given more than once.")
   var unix: [String] = []
 
+  @Option(help: "The mode of Unix sockets' files, in octal digits.")
+  var unixMode = "600"
+
   @Option(help: "Write the port to this file, once the server answers.")
   var portFile: String?
 
@@ -50,6 +53,9 @@ struct Viommud: ParsableCommand {
   @Option(help: "Seconds that a stop waits for requests and streams to end.")
   var gracePeriod = 10
 
+  @OptionGroup(title: "Browsers")
+  var sites: SiteOptions
+
   @OptionGroup(title: "Limits")
   var limits: LimitOptions
 
@@ -62,11 +68,22 @@ struct Viommud: ParsableCommand {
     }
     if gracePeriod < 0 { throw ValidationError("--grace-period: must not be negative") }
     try limits.check()
+    try sites.check()
+    _ = try socketMode()
     for address in try addresses() where !insecure && !address.isLoopback {
       throw ValidationError(
         "--listen: \(address) can be reached by other machines, and the API has no "
           + "authentication; say --insecure if that is meant")
     }
+  }
+
+  /// - Throws: a `ValidationError` for what is no mode, or one that the owner cannot use.
+  private func socketMode() throws -> UInt32 {
+    guard let mode = UInt32(unixMode, radix: 8), mode <= 0o777, mode & 0o600 == 0o600 else {
+      throw ValidationError(
+        "--unix-mode: \(unixMode) is no mode of a socket; 600 is one, and 660 lets its group in")
+    }
+    return mode
   }
 
   private func addresses() throws -> [ListenAddress] {
@@ -83,12 +100,12 @@ struct Viommud: ParsableCommand {
     let logger = makeLogger()
     Signals.block()
     Descriptors.raiseLimit()
-    let api = try makeControlPlane()
+    let api = try makeControlPlane(listeningOn: addresses)
     var serverLimits = limits.values
     serverLimits.connections = limits.maxConnections
-    let server = HTTPServer(
-      configuration: .init(listeners: addresses, limits: serverLimits), handler: api,
-      logger: logger)
+    var configuration = HTTPServer.Configuration(listeners: addresses, limits: serverLimits)
+    configuration.unixMode = try socketMode()
+    let server = HTTPServer(configuration: configuration, handler: api, logger: logger)
     Metrics.source.set { [server] in Metrics.of(server.counters) }
     try Exit.onServerError { () throws(ServerError) in try server.start() }
     for address in server.boundAddresses {
@@ -110,12 +127,15 @@ struct Viommud: ParsableCommand {
     return logger
   }
 
-  private func makeControlPlane() throws -> ControlPlane {
+  private func makeControlPlane(
+    listeningOn addresses: [ListenAddress]
+  ) throws -> ControlPlane {
     var configuration = ControlPlane.Configuration(
       models: [SMMUv3Model(), BareSMMUv3Model(), MockModel(), VTDModel()],
       clock: { SystemClock.now })
     configuration.limits = limits.values
     configuration.retainedEvents = limits.retainedEvents
+    configuration.sites = try sites.siteGuard(listeningOn: addresses)
     configuration.version = Version.current
     configuration.openAPI = (OpenAPI.yaml, OpenAPI.json)
     configuration.serverMetrics = { Metrics.source(()) ?? [] }

@@ -68,6 +68,10 @@ struct Abuse: Sendable, CustomTestStringConvertible {
     Abuse("an empty Host", "GET / HTTP/1.1\r\nHost:\r\n\r\n"),
     Abuse("no Host", "GET / HTTP/1.1\r\nX: y\r\n\r\n"),
     Abuse("a Host with a space", "GET / HTTP/1.1\r\nHost: a b\r\n\r\n"),
+    Abuse("a list of Hosts", "GET / HTTP/1.1\r\nHost: x,y\r\n\r\n"),
+    Abuse("half an address", "GET / HTTP/1.1\r\nHost: [::1\r\n\r\n"),
+    Abuse("a Host with two ports", "GET / HTTP/1.1\r\nHost: x:80:80\r\n\r\n"),
+    Abuse("a port that is no number", "GET / HTTP/1.1\r\nHost: x:abc\r\n\r\n"),
     Abuse("a Host with a user", "GET / HTTP/1.1\r\nHost: u@a\r\n\r\n"),
     fields("a name that is no token", "X(: a"),
     fields("an empty name", ": a"),
@@ -142,6 +146,34 @@ struct Abuse: Sendable, CustomTestStringConvertible {
     client.send(abuse.bytes + [UInt8](repeating: 0x41, count: 4 << 20))
     let statuses = try statuses(in: client.readToEnd())
     #expect(statuses == [isLibraryStrict ? 400 : abuse.status])
+  }
+
+  @Test func blanksBehindAValueAreNotPartOfIt() throws {
+    let server = try TestServer()
+    let client = try server.client()
+    let request = "GET /x HTTP/1.1\r\nHost: a \t \r\nAccept: text/plain \r\n\r\n"
+    #expect(try client.exchange(request).status == 200)
+    #expect(server.handler.seen[0].head.headers[.host] == "a")
+    #expect(server.handler.seen[0].head.headers[.accept] == "text/plain")
+  }
+
+  /// Bodies in chunks that the library takes and a proxy may read as something longer.
+  private static let chunkedBodies = [
+    "3\r\nabc\r\n0\r\n\r\n", "3;\nabc\r\n0\r\n\r\n", "3\r\nabc\n0\n\n",
+    "3;a=\u{0}\r\nabc\r\n0\r\n\r\n", "3\r\nabc\r\n0\r\n:\r\n",
+  ]
+
+  @Test(arguments: chunkedBodies)
+  func nothingBehindAChunkedBodyIsARequest(_ body: String) throws {
+    let server = try TestServer()
+    let client = try server.client()
+    client.send(
+      "POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + body
+        + FramingTests.smuggled)
+    let answer = try client.readToEnd()
+    #expect(statuses(in: answer).count <= 1)
+    #expect(
+      !server.handler.seen.contains { $0.head.target.rawPath.elementsEqual("/smuggled".utf8) })
   }
 
   @Test(.enabled(if: !isLibraryStrict)) func bareLineFeedsAreTaken() throws {

@@ -34,6 +34,21 @@ import Testing
     #expect(access(path, F_OK) != 0)
   }
 
+  @Test(arguments: [nil, 0o600, 0o660, 0o777] as [UInt32?])
+  func theFileOfAUnixSocketHasTheModeThatWasAskedFor(_ mode: UInt32?) throws {
+    let path = freshPath()
+    var configuration = HTTPServer.Configuration(listeners: [.unix(path: path)])
+    if let mode { configuration.unixMode = mode }
+    let server = HTTPServer(
+      configuration: configuration, handler: TestHandler(),
+      logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+    try server.start()
+    defer { server.stop(gracePeriod: .zero) }
+    var status = stat()
+    #expect(stat(path, &status) == 0)
+    #expect(status.st_mode & 0o777 == mode ?? 0o600)
+  }
+
   @Test func staleSocketIsReplaced() throws {
     let path = freshPath()
     let first = server(on: .unix(path: path))

@@ -9,11 +9,16 @@ public struct Headers: Sendable, Equatable {
   public enum Name: String, Sendable, CaseIterable {
     case accept
     case authorization
+    case contentEncoding = "content-encoding"
     case contentType = "content-type"
+    case fetchSite = "sec-fetch-site"
+    case host
     case ifMatch = "if-match"
     case ifNoneMatch = "if-none-match"
     case idempotencyKey = "idempotency-key"
     case lastEventID = "last-event-id"
+    case origin
+    case requestedMethod = "access-control-request-method"
     case requestID = "x-request-id"
   }
 

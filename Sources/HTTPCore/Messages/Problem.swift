@@ -26,6 +26,7 @@ public struct Problem: Error, Sendable {
     case payloadTooLarge = "payload_too_large"
     case uriTooLong = "uri_too_long"
     case unsupportedMediaType = "unsupported_media_type"
+    case misdirectedRequest = "misdirected_request"
     case headersTooLarge = "headers_too_large"
     case unauthorized
     case forbidden
@@ -147,6 +148,7 @@ extension Problem.Code {
     case .payloadTooLarge: 413
     case .uriTooLong: 414
     case .unsupportedMediaType: 415
+    case .misdirectedRequest: 421
     case .invalidField, .unknownField, .referenceNotFound, .unsupported, .hardwareRejected,
       .rejected:
       422
@@ -196,6 +198,7 @@ extension Problem.Code {
     case .payloadTooLarge: "The body is too large"
     case .uriTooLong: "The request target is too long"
     case .unsupportedMediaType: "The media type of the body is not supported"
+    case .misdirectedRequest: "The request is for another server"
     case .headersTooLarge: "The header section is too large"
     case .unauthorized: "Authentication is required"
     case .forbidden: "That is not allowed"

@@ -9,6 +9,8 @@ public struct RequestHead: Sendable {
   public var contentLength: UInt64?
   /// Whether a body follows, of declared or of unknown length.
   public var hasBody: Bool
+  /// Whether it came by a Unix socket, which only programs of this machine reach.
+  public var isFromUnixSocket = false
 
   public init(
     method: Method, target: Target, headers: Headers = Headers(),

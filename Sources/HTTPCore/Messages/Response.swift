@@ -13,6 +13,12 @@ public struct Response: Sendable {
     case location = "Location"
     case requestID = "X-Request-ID"
     case retryAfter = "Retry-After"
+    case allowedHeaders = "Access-Control-Allow-Headers"
+    case allowedMethods = "Access-Control-Allow-Methods"
+    case allowedOrigin = "Access-Control-Allow-Origin"
+    case exposedHeaders = "Access-Control-Expose-Headers"
+    case preflightAge = "Access-Control-Max-Age"
+    case vary = "Vary"
 
     /// The position in `allCases`: tables by name are arrays.
     public var position: Int {
@@ -26,6 +32,12 @@ public struct Response: Sendable {
       case .location: 6
       case .requestID: 7
       case .retryAfter: 8
+      case .allowedHeaders: 9
+      case .allowedMethods: 10
+      case .allowedOrigin: 11
+      case .exposedHeaders: 12
+      case .preflightAge: 13
+      case .vary: 14
       }
     }
   }
@@ -77,5 +89,17 @@ public enum MediaType {
   /// The type of a Content-Type field, without its parameters and in small letters.
   public static func essence(of value: String) -> String {
     value.prefix { $0 != ";" && $0 != " " }.lowercased()
+  }
+
+  /// The `charset` parameter of a Content-Type field in small letters, without quotation marks.
+  public static func charset(of value: String) -> String? {
+    for parameter in value.split(separator: ";").dropFirst() {
+      let parts = parameter.split(separator: "=", maxSplits: 1).map { part in
+        String(part.drop { $0 == " " || $0 == "\t" }).lowercased()
+      }
+      guard parts.count == 2, parts[0] == "charset" else { continue }
+      return parts[1].filter { $0 != "\"" && $0 != " " }
+    }
+    return nil
   }
 }

@@ -48,9 +48,13 @@ extension Connection {
     chooseRequestID(section.kept)
     do throws(Problem) {
       let target = try check(line, section)
-      let head = RequestHead(
+      var head = RequestHead(
         method: line.method ?? .get, target: target, headers: section.kept,
         contentLength: section.contentLength, hasBody: section.hasBody)
+      head.isFromUnixSocket = daemon.listener.address.isUnixSocket
+      endsWithThisRequest = section.isChunked
+      // The client may have sent more already, and unread bytes would reset the connection.
+      needsLinger = section.isChunked
       return accept(head, expectsContinue: section.expectsContinue)
     } catch {
       return refuse(error, section)

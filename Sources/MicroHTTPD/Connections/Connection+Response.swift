@@ -113,7 +113,7 @@ extension Connection {
     if let requestID, response[.requestID] == nil {
       unsafe add(loop.fieldNames[.requestID], requestID, to: made)
     }
-    if response.closesConnection || loop.isDraining {
+    if response.closesConnection || endsWithThisRequest || loop.isDraining {
       unsafe add(loop.fieldNames.connection, "close", to: made)
     }
     enter(.responding)

@@ -57,6 +57,10 @@ import HTTPCore
   var isAborted = false
   /// Whether the client may still be sending when the connection is closed.
   var needsLinger = false
+  /// The request's body came in chunks, which the library reads more freely than a proxy may:
+  /// lines that end in a bare LF, trailers that it does not look at. What it takes for the end
+  /// of the body another reader may not, so that nothing behind it is ever taken for a request.
+  var endsWithThisRequest = false
   /// Whether a drain waits for the request.
   var isDrained = false
 
@@ -101,6 +105,7 @@ import HTTPCore
     if needsLinger { loop.linger(on: socket) }
     needsLinger = false
     isDrained = false
+    endsWithThisRequest = false
     head = nil
     body = []
     if rawTarget.capacity > Connection.keptTargetCapacity { rawTarget = [] }

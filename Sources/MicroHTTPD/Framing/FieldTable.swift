@@ -20,8 +20,8 @@ struct FieldTable {
   private var byLength: [[(name: [UInt8], field: Field)]] = []
 
   private init() {
-    for name in Headers.Name.allCases { add(name.rawValue, .kept(name)) }
     add("host", .host)
+    for name in Headers.Name.allCases where name != .host { add(name.rawValue, .kept(name)) }
     add("content-length", .contentLength)
     add("transfer-encoding", .transferEncoding)
     add("expect", .expect)
@@ -66,18 +66,26 @@ enum ASCII {
     return true
   }
 
+  /// The text up to its last character that is neither a space nor a tab.
+  @unsafe static func withoutBlanksBehind(
+    _ text: UnsafeBufferPointer<UInt8>
+  ) -> UnsafeBufferPointer<UInt8> {
+    var count = text.count
+    while count > 0, unsafe text[count - 1] == 0x20 || text[count - 1] == 0x09 { count -= 1 }
+    return unsafe UnsafeBufferPointer(rebasing: text[..<count])
+  }
+
   private static func lower(_ byte: UInt8) -> UInt8 {
     byte >= UInt8(ascii: "A") && byte <= UInt8(ascii: "Z") ? byte | 0x20 : byte
   }
 }
 
-/// Which bytes may stand where (RFC 9110, section 5.6.2 and 5.5; RFC 3986, section 3.2.2).
+/// Which bytes may stand where (RFC 9110, sections 5.6.2 and 5.5).
 enum CharacterClass {
   /// One bit for each of the 128 ASCII characters.
   private typealias Bits = (low: UInt64, high: UInt64)
 
   private static let token = bits("!#$%&'*+-.^_`|~")
-  private static let host = bits("!$%&'()*+,-.:;=[]_~")
 
   /// Letters, digits and `others`.
   private static func bits(_ others: String) -> Bits {
@@ -96,12 +104,6 @@ enum CharacterClass {
 
   @unsafe static func isToken(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
     let bits = token
-    for index in text.indices where unsafe !contains(bits, text[index]) { return false }
-    return text.count > 0
-  }
-
-  @unsafe static func isHost(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
-    let bits = host
     for index in text.indices where unsafe !contains(bits, text[index]) { return false }
     return text.count > 0
   }

@@ -20,16 +20,21 @@ struct HeaderSection {
 
   /// Takes the next field. The memory is only looked at during the call.
   @unsafe mutating func take(
-    name: UnsafeBufferPointer<UInt8>, value: UnsafeBufferPointer<UInt8>
+    name: UnsafeBufferPointer<UInt8>, value sent: UnsafeBufferPointer<UInt8>
   ) {
     guard unsafe CharacterClass.isToken(name) else { return note(.badFieldName) }
-    guard unsafe CharacterClass.isFieldValue(value) else { return note(.badFieldValue) }
+    guard unsafe CharacterClass.isFieldValue(sent) else { return note(.badFieldValue) }
+    // Blanks behind a value are not part of it (RFC 9112, section 5.1). Those before it the
+    // library leaves out.
+    let value = unsafe ASCII.withoutBlanksBehind(sent)
     switch unsafe FieldTable.shared.field(named: name) {
     case .other: break
     case .kept(let name): kept.add(name, unsafe String(decoding: value, as: UTF8.self))
     case .host: unsafe takeHost(value)
     case .contentLength: unsafe takeLength(value)
-    case .transferEncoding: unsafe takeCoding(value)
+    // The library knows a coding only without blanks behind it, so that such a body would be
+    // framed in two ways.
+    case .transferEncoding: unsafe takeCoding(sent)
     case .expect: unsafe expectsContinue = ASCII.equal(value, "100-continue")
     }
   }
@@ -49,7 +54,11 @@ struct HeaderSection {
   private mutating func takeHost(_ value: UnsafeBufferPointer<UInt8>) {
     hostCount += 1
     if hostCount > 1 { note(.twoHosts) }
-    if unsafe !CharacterClass.isHost(value) { note(.badHost) }
+    // A host that is one to us and something else to whoever is in front would be served as the
+    // wrong one (RFC 9112, section 3.2).
+    let text = unsafe String(decoding: value, as: UTF8.self)
+    if Authority(text) == nil { note(.badHost) }
+    kept.add(.host, text)
   }
 
   private mutating func takeLength(_ value: UnsafeBufferPointer<UInt8>) {

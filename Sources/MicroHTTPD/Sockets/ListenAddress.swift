@@ -41,6 +41,12 @@ public enum ListenAddress: Sendable, Hashable, CustomStringConvertible {
 }
 
 extension ListenAddress {
+  /// Whether it is a path and not an address.
+  public var isUnixSocket: Bool {
+    if case .unix = self { return true }
+    return false
+  }
+
   /// Whether only this machine can reach it.
   public var isLoopback: Bool {
     switch self {

@@ -5,6 +5,9 @@
   import Musl
 #endif
 
+/// `bind(2)`, under a name that no method has.
+private let bindDescriptor = unsafe bind
+
 /// A socket that is bound and listens.
 struct ListeningSocket {
   let descriptor: Int32
@@ -13,10 +16,15 @@ struct ListeningSocket {
   /// Which file a Unix socket is, so that no other one is removed in its place.
   let file: FileIdentity?
 
-  static func open(_ address: ListenAddress) throws(ServerError) -> ListeningSocket {
+  /// Binds and listens.
+  ///
+  /// - Parameter unixMode: the mode of the file of a Unix socket.
+  static func open(
+    _ address: ListenAddress, unixMode: UInt32
+  ) throws(ServerError) -> ListeningSocket {
     switch address {
     case .tcp(let host, let port): try openTCP(host, port)
-    case .unix(let path): try openUnix(path)
+    case .unix(let path): try openUnix(path, unixMode)
     }
   }
 
@@ -47,7 +55,8 @@ struct ListeningSocket {
       if name.family == AF_INET6 {
         SystemCall.setOption(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 1)
       }
-      try listen(on: name, descriptor, as: .tcp(host: host, port: port))
+      try bind(to: name, descriptor, as: .tcp(host: host, port: port))
+      try listen(descriptor)
       let bound = try SocketName.port(of: descriptor)
       return ListeningSocket(
         descriptor: descriptor, address: .tcp(host: host, port: bound), file: nil)
@@ -57,12 +66,17 @@ struct ListeningSocket {
     }
   }
 
-  private static func openUnix(_ path: String) throws(ServerError) -> ListeningSocket {
+  private static func openUnix(_ path: String, _ mode: UInt32) throws(ServerError)
+    -> ListeningSocket
+  {
     guard let name = SocketName(path: path) else { throw .invalidPath(path) }
     try removeStaleSocket(path, name)
     let descriptor = try newSocket(AF_UNIX)
     do throws(ServerError) {
-      try listen(on: name, descriptor, as: .unix(path: path))
+      try bind(to: name, descriptor, as: .unix(path: path))
+      // Before it listens nobody can connect, so that no client gets in under another mode.
+      try SystemCall.check("chmod", unsafe chmod(path, mode))
+      try listen(descriptor)
       return ListeningSocket(
         descriptor: descriptor, address: .unix(path: path), file: FileIdentity(ofSocketAt: path))
     } catch {
@@ -98,13 +112,16 @@ struct ListeningSocket {
     return try SystemCall.check("socket", socket(family, kind, 0))
   }
 
-  private static func listen(
-    on name: SocketName, _ descriptor: Int32, as address: ListenAddress
+  private static func bind(
+    to name: SocketName, _ descriptor: Int32, as address: ListenAddress
   ) throws(ServerError) {
-    guard unsafe name.withAddress({ unsafe bind(descriptor, $0, $1) }) == 0 else {
+    guard unsafe name.withAddress({ unsafe bindDescriptor(descriptor, $0, $1) }) == 0 else {
       if errno == EADDRINUSE { throw .addressInUse(address) }
       throw .system(call: "bind", errno: errno)
     }
+  }
+
+  private static func listen(_ descriptor: Int32) throws(ServerError) {
     #if canImport(Glibc)
       let result = Glibc.listen(descriptor, SOMAXCONN)
     #else

@@ -17,9 +17,11 @@ extension ControlPlane {
       let target = try? Target(Array(path.utf8))
     else { return Response(status: 0) }
     let bytes = Array((body ?? "").utf8)
-    return respond(
-      to: Request(
-        head: RequestHead(method: method, target: target, hasBody: body != nil), body: bytes))
+    var headers = Headers()
+    if body != nil { headers.add(.contentType, MediaType.json) }
+    let head = RequestHead(
+      method: method, target: target, headers: headers, hasBody: body != nil)
+    return respond(to: Request(head: head, body: bytes))
   }
 
   /// The body of an answer.

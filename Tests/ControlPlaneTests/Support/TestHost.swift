@@ -24,6 +24,10 @@ struct TestRequest: Equatable, CustomStringConvertible {
     get throws {
       var fields = Headers()
       for (name, value) in headers { fields.add(name, value) }
+      if !body.isEmpty, headers[.contentType] == nil {
+        // Memory is written as it is; every other body is JSON.
+        fields.add(.contentType, path.contains("/memory") ? MediaType.octets : MediaType.json)
+      }
       let target = try Target(Array(path.utf8))
       return Request(
         head: RequestHead(

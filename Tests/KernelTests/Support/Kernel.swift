@@ -27,8 +27,10 @@ struct Kernel {
   private func send(
     _ method: HTTPCore.Method, _ path: String, _ body: String
   ) throws -> Response {
+    var headers = Headers()
+    if !body.isEmpty { headers.add(.contentType, MediaType.json) }
     let head = RequestHead(
-      method: method, target: try Target(Array(path.utf8)), headers: Headers(),
+      method: method, target: try Target(Array(path.utf8)), headers: headers,
       contentLength: UInt64(body.utf8.count), hasBody: !body.isEmpty)
     return plane.respond(to: Request(head: head, body: Array(body.utf8)))
   }

@@ -40,6 +40,10 @@ struct Service {
   ) throws -> Answer {
     var fields = Headers()
     for (name, value) in headers { fields.add(name, value) }
+    if !body.isEmpty, headers[.contentType] == nil {
+      // Memory is written as it is; every other body is JSON.
+      fields.add(.contentType, path.contains("/memory") ? MediaType.octets : MediaType.json)
+    }
     let head = RequestHead(
       method: HTTPCore.Method(rawValue: method) ?? .get, target: try Target(Array(path.utf8)),
       headers: fields, hasBody: !body.isEmpty)

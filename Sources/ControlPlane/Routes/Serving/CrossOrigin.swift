@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+import HTTPCore
+
+/// What a browser has to be told so that it lets a page of an allowed site use an answer (the
+/// Fetch standard, CORS protocol).
+enum CrossOrigin {
+  /// The request header fields that a page may send.
+  private static let requestFields =
+    "Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, "
+    + "Last-Event-ID, X-Request-ID"
+  /// The response header fields that a page may read besides the usual ones.
+  private static let responseFields =
+    "Allow, ETag, Idempotent-Replayed, Link, Location, Retry-After, X-Request-ID"
+  /// Seconds for which a browser need not ask again.
+  private static let preflightAge = "600"
+
+  /// Adds the fields that hand `response` to the page at `origin`, and, where the browser asks
+  /// beforehand, what the page may send.
+  static func share(
+    _ response: Response, with origin: Origin, asked head: RequestHead
+  ) -> Response {
+    var response = response
+    response.headers += [
+      (.allowedOrigin, origin.description), (.vary, "Origin"), (.exposedHeaders, responseFields),
+    ]
+    if head.method == .options, head.headers[.requestedMethod] != nil,
+      let methods = response[.allow]
+    {
+      response.headers += [
+        (.allowedMethods, methods), (.allowedHeaders, requestFields),
+        (.preflightAge, preflightAge),
+      ]
+    }
+    return response
+  }
+}
