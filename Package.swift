@@ -23,7 +23,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
-    // For tests only: reads the OpenAPI document.
+    // For the build and for tests: reads the OpenAPI document.
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
   ],
   targets: [
@@ -55,7 +55,17 @@ let package = Package(
         .product(name: "DequeModule", package: "swift-collections"),
       ],
       swiftSettings: strict),
-    .target(name: "OpenAPIDocument"),
+    .executableTarget(
+      name: "openapi-bundle",
+      dependencies: [
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Yams", package: "Yams"),
+      ],
+      swiftSettings: strict),
+    .plugin(
+      name: "BundleOpenAPI", capability: .buildTool(), dependencies: ["openapi-bundle"],
+      path: "Sources/BundleOpenAPI"),
+    .target(name: "OpenAPIDocument", swiftSettings: strict, plugins: ["BundleOpenAPI"]),
     .target(name: "Conformance", dependencies: ["HTTPCore"], swiftSettings: strict),
     .executableTarget(
       name: "viommu-conform",

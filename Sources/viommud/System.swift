@@ -2,7 +2,6 @@
 import ControlPlane
 import FoundationEssentials
 import Locking
-import OpenAPIDocument
 
 #if canImport(Glibc)
   import Glibc
@@ -105,20 +104,5 @@ struct StandardError: TextOutputStream {
     // An error that cannot be told has nobody to be told to.
     var text = text
     _ = text.withUTF8 { bytes in unsafe systemWrite(STDERR_FILENO, bytes.baseAddress, bytes.count) }
-  }
-}
-
-/// The API's description, as it was compiled in.
-enum OpenAPI {
-  static var yaml: [UInt8] { unsafe bytes(viommud_openapi_yaml) }
-  static var json: [UInt8] { unsafe bytes(viommud_openapi_json) }
-
-  /// The bytes are constants of the program and outlive everything.
-  private static func bytes(
-    _ document: (UnsafeMutablePointer<Int>?) -> UnsafePointer<UInt8>?
-  ) -> [UInt8] {
-    var count = 0
-    let start = unsafe document(&count)
-    return unsafe Array(UnsafeBufferPointer(start: start, count: count))
   }
 }

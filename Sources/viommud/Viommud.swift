@@ -6,6 +6,7 @@ import Locking
 import Logging
 import MicroHTTPD
 import MockDriver
+import OpenAPIDocument
 import SMMUDriver
 
 /// The program: reads its arguments, starts the server, waits for a signal, stops.
@@ -137,7 +138,7 @@ struct Viommud: ParsableCommand {
     configuration.retainedEvents = limits.retainedEvents
     configuration.sites = try sites.siteGuard(listeningOn: addresses)
     configuration.version = Version.current
-    configuration.openAPI = (OpenAPI.yaml, OpenAPI.json)
+    configuration.openAPI = (Array(OpenAPIDocument.yaml.utf8), Array(OpenAPIDocument.json.utf8))
     configuration.serverMetrics = { Metrics.source(()) ?? [] }
     do {
       if let topology {

@@ -13,7 +13,7 @@ import requests
 from document import LineChecker, line_schema
 
 FOLDER = pathlib.Path(__file__).parent
-DOCUMENT = json.loads((FOLDER / "../../openapi/openapi.json").read_text(encoding="utf-8"))
+DOCUMENT = json.loads(pathlib.Path(sys.argv[2]).read_text(encoding="utf-8"))
 WORLD = json.loads((FOLDER / "world.json").read_text(encoding="utf-8"))
 TYPES = ("application/x-ndjson", "text/event-stream")
 

@@ -3,18 +3,10 @@ import OpenAPIDocument
 
 /// The OpenAPI document that is compiled into the server.
 enum Document {
-  static let yamlBytes = bytes(viommud_openapi_yaml)
-  static let jsonBytes = bytes(viommud_openapi_json)
-  static let yaml = try! JSONTree(yaml: String(decoding: yamlBytes, as: UTF8.self))
+  static let yamlBytes = Array(OpenAPIDocument.yaml.utf8)
+  static let jsonBytes = Array(OpenAPIDocument.json.utf8)
+  static let yaml = try! JSONTree(yaml: OpenAPIDocument.yaml)
   static let json = try! JSONTree(json: jsonBytes)
-
-  private static func bytes(
-    _ document: (UnsafeMutablePointer<Int>?) -> UnsafePointer<UInt8>?
-  ) -> [UInt8] {
-    var count = 0
-    let start = document(&count)
-    return Array(UnsafeBufferPointer(start: start, count: count))
-  }
 
   /// What a reference stands for.
   static func resolve(_ value: JSONTree) -> JSONTree {
