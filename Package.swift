@@ -30,6 +30,9 @@ let package = Package(
     .systemLibrary(
       name: "CMicroHTTPD", pkgConfig: "libmicrohttpd",
       providers: [.apt(["libmicrohttpd-dev"])]),
+    .systemLibrary(
+      name: "CNettle", pkgConfig: "nettle", providers: [.apt(["nettle-dev"])]),
+    .target(name: "Hashing", dependencies: ["CNettle"], swiftSettings: strict),
     .target(name: "Locking", swiftSettings: strict),
     .target(name: "HTTPCore", dependencies: ["Locking"], swiftSettings: strict),
     .target(
@@ -51,7 +54,7 @@ let package = Package(
     .target(
       name: "ControlPlane",
       dependencies: [
-        "HTTPCore", "IOMMUFD", "IOMMUHardware", "Locking",
+        "HTTPCore", "Hashing", "IOMMUFD", "IOMMUHardware", "Locking",
         .product(name: "DequeModule", package: "swift-collections"),
       ],
       swiftSettings: strict),
@@ -113,7 +116,8 @@ let package = Package(
     .testTarget(
       name: "ControlPlaneTests",
       dependencies: [
-        "ControlPlane", "HTTPCore", "IOMMUFD", "IOMMUHardware", "MockDriver", "SMMUDriver",
+        "ControlPlane", "HTTPCore", "Hashing", "IOMMUFD", "IOMMUHardware", "MockDriver",
+        "SMMUDriver",
       ]),
     .testTarget(
       name: "SMMUTests",

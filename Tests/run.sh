@@ -15,7 +15,7 @@ say() { printf '\n== %s\n' "$*"; }
 
 install_missing() {
   local missing=()
-  for package in libmicrohttpd-dev pkg-config curl jq python3-venv; do
+  for package in libmicrohttpd-dev nettle-dev pkg-config curl jq python3-venv; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
       missing+=("$package")
   done

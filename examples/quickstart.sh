@@ -20,6 +20,7 @@ if [[ -z ${VIOMMUD:-} ]]; then
   has git || missing+=(git)
   has pkg-config || missing+=(pkg-config)
   has pkg-config && pkg-config --exists libmicrohttpd || missing+=(libmicrohttpd-dev)
+  has pkg-config && pkg-config --exists nettle || missing+=(nettle-dev)
 fi
 if [[ ${#missing[@]} -gt 0 ]]; then
   echo "missing: ${missing[*]}"

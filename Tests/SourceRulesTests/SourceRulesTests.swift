@@ -6,6 +6,7 @@ import Testing
   /// What a target may import. Targets that are not named may import what they like.
   private static let allowed: [String: Set<String>] = [
     "Locking": ["Glibc", "Musl"],
+    "Hashing": ["CNettle"],
     "HTTPCore": ["Locking", "Synchronization"],
     "MicroHTTPD": [
       "CMicroHTTPD", "Glibc", "HTTPCore", "Locking", "Logging", "Musl",
@@ -16,16 +17,18 @@ import Testing
     "SMMUDriver": ["IOMMUFD", "IOMMUHardware", "Locking"],
     "MockDriver": ["IOMMUFD", "Locking"],
     "ControlPlane": [
-      "DequeModule", "HTTPCore", "IOMMUFD", "IOMMUHardware", "Locking", "Synchronization",
+      "DequeModule", "HTTPCore", "Hashing", "IOMMUFD", "IOMMUHardware", "Locking",
+      "Synchronization",
     ],
     "Conformance": ["FoundationEssentials", "HTTPCore"],
     "viommu-conform": ["ArgumentParser", "Conformance", "FoundationEssentials", "Glibc", "Musl"],
   ]
 
-  /// Targets that touch memory by hand: the wrapper of C, the locks, the program, and the tools
+  /// Targets that touch memory by hand: the wrappers of C, the locks, the program, and the tools
   /// that measure and attack it.
   private static let unsafeTargets: Set<String> = [
-    "MicroHTTPD", "Locking", "viommud", "viommu-bench", "viommu-ceiling", "viommu-conform",
+    "MicroHTTPD", "Hashing", "Locking", "viommud", "viommu-bench", "viommu-ceiling",
+    "viommu-conform",
     "viommu-fuzz", "viommu-hwfuzz",
   ]
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import DequeModule
 import HTTPCore
+import Hashing
 
 /// The answers to requests that came with an `Idempotency-Key`, so that the same request again
 /// gets the same answer and is not carried out again.

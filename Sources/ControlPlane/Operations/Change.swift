@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import HTTPCore
+import Hashing
 import IOMMUFD
 
 /// A request that changes a host, decoded.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import HTTPCore
+import Hashing
 import IOMMUFD
 
 /// The requests that free an object, in order, and a digest by which a client can say that it

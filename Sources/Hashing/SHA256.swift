@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CNettle
+
+/// SHA-256 (FIPS 180-4) by nettle, for the digests of plans, of states and of repeated requests.
+///
+/// nettle comes with libmicrohttpd's own TLS. swift-crypto would do it as well, at the price of
+/// building BoringSSL, which takes twice the time of everything else together.
+@safe public struct SHA256 {
+  private static let digestSize = 32
+  private static let digits = Array("0123456789abcdef".utf8)
+
+  private var context = sha256_ctx()
+
+  public init() { unsafe nettle_sha256_init(&context) }
+
+  /// The digest of `bytes`, as 64 hex digits in lower case.
+  public static func hex(of bytes: some Collection<UInt8>) -> String {
+    var hash = SHA256()
+    hash.update(bytes)
+    return hash.finish()
+  }
+
+  /// Adds bytes to what the digest is of.
+  public mutating func update(_ bytes: some Collection<UInt8>) {
+    let isContiguous: Void? = bytes.withContiguousStorageIfAvailable { unsafe add($0) }
+    if isContiguous == nil { unsafe Array(bytes).withUnsafeBufferPointer { unsafe add($0) } }
+  }
+
+  /// The digest of all that was added, as 64 hex digits in lower case. The hash is as new then.
+  public mutating func finish() -> String {
+    var digest = [UInt8](repeating: 0, count: SHA256.digestSize)
+    unsafe digest.withUnsafeMutableBufferPointer { buffer in
+      // The buffer has room for exactly one digest.
+      unsafe viommud_sha256_digest(&context, buffer.baseAddress)
+    }
+    let text = digest.flatMap { [SHA256.digits[Int($0 >> 4)], SHA256.digits[Int($0 & 0xf)]] }
+    return String(decoding: text, as: UTF8.self)
+  }
+
+  /// nettle reads the bytes during the call only.
+  private mutating func add(_ bytes: UnsafeBufferPointer<UInt8>) {
+    guard let start = bytes.baseAddress else { return }
+    unsafe nettle_sha256_update(&context, bytes.count, start)
+  }
+}
