@@ -24,6 +24,8 @@ final class SMMUv3Driver: IOMMUDriver {
   let streams = StreamTable()
   let events: EventQueueReader
   let stalls: StalledAccesses
+  /// Handles the hardware's interrupts, from the reset on.
+  var receiver: NotificationReceiver?
   var eventHandler: any HardwareEventHandler { events }
   let owners: StreamOwners
   var vmids: LowestFreeAllocator

@@ -44,11 +44,13 @@ final class BareSMMUv3: IOMMUDriver {
     stalls = StalledAccesses(hardware)
     eventHandler = BareEventHandler(hardware: hardware)
     let (stalls, hardware) = (stalls, hardware)
+    // The hardware holds what it tells, and so must not hold whoever holds it: an SMMU that is
+    // only tried out goes without being shut down.
     hardware.cmdqvSink.setReceiver(interrupt: { [weak hardware] in
       hardware?.log(.interrupt("cmdqv"))
     })
-    hardware.sink.setReceiver { [weak hardware] notification in
-      guard let hardware else { return }
+    hardware.sink.setReceiver { [weak hardware, weak stalls] notification in
+      guard let hardware, let stalls else { return }
       switch notification {
       case .stallAnswered(let answer): stalls.finish(answer)
       case .pageResponse(let response):

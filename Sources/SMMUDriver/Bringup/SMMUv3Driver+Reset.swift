@@ -74,14 +74,18 @@ extension SMMUv3Driver {
       control |= Control.checkATS
       hardware.write(.cr0, control)
     }
+    // The hardware holds what it tells, and so must not hold whoever holds it: a driver that is
+    // only tried out, on a host for example, goes without being shut down.
     let receiver = NotificationReceiver(hardware, events, stalls, at: queues.pageRequests)
-    hardware.sink.setReceiver { receiver.receive($0) }
+    self.receiver = receiver
+    hardware.sink.setReceiver { [weak receiver] in receiver?.receive($0) }
     // GERROR, the event queue and the PRI queue interrupt.
     hardware.write(.irqCtrl, features.pri ? 7 : 5)
     hardware.write(.cr0, control | Control.translate)
     guard let cmdqv else { return }
     hardware.cmdqvSink.setReceiver(
-      interrupt: { cmdqv.interrupts.handle() }, doorbell: { cmdqv.ring($0) })
+      interrupt: { [weak cmdqv] in cmdqv?.interrupts.handle() },
+      doorbell: { [weak cmdqv] in cmdqv?.ring($0) })
     cmdqv.reset()
   }
 }
