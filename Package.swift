@@ -34,6 +34,8 @@ let package = Package(
       name: "CNettle", pkgConfig: "nettle", providers: [.apt(["nettle-dev"])]),
     .target(name: "Hashing", dependencies: ["CNettle"], swiftSettings: strict),
     .target(name: "Locking", swiftSettings: strict),
+    .target(name: "SeededRandom", swiftSettings: strict),
+    .target(name: "TestSupport", dependencies: ["HTTPCore"], path: "Tests/TestSupport"),
     .target(name: "HTTPCore", dependencies: ["Locking"], swiftSettings: strict),
     .target(
       name: "MicroHTTPD",
@@ -54,6 +56,7 @@ let package = Package(
     .target(
       name: "ControlPlane",
       dependencies: [
+        "SeededRandom",
         "HTTPCore", "Hashing", "IOMMUFD", "IOMMUHardware", "Locking",
         .product(name: "DequeModule", package: "swift-collections"),
       ],
@@ -108,20 +111,24 @@ let package = Package(
     .testTarget(
       name: "APITests",
       dependencies: [
+        "TestSupport",
         "ControlPlane", "HTTPCore", "IOMMUFD", "Locking", "MicroHTTPD", "MockDriver",
         "RawHTTPClient", "SMMUDriver", .product(name: "Logging", package: "swift-log"),
       ]),
     .testTarget(name: "HTTPCoreTests", dependencies: ["HTTPCore"]),
-    .testTarget(name: "IOMMUHardwareTests", dependencies: ["IOMMUHardware", "Locking"]),
+    .testTarget(
+      name: "IOMMUHardwareTests", dependencies: ["SeededRandom", "IOMMUHardware", "Locking"]),
     .testTarget(
       name: "ControlPlaneTests",
       dependencies: [
+        "SeededRandom",
         "ControlPlane", "HTTPCore", "Hashing", "IOMMUFD", "IOMMUHardware", "MockDriver",
         "SMMUDriver",
       ]),
     .testTarget(
       name: "SMMUTests",
       dependencies: [
+        "SeededRandom", "TestSupport",
         "ControlPlane", "HTTPCore", "IOMMUFD", "IOMMUHardware", "Locking", "MockDriver",
         "SMMUDriver",
       ]),
@@ -134,11 +141,14 @@ let package = Package(
       ]),
     .executableTarget(
       name: "viommu-fuzz",
-      dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")],
+      dependencies: [
+        "SeededRandom", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
       swiftSettings: strict),
     .executableTarget(
       name: "viommu-hwfuzz",
       dependencies: [
+        "SeededRandom",
         "IOMMUHardware", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),

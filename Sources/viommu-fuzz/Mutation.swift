@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+import SeededRandom
 
 /// Ways to spoil bytes.
 enum Mutation {
-  private typealias Way = @Sendable (inout [UInt8], inout SeededRandom) -> Void
+  private typealias Way = @Sendable (inout [UInt8], inout SplitMix64) -> Void
 
   /// What tends to confuse parsers.
   private static let poison: [[UInt8]] = [
@@ -38,19 +39,19 @@ enum Mutation {
     },
   ]
 
-  static func spoil(_ bytes: inout [UInt8], _ random: inout SeededRandom) {
+  static func spoil(_ bytes: inout [UInt8], _ random: inout SplitMix64) {
     repeat {
       if bytes.isEmpty { return }
       ways[Int.random(in: 0..<ways.count, using: &random)](&bytes, &random)
     } while random.once(in: 2)
   }
 
-  private static func place(_ bytes: [UInt8], _ random: inout SeededRandom) -> Int {
+  private static func place(_ bytes: [UInt8], _ random: inout SplitMix64) -> Int {
     Int.random(in: 0..<bytes.count, using: &random)
   }
 
   /// A short stretch.
-  private static func range(_ bytes: [UInt8], _ random: inout SeededRandom) -> Range<Int> {
+  private static func range(_ bytes: [UInt8], _ random: inout SplitMix64) -> Range<Int> {
     let start = place(bytes, &random)
     return start..<min(bytes.count, start + Int.random(in: 1...64, using: &random))
   }

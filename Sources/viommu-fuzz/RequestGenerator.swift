@@ -1,22 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-
-/// Random numbers from a seed (SplitMix64): the same on every machine.
-struct SeededRandom: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var value = state
-    value = (value ^ value >> 30) &* 0xbf58_476d_1ce4_e5b9
-    value = (value ^ value >> 27) &* 0x94d0_49bb_1331_11eb
-    return value ^ value >> 31
-  }
-
-  /// True once in `times`, on average.
-  mutating func once(in times: Int) -> Bool { Int.random(in: 0..<times, using: &self) == 0 }
-}
+import SeededRandom
 
 /// What one connection sends.
 struct FuzzConnection {
@@ -31,9 +14,9 @@ struct FuzzConnection {
 struct RequestGenerator {
   private static let mostRequests = 8
 
-  private var random: SeededRandom
+  private var random: SplitMix64
 
-  init(seed: UInt64) { random = SeededRandom(seed: seed) }
+  init(seed: UInt64) { random = SplitMix64(seed: seed) }
 
   mutating func nextConnection() -> FuzzConnection {
     var connection = FuzzConnection()

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import SeededRandom
 
 /// Takes numbers from a fuzzer's bytes; behind their end everything is zero.
 struct ByteReader {
@@ -20,20 +21,8 @@ struct ByteReader {
   mutating func doubleword() -> UInt64 { UInt64(word()) | UInt64(word()) << 32 }
 }
 
-/// The numbers of a seed (SplitMix64).
-struct SeededBytes {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var value = state
-    value = (value ^ value >> 30) &* 0xbf58_476d_1ce4_e5b9
-    value = (value ^ value >> 27) &* 0x94d0_49bb_1331_11eb
-    return value ^ value >> 31
-  }
-
+extension SplitMix64 {
+  /// That many bytes, rounded down to whole words, as a fuzzer's input.
   mutating func input(_ count: Int) -> [UInt8] {
     (0..<count / 8).flatMap { _ in
       let value = next()

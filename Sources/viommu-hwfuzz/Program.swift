@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import SeededRandom
 
 // Built with `--sanitize=fuzzer -Xswiftc -DLIBFUZZER` this is a target of libFuzzer, which then has
 // the options and says which bytes do what:
@@ -32,7 +33,7 @@ import ArgumentParser
       var done = 0
       var inputs: UInt64 = 0
       while done < steps {
-        var bytes = SeededBytes(seed: seed &+ inputs)
+        var bytes = SplitMix64(seed: seed &+ inputs)
         var steps = FuzzSteps(bytes.input(4096))
         steps.run()
         done += steps.count

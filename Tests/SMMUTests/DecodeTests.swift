@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import IOMMUHardware
+import SeededRandom
+import TestSupport
 import Testing
 
 /// The decoders, which are about no host.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import IOMMUFD
 import IOMMUHardware
+import SeededRandom
 import Testing
 
 @testable import SMMUDriver

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import IOMMUFD
 import IOMMUHardware
+import SeededRandom
 import Testing
 
 @testable import SMMUDriver
@@ -169,20 +170,5 @@ import Testing
       let smmu = SMMUv3(memory: PhysicalMemory(), features: features)
       #expect(smmu.execute(output) == nil, "\(output.words)")
     }
-  }
-}
-
-/// The same numbers from the same seed.
-struct SplitMix64: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var value = state
-    value = (value ^ value >> 30) &* 0xbf58_476d_1ce4_e5b9
-    value = (value ^ value >> 27) &* 0x94d0_49bb_1331_11eb
-    return value ^ value >> 31
   }
 }

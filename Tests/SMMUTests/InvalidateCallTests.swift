@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import TestSupport
 import Testing
 
 /// `IOMMU_HWPT_INVALIDATE` as the system call has it.

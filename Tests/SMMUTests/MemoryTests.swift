@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+import SeededRandom
+import TestSupport
 import Testing
 
 /// The memory behind an address space, `GET` and `PUT /ioas/{id}/memory`.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import IOMMUFD
 import IOMMUHardware
+import TestSupport
 import Testing
 
 @testable import SMMUDriver
@@ -92,7 +93,7 @@ import Testing
     for id in UInt64(0)..<0x30 {
       let answer = try lab.raise([id, 0, 0, 0])
       let expected = guests.contains(id) ? "forwarded" : "logged"
-      #expect(answer["disposition"].string == expected, "\(hex(id))")
+      #expect(answer["disposition"].string == expected, "\(TestSupport.hex(id))")
     }
     #expect(try lab.veventRecords().map { $0[0] & 0xff } == guests.sorted())
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import IOMMUHardware
+import TestSupport
 import Testing
 
 /// Transactions that wait for the answer to a page fault.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import TestSupport
 import Testing
 
 /// Devices that access memory by themselves, while the control plane changes what they go through.

@@ -7,6 +7,7 @@ import Testing
   private static let allowed: [String: Set<String>] = [
     "Locking": ["Glibc", "Musl"],
     "Hashing": ["CNettle"],
+    "SeededRandom": [],
     "HTTPCore": ["Locking", "Synchronization"],
     "MicroHTTPD": [
       "CMicroHTTPD", "Glibc", "HTTPCore", "Locking", "Logging", "Musl",
@@ -18,7 +19,7 @@ import Testing
     "MockDriver": ["IOMMUFD", "Locking"],
     "ControlPlane": [
       "DequeModule", "HTTPCore", "Hashing", "IOMMUFD", "IOMMUHardware", "Locking",
-      "Synchronization",
+      "SeededRandom", "Synchronization",
     ],
     "Conformance": ["FoundationEssentials", "HTTPCore"],
     "viommu-conform": ["ArgumentParser", "Conformance", "FoundationEssentials", "Glibc", "Musl"],

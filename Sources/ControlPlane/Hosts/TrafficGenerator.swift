@@ -2,6 +2,7 @@
 import HTTPCore
 import IOMMUFD
 import Locking
+import SeededRandom
 
 /// What a device sends by itself, `PUT /devices/{id}/traffic`.
 public struct TrafficSettings: Sendable, Equatable, Codable {
@@ -77,7 +78,7 @@ final class TrafficGenerator: Sendable {
     var counts = TrafficCounts()
     var accesses: UInt64 = 0
     var isRunning = false
-    var random: UInt64
+    var random: SplitMix64
   }
 
   let settings: TrafficSettings
@@ -92,7 +93,7 @@ final class TrafficGenerator: Sendable {
   ) throws(Refusal) {
     self.settings = settings
     self.port = port
-    state = Locked(State(random: settings.seed))
+    state = Locked(State(random: SplitMix64(seed: settings.seed)))
     guard TrafficGenerator.places.take(isReplacing: isReplacing) else {
       throw Refusal(
         .ENOSPC, .exhausted, "\(TrafficGenerator.places.limit) devices have traffic already")
@@ -141,25 +142,16 @@ final class TrafficGenerator: Sendable {
     state.withLock { state in
       let addresses = (0..<size).map { _ in
         let target = settings.targets[
-          Int(TrafficGenerator.next(&state.random) % UInt64(settings.targets.count))]
+          Int(state.random.next() % UInt64(settings.targets.count))]
         let room = target.length - UInt64(settings.length)
-        let offset = room == .max ? 0 : TrafficGenerator.next(&state.random) % (room + 1)
-        let isWrite = TrafficGenerator.next(&state.random) % 100 < UInt64(settings.writePercent)
+        let offset = room == .max ? 0 : state.random.next() % (room + 1)
+        let isWrite = state.random.next() % 100 < UInt64(settings.writePercent)
         return (target.iova &+ offset) & ~1 | (isWrite ? 1 : 0)
       }
       return TrafficBatch(
         addresses: addresses, length: settings.length,
         pasids: settings.pasids.isEmpty ? [nil] : settings.pasids.map { $0 })
     }
-  }
-
-  /// The next number of SplitMix64.
-  private static func next(_ state: inout UInt64) -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var value = state
-    value = (value ^ value >> 30) &* 0xbf58_476d_1ce4_e5b9
-    value = (value ^ value >> 27) &* 0x94d0_49bb_1331_11eb
-    return value ^ value >> 31
   }
 
   func write(to writer: inout JSONWriter) {

@@ -6,6 +6,7 @@ import MicroHTTPD
 import MockDriver
 import RawHTTPClient
 import SMMUDriver
+import TestSupport
 
 /// How a test reaches the API. The same claims hold both ways.
 enum Transport: String, CaseIterable, Sendable, CustomStringConvertible {

@@ -26,30 +26,6 @@ struct Attempt: Sendable, CustomStringConvertible {
   var description: String { claim }
 }
 
-/// Numbers as a command's struct has them: bytes in hex digits, little-endian.
-enum Little {
-  static func u32(_ words: UInt32...) -> String { words.map { text($0, bytes: 4) }.joined() }
-  static func u64(_ words: UInt64...) -> String { words.map { text($0, bytes: 8) }.joined() }
-
-  private static func text(_ word: some FixedWidthInteger, bytes: Int) -> String {
-    (0..<bytes).map { index in
-      let digits = String(UInt8(truncatingIfNeeded: word >> (8 * index)), radix: 16)
-      return digits.utf8.count == 1 ? "0" + digits : digits
-    }.joined()
-  }
-
-  /// The number of 32 bits at a place of some bytes.
-  static func u32(of bytes: String?, at offset: Int) -> UInt32? {
-    let digits = Array((bytes ?? "").utf8).dropFirst(2 * offset).prefix(8)
-    guard digits.count == 8 else { return nil }
-    return stride(from: 6, through: 0, by: -2).reduce(UInt32(0)) { number, place in
-      let start = digits.startIndex + place
-      let byte = UInt32(String(decoding: digits[start..<start + 2], as: UTF8.self), radix: 16)
-      return number << 8 | (byte ?? 0)
-    }
-  }
-}
-
 /// A system call on the context `default`.
 struct Ioctl {
   var number: UInt32

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ControlPlane
+import TestSupport
 import Testing
 
 /// Words of guests' stream table entries.

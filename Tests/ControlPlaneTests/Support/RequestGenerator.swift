@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import HTTPCore
 import IOMMUFD
+import SeededRandom
 
 @testable import ControlPlane
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import SeededRandom
 @testable import IOMMUHardware
 
 /// A guest that does what it likes with what it reaches: its window, and its memory.

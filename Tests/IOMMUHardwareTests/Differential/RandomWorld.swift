@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import SeededRandom
 @testable import IOMMUHardware
 
 /// A machine's features, registers and tables, all from one number. Most of it makes sense, so

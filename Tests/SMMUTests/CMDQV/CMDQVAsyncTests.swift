@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import IOMMUHardware
+import TestSupport
 import Testing
 
 @testable import SMMUDriver
@@ -169,7 +170,7 @@ struct CMDQVAsyncTests {
     try lab.delete("hw-queues/q1")
     let tried =
       #"{"viommu":"v1","type":"tegra241-cmdqv","index":0,"length":32,"execution":"async","#
-      + #""iova":"\#(hex(Lab.rings))"}"#
+      + #""iova":"\#(TestSupport.hex(Lab.rings))"}"#
     for _ in 0..<3 {
       #expect(try lab.post("hw-queues?dry_run=true", tried).status == 201)
       #expect(try ring(48, "async").errno == "EINVAL")

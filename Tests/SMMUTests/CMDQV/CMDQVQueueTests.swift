@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import IOMMUHardware
+import TestSupport
 import Testing
 
 /// hw-queues: which may be made, what the hardware has of them, and how they end.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import IOMMUHardware
+import TestSupport
 import Testing
 
 /// `POST /hw-queues/{id}/submit`.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import IOMMUHardware
+import TestSupport
 import Testing
 
 /// `/viommus/{id}/mmio`: page 0 of an interface, which a guest has mapped.

@@ -2,6 +2,7 @@
 import Glibc
 import HTTPCore
 import IOMMUHardware
+import TestSupport
 import Testing
 
 /// A guest with queues of its own, as its VMM and the guest itself see them.

@@ -3,6 +3,7 @@ import HTTPCore
 import IOMMUFD
 import Locking
 import MockDriver
+import TestSupport
 import Testing
 
 @testable import ControlPlane
