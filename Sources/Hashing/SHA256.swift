@@ -11,6 +11,7 @@ internal import CNettle
 
   private var context = sha256_ctx()
 
+  /// Begins the digest of no bytes at all; `update` adds to it.
   public init() { unsafe nettle_sha256_init(&context) }
 
   /// The digest of `bytes`, as 64 hex digits in lower case.

@@ -18,6 +18,7 @@
   private let mutex: UnsafeMutablePointer<pthread_mutex_t>
   @usableFromInline var value: Value
 
+  /// Puts `value` behind a lock of its own that nobody holds yet.
   public init(_ value: sending Value) {
     unsafe mutex = .allocate(capacity: 1)
     unsafe mutex.initialize(to: pthread_mutex_t())

@@ -12,8 +12,12 @@ public final class LockedFunction<Argument, Result>: Sendable {
 
   private let function: Locked<Function?> = Locked(nil)
 
+  /// Holds no function at first: a call answers nil until `set` has been called.
   public init() {}
 
+  /// Replaces the function for the calls that begin from now on, or takes it away with nil.
+  ///
+  /// A call that has already begun goes on with the function that it found.
   public func set(_ call: (@Sendable (Argument) -> Result)?) {
     let function = call.map { Function(call: $0) }
     self.function.withLock { $0 = function }

@@ -10,6 +10,7 @@
 ///
 /// What holds for `Locked` holds for each of them.
 @safe public final class LockedTable<Value>: @unchecked Sendable {
+  /// How many values there are; it never changes.
   public let count: Int
   /// Every second one is used, so that no two are in one cache line.
   private let mutexes: UnsafeMutablePointer<pthread_mutex_t>

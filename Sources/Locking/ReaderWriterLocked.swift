@@ -13,6 +13,7 @@
   private let lock: UnsafeMutablePointer<pthread_rwlock_t>
   @usableFromInline var value: Value
 
+  /// Puts `value` behind a lock of its own that nobody holds yet.
   public init(_ value: sending Value) {
     unsafe lock = .allocate(capacity: 1)
     unsafe lock.initialize(to: pthread_rwlock_t())

@@ -2,9 +2,11 @@
 
 /// How many of something may have a thread of their own at once.
 public final class ThreadPlaces: Sendable {
+  /// How many places there are in all.
   public let limit: Int
   private let taken = Locked(0)
 
+  /// Makes a counter of which all `limit` places are free.
   public init(limit: Int) { self.limit = limit }
 
   /// Places that are not free.
@@ -21,5 +23,6 @@ public final class ThreadPlaces: Sendable {
     }
   }
 
+  /// Gives one place back, once for each place that was taken.
   public func giveBack() { taken.withLock { $0 -= 1 } }
 }

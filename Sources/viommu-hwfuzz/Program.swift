@@ -8,6 +8,9 @@ import SeededRandom
 //     swift build -c release --sanitize=fuzzer -Xswiftc -DLIBFUZZER --product viommu-hwfuzz \
 //       --scratch-path .build/fuzzer && .build/fuzzer/release/viommu-hwfuzz -max_len=4096
 #if LIBFUZZER
+  /// Runs the steps that `count` bytes spell, which libFuzzer keeps only during the call.
+  ///
+  /// - Returns: 0, the only answer that libFuzzer knows; what is wrong traps.
   @_cdecl("LLVMFuzzerTestOneInput")
   public func fuzzOneInput(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     var steps = unsafe FuzzSteps([UInt8](UnsafeBufferPointer(start: bytes, count: count)))

@@ -104,6 +104,29 @@ struct SourceFile: Sendable, CustomTestStringConvertible {
     return result
   }
 
+  /// The lines of public declarations that have no doc comment above them and above their
+  /// attributes.
+  var undocumentedDeclarations: [Int] {
+    code.enumerated().compactMap { index, line in
+      guard SourceFile.declaresPublicly(line) else { return nil }
+      let above = lines[..<index].last { !SourceFile.isAttribute($0) }
+      return above?.drop { $0 == " " }.hasPrefix("///") == true ? nil : index + 1
+    }
+  }
+
+  /// Whether what others may use is declared here. Modules are imported publicly, not declared.
+  private static func declaresPublicly(_ line: String) -> Bool {
+    let words = line.split(separator: " ").drop { $0.hasPrefix("@") }
+    guard let first = words.first, first == "public" || first == "open" else { return false }
+    return words.dropFirst().first != "import"
+  }
+
+  /// Whether the line has attributes alone, `@inlinable @inline(__always)` for one.
+  private static func isAttribute(_ line: Substring) -> Bool {
+    let words = line.split(separator: " ")
+    return !words.isEmpty && words.allSatisfy { $0.hasPrefix("@") }
+  }
+
   private func isOutside(_ line: Substring, _ indent: Int) -> Bool {
     !line.isEmpty && line.prefix { $0 == " " }.count < indent
   }

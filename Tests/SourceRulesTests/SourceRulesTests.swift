@@ -36,6 +36,11 @@ import Testing
   /// The machine's memory, whose pages have stable addresses that many threads use at once.
   private static let unsafeFolder = "Sources/IOMMUHardware/Memory/"
 
+  /// Targets of which every public declaration has a doc comment. None is ever taken off the list.
+  private static let documentedTargets: Set<String> = [
+    "Conformance", "Hashing", "Locking", "OpenAPIDocument", "openapi-bundle", "viommu-hwfuzz",
+  ]
+
   private static let longestFile = 500
   private static let longestFunction = 70
   private static let longestLine = 100
@@ -87,6 +92,27 @@ import Testing
         if words.contains("unsafe") { Issue.record("\(file.path):\(index + 1)") }
       }
     }
+  }
+
+  @Test func publicDeclarationsAreDocumented() {
+    let files = SourceFile.sources.filter {
+      SourceRulesTests.documentedTargets.contains($0.target)
+    }
+    #expect(Set(files.map(\.target)).isSuperset(of: ["Hashing", "Locking"]))
+    for file in files {
+      for line in file.undocumentedDeclarations { Issue.record("\(file.path):\(line)") }
+    }
+  }
+
+  @Test func declarationsWithoutADocCommentAreFound() {
+    let file = SourceFile(
+      path: "Sources/Example/Example.swift",
+      lines: [
+        "public import Locking", "", "/// Has one.", "@frozen", "public struct One {",
+        "  public let two = 2", "  /// Has one.", "  @inlinable public func three() {}",
+        "  @inlinable public func four() {}", "  let five = 5", "}",
+      ])
+    #expect(file.undocumentedDeclarations == [6, 9])
   }
 
   @Test func filesBeginWithTheirLicence() {

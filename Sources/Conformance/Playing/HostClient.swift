@@ -3,7 +3,9 @@ import HTTPCore
 
 /// A request that was sent and what came back.
 public struct Exchange: Sendable, Equatable {
+  /// What was sent.
   public var request: APIRequest
+  /// What came back.
   public var answer: APIAnswer
 }
 

@@ -2,6 +2,7 @@
 
 /// What became of a trace.
 public struct TraceResult: Sendable {
+  /// How the playing of a trace ended.
   public enum Ending: Sendable {
     case agreed
     /// At the first operation that answered otherwise.
@@ -10,7 +11,9 @@ public struct TraceResult: Sendable {
     case notCompared(from: Int, reason: String)
   }
 
+  /// The trace's name.
   public var trace: String
+  /// How the playing ended.
   public var ending: Ending
   /// Operations that answered as in the trace.
   public var compared: Int
@@ -19,6 +22,7 @@ public struct TraceResult: Sendable {
   /// The host, if it was left.
   public var host: String?
 
+  /// The first answer that was another than the kernel's; nil unless the trace ended with one.
   public var difference: Difference? {
     if case .differed(let difference) = ending { difference } else { nil }
   }
@@ -26,9 +30,13 @@ public struct TraceResult: Sendable {
 
 /// The first operation of a trace that answered otherwise than the kernel.
 public struct Difference: Sendable {
+  /// The trace's name.
   public var trace: String
+  /// The operation that was answered otherwise.
   public var operation: TraceOperation
+  /// The kernel's answer, from the trace.
   public var expected: String
+  /// The server's answer, spelled as the trace spells answers.
   public var got: String
   /// The server's words, or why the operation could not be played.
   public var detail: String?
@@ -41,7 +49,9 @@ public struct Difference: Sendable {
   public struct ObjectState: Sendable {
     /// Its name in the trace.
     public var name: String
+    /// The path that was asked for.
     public var path: String
+    /// The JSON document that came back.
     public var json: String
   }
 
@@ -55,6 +65,7 @@ extension Difference: CustomStringConvertible {
   /// Bytes of a body that are shown.
   private static let shownBytes = 600
 
+  /// The difference in several lines, for a person who looks for the cause.
   public var description: String {
     var lines = [
       "\(trace), operation \(operation.index): \(operation.script)",
@@ -84,16 +95,23 @@ extension Difference: CustomStringConvertible {
 
 /// The counts over many traces.
 public struct Tally: Sendable {
+  /// Traces that were played.
   public private(set) var traces = 0
+  /// Traces of which every answer was as the kernel's.
   public private(set) var agreed = 0
+  /// Traces with an answer that was another than the kernel's.
   public private(set) var differed = 0
   /// Traces that ended early because the kernel's answers were a bug's.
   public private(set) var stopped = 0
+  /// Operations that answered as in their traces.
   public private(set) var compared = 0
+  /// Operations that were not compared, for the reasons that a `TraceResult` gives.
   public private(set) var notCompared = 0
 
+  /// Counts from nought.
   public init() {}
 
+  /// Counts one more trace.
   public mutating func add(_ result: TraceResult) {
     traces += 1
     switch result.ending {
@@ -107,6 +125,7 @@ public struct Tally: Sendable {
 }
 
 extension Tally: CustomStringConvertible {
+  /// The counts in words, for the end of a run.
   public var description: String {
     """
     \(traces) traces: \(agreed) agree, \(differed) differ, \(stopped) agree up to a bug of their \

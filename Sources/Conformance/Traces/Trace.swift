@@ -2,13 +2,16 @@
 
 /// What was done to a kernel, and what it answered: one script, operation by operation.
 public struct Trace: Sendable {
+  /// The script's name.
   public var name: String
   /// The kernel's version and what was changed in it.
   public var kernel: String
   /// How many warnings the kernel printed while the script ran.
   public var kernelWarnings: Int
+  /// The operations, in the order in which they were done.
   public var operations: [TraceOperation]
 
+  /// Makes a trace of operations that are already in order.
   public init(
     name: String, kernel: String, kernelWarnings: Int = 0, operations: [TraceOperation]
   ) {
@@ -26,9 +29,12 @@ public struct Trace: Sendable {
 public struct TraceOperation: Sendable {
   /// An argument as the script spells it.
   public struct Argument: Sendable, Equatable {
+    /// The argument's name.
     public var name: String
+    /// The argument's value, as the script spells it.
     public var value: String
 
+    /// Makes an argument from its name and its value.
     public init(_ name: String, _ value: String) {
       self.name = name
       self.value = value
@@ -37,13 +43,16 @@ public struct TraceOperation: Sendable {
 
   /// Its place in the trace, from 0.
   public var index: Int
+  /// The operation's name, as the script spells it.
   public var name: String
+  /// The arguments, in the order of the script.
   public var arguments: [Argument]
   /// The kernel's errno; nil for success.
   public var errno: String?
   /// What else the answer has, `hwpt`, `events` and so on.
   public var fields: [String: TraceValue]
 
+  /// Makes an operation; without an errno it is one that succeeded.
   public init(
     index: Int, name: String, arguments: [Argument], errno: String? = nil,
     fields: [String: TraceValue] = [:]

@@ -8,6 +8,7 @@ public struct TraceFile: Sendable {
     case unreadable(path: String, reason: String)
     case malformed(path: String, TraceReader.Failure)
 
+    /// The path and the reason, for a person.
     public var description: String {
       switch self {
       case .unreadable(let path, let reason): "\(path): \(reason)"
@@ -16,7 +17,9 @@ public struct TraceFile: Sendable {
     }
   }
 
+  /// Where the file is.
   public let path: String
+  /// The traces, in the order in which they stand in the file.
   public let traces: [Trace]
 
   /// Reads a file: lines if its name ends in `.jsonl`, else one document.

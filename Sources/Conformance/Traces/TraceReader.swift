@@ -7,8 +7,10 @@ public enum TraceReader {
   public struct Failure: Error, Equatable, CustomStringConvertible {
     /// From 1.
     public var line: Int
+    /// What is wrong with the line, for a person.
     public var reason: String
 
+    /// The line and the reason.
     public var description: String { "\(line): \(reason)" }
   }
 

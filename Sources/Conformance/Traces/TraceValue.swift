@@ -10,6 +10,7 @@ public enum TraceValue: Sendable, Equatable {
   case list([TraceValue])
   case record([String: TraceValue])
 
+  /// Takes over a value that was read from a JSON document.
   public init(_ value: JSONValue) {
     switch value.kind {
     case .null: self = .null
@@ -46,6 +47,7 @@ extension TraceValue: CustomStringConvertible {
   /// Numbers up to here are shown in decimal.
   private static let decimalLimit: UInt64 = 1 << 16
 
+  /// The value as the reports spell it.
   public var description: String {
     switch self {
     case .null: "null"

@@ -13,6 +13,7 @@ public enum HTTPMessage {
 
   /// A response that is complete.
   public struct Response: Equatable {
+    /// The status and the body.
     public var answer: APIAnswer
     /// How many bytes of the connection it took.
     public var length: Int

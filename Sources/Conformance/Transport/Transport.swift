@@ -2,12 +2,14 @@
 
 /// A request of the API.
 public struct APIRequest: Sendable, Equatable {
+  /// The method, `GET` for one.
   public var method: String
   /// The path, with the query.
   public var path: String
   /// The JSON document; nil for none.
   public var body: [UInt8]?
 
+  /// Makes a request, without a body unless one is given.
   public init(_ method: String, _ path: String, body: [UInt8]? = nil) {
     self.method = method
     self.path = path
@@ -17,9 +19,12 @@ public struct APIRequest: Sendable, Equatable {
 
 /// What came back.
 public struct APIAnswer: Sendable, Equatable {
+  /// The status code.
   public var status: Int
+  /// The whole body; empty if there is none.
   public var body: [UInt8]
 
+  /// Makes an answer from a status code and a whole body.
   public init(status: Int, body: [UInt8]) {
     self.status = status
     self.body = body
@@ -28,8 +33,10 @@ public struct APIAnswer: Sendable, Equatable {
 
 /// Why there is no answer.
 public struct TransportFailure: Error, CustomStringConvertible {
+  /// The reason, for a person.
   public var description: String
 
+  /// Makes a failure from its reason.
   public init(_ description: String) { self.description = description }
 }
 
