@@ -3,8 +3,8 @@ internal import CNettle
 
 /// SHA-256 (FIPS 180-4) by nettle, for the digests of plans, of states and of repeated requests.
 ///
-/// nettle comes with libmicrohttpd's own TLS. swift-crypto would do it as well, at the price of
-/// building BoringSSL, which takes twice the time of everything else together.
+/// nettle comes with libmicrohttpd's own TLS, so that nothing more is built. swift-crypto would do
+/// it as well, at the price of building BoringSSL.
 @safe public struct SHA256 {
   private static let digestSize = 32
   private static let digits = Array("0123456789abcdef".utf8)
