@@ -3,40 +3,46 @@ public import IOMMUFD
 
 /// An Intel VT-d IOMMU in legacy mode, as far as the object core can tell one: paging domains of
 /// whole pages, and no vIOMMUs, PASIDs or dirty tracking. With it a host has IOMMUs of two kinds.
-public struct VTDModel: SMMUModel {
+public struct VTDModel: TablelessModel {
+  /// There is one kind of it.
   public init() {}
 
+  /// The name by which hosts ask for it.
   public let name = "intel-vtd"
-  public let features: [SMMUFeature] = []
+  /// A source ID is a bus, a device and a function.
+  public let streamIDBits = 16
 
-  public var usualSettings: SMMUSettings {
-    SMMUSettings(driver: name, streamIDBits: 16, cmdqv: nil)
-  }
-
+  /// Makes a driver without emulated hardware.
   public func makeDriver(
-    _ settings: SMMUSettings, named smmu: String, on machine: any Machine,
-    in transaction: Transaction
-  ) throws(Refusal) -> any IOMMUDriver {
-    try settings.requireNoCMDQV()
-    return VTDDriver(name: smmu, settings: settings, machine: machine)
+    _ settings: SMMUSettings, named smmu: String, on machine: any Machine
+  ) -> any IOMMUDriver {
+    VTDDriver(name: smmu, settings: settings, machine: machine)
   }
 }
 
 /// What Linux's VT-d driver does (`drivers/iommu/intel/iommu.c`) as far as that goes.
 final class VTDDriver: IOMMUDriver {
-  let name: String
   let settings: SMMUSettings
+  let ops: any IOMMUOps
+  let domainOps: any DomainOps
   let eventHandler: any HardwareEventHandler
   let owners: StreamOwners
 
   init(name: String, settings: SMMUSettings, machine: any Machine) {
-    self.name = name
     self.settings = settings
     owners = StreamOwners(of: name, bits: settings.streamIDBits)
+    ops = VTDOps(name: name, owners: owners)
+    domainOps = VTDDomainOps(kind: settings.driver)
     eventHandler = VTDEventHandler(smmu: name, machine: machine)
   }
 
   func facts(about object: Object) -> [DriverFact] { [] }
+}
+
+/// What the driver does with devices, and what it allocates for them (`intel_iommu_ops`).
+struct VTDOps: IOMMUOps {
+  let name: String
+  let owners: StreamOwners
 
   func tracksDirtyPages(of device: Device) -> Bool { false }
 
@@ -62,14 +68,6 @@ final class VTDDriver: IOMMUDriver {
     owners.release(of: device, in: transaction)
   }
 
-  // MARK: Domains
-
-  var nestsOnParents: Bool { true }
-
-  func constraints(of domain: Domain) -> IOVAConstraints {
-    IOVAConstraints(aperture: 0...(UInt64(1) << 48) - 1, alignment: 4096)
-  }
-
   /// `intel_iommu_domain_alloc_paging_flags`
   func allocatePaging(
     _ domain: Domain, for device: Device, in transaction: Transaction
@@ -80,21 +78,29 @@ final class VTDDriver: IOMMUDriver {
     }
   }
 
+  var nestsOnParents: Bool { true }
+
   /// No domain of this kind can be a parent, and so none is nested.
   func allocateNested(
     _ domain: Domain, for device: Device, in transaction: Transaction
   ) throws(Refusal) {
     throw Refusal(.EOPNOTSUPP, field: "type", "\(name) does not nest translations")
   }
+}
 
-  func free(_ domain: Domain, in transaction: Transaction) {}
+/// What the driver does with its domains: they translate nothing.
+struct VTDDomainOps: DomainOps {
+  /// The kind of IOMMU that a domain must be of to be attached to.
+  let kind: String
 
-  // MARK: Attaching
+  func constraints(of domain: Domain) -> IOVAConstraints {
+    IOVAConstraints(aperture: 0...(UInt64(1) << 48) - 1, alignment: 4096)
+  }
 
   func attach(
     _ device: Device, pasid: UInt32, to domain: Domain, in transaction: Transaction
   ) throws(Refusal) -> AttachOutcome {
-    guard domain.smmu.driver.settings.driver == settings.driver else {
+    guard domain.smmu.driver.settings.driver == kind else {
       throw Refusal(.EINVAL, field: "domain", "the domain is of another kind of IOMMU")
     }
     return AttachOutcome()

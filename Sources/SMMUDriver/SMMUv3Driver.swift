@@ -6,35 +6,33 @@ import Locking
 /// What Linux's arm-smmu-v3 driver and its tegra241-cmdqv part do
 /// (`drivers/iommu/arm/arm-smmu-v3`).
 ///
-/// Used under the host's lock, but for the event handler and the devices' ports, which the
-/// hardware's threads use. What the hardware can see changes at the commit of a transaction.
+/// This type brings the hardware up and down and puts the parts together: what the driver does
+/// with devices is in `SMMUv3Ops`, with domains in `SMMUv3DomainOps`, with vIOMMUs in `VSMMUOps`.
+/// They are used under the host's lock; the event handler and the devices' ports are used by the
+/// hardware's threads. What the hardware can see changes at the commit of a transaction.
 final class SMMUv3Driver: IOMMUDriver {
-  let name: String
   let settings: SMMUSettings
   let features: SMMUv3Features
-  let machine: any Machine
   let hardware: Hardware
+  let queues: QueueMemory
   let commands: Commands
   /// The extension for guest-owned queues; nil without it.
   let cmdqv: CMDQVDriver?
-  /// Where the threads of guests' queues are counted.
-  let places: ThreadPlaces
-  let table: StreamTableMemory
-  let queues: QueueMemory
-  let streams = StreamTable()
+  let programmer: StreamTableProgrammer
+  let tags: TranslationTags
+  /// The CMDQV's interfaces for guests; nil without the extension.
+  let interfaces: VirtualInterfaces?
+  let owners: StreamOwners
   let events: EventQueueReader
   let stalls: StalledAccesses
   /// Handles the hardware's interrupts, from the reset on.
   var receiver: NotificationReceiver?
+
+  let ops: any IOMMUOps
+  let domainOps: any DomainOps
+  let viommuOps: any VIOMMUOps
+  var registers: (any RegisterAccess)? { SMMUv3Registers(hardware: hardware, cmdqv: cmdqv) }
   var eventHandler: any HardwareEventHandler { events }
-  let owners: StreamOwners
-  var vmids: LowestFreeAllocator
-  var asids: LowestFreeAllocator
-  /// The virtual interfaces; number 0 is the kernel's own.
-  var vintfs: LowestFreeAllocator?
-  /// Called between the moment in which a stream's new entry stands and the one in which its
-  /// vmaster does, to test what an event meets there.
-  var betweenEntryAndVMaster: (() -> Void)?
 
   /// A driver of hardware that is not up yet.
   ///
@@ -43,52 +41,46 @@ final class SMMUv3Driver: IOMMUDriver {
     name: String, settings: SMMUSettings, features: SMMUv3Features, machine: any Machine,
     places: ThreadPlaces = .queues
   ) throws(Refusal) {
-    self.name = name
-    self.places = places
     self.settings = settings
     self.features = features
-    self.machine = machine
-    hardware = Hardware(
+    let hardware = Hardware(
       name: name, features: features, cmdqv: settings.cmdqv, machine: machine)
+    let memory = try DriverMemory(hardware, isTraced: settings.isTraced)
+    self.hardware = hardware
+    queues = memory.queues
+    cmdqv = memory.cmdqv
+    let commands = Commands(main: memory.main, own: cmdqv?.own)
+    self.commands = commands
     owners = StreamOwners(of: name, bits: features.sidSize)
-    vmids = LowestFreeAllocator(1...UInt32(1 << features.vmidBits) - 1)
-    asids = LowestFreeAllocator(1...UInt32(1 << features.asidBits) - 1)
-    vintfs = settings.cmdqv.flatMap { cmdqv in
-      cmdqv.vintfs > 1 ? LowestFreeAllocator(1...UInt32(cmdqv.vintfs - 1)) : nil
-    }
-    let table = try StreamTableMemory(hardware, streamIDBits: features.sidSize)
-    do throws(Refusal) {
-      queues = try QueueMemory(hardware, features)
-    } catch {
-      table.free()
-      throw error
-    }
-    self.table = table
-    let main = CommandQueue(
-      hardware, at: queues.commands, .smmu, isTraced: settings.isTraced)
-    do throws(Refusal) {
-      cmdqv = try hardware.cmdqv.map { [hardware] engine throws(Refusal) in
-        try CMDQVDriver(engine, hardware, main, isTraced: settings.isTraced)
-      }
-    } catch {
-      table.free()
-      queues.free()
-      throw error
-    }
-    commands = Commands(main: main, own: cmdqv?.own)
+    tags = TranslationTags(of: name, features)
+    interfaces = cmdqv.map { VirtualInterfaces(of: name, $0) }
     stalls = StalledAccesses(hardware)
+    programmer = StreamTableProgrammer(
+      hardware, memory.table, commands, isTraced: settings.isTraced)
     events = EventQueueReader(
       hardware, at: queues.events,
       EventHandler(
-        smmu: name, streams: streams, machine: machine,
-        abortStall: { [commands] in
+        smmu: name, streams: programmer.streams, machine: machine,
+        abortStall: {
           let stag = UInt16(truncatingIfNeeded: $0.stag)
           commands.execute(.resume($0.streamID, stag: stag, response: 2))
         }))
+    ops = SMMUv3Ops(
+      name: name, settings: settings, features: features, hardware: hardware, owners: owners,
+      tags: tags, programmer: programmer, commands: commands, stalls: stalls,
+      interfaces: interfaces)
+    let entries = EntryMaker(features: features)
+    domainOps = SMMUv3DomainOps(
+      name: name, features: features, tags: tags, programmer: programmer,
+      contexts: ContextProgrammer(hardware: hardware, commands: commands, entries: entries),
+      entries: entries, invalidation: TLBInvalidation(commands: commands, features: features))
+    viommuOps = VSMMUOps(
+      features: features, commands: commands, interfaces: interfaces,
+      queues: cmdqv.map { GuestQueues(cmdqv: $0, hardware: hardware, places: places) })
   }
 
+  /// `arm_smmu_device_remove`: the hardware is off, and what it used is free again.
   func shutDown(in transaction: Transaction) {
-    // `arm_smmu_device_disable`, and then what it used is free again.
     transaction.onCommit { [self] in
       cmdqv?.shutDown()
       hardware.write(.cr0, 0)
@@ -100,100 +92,19 @@ final class SMMUv3Driver: IOMMUDriver {
   func discard() {
     hardware.sink.setReceiver(nil)
     hardware.cmdqvSink.setReceiver(interrupt: nil)
-    table.free()
+    programmer.table.free()
     queues.free()
     cmdqv?.freeMemory()
   }
 
-  // MARK: Devices
+  // MARK: What people are told
 
-  func bind(_ device: Device, in transaction: Transaction) throws(Refusal) {
-    try owners.claim(for: device, in: transaction)
-    for stream in device.properties.streamIDs {
-      guard table.hasRoom(for: stream) else {
-        throw Refusal(.ERANGE, field: "stream_id", "the stream table has no place for \(stream)")
-      }
-      try table.prepare(stream, in: transaction)
-    }
-    let master = Master(cdMax: UInt64(min(device.properties.pasidBits, features.ssidSize)))
-    device.driverData = master
-    master.port = Port(
-      device.name, hardware.smmu.port(device.properties.streamIDs[0]), hardware, stalls)
-    publish(device, master.current, in: transaction)
+  func facts(about object: Object) -> [DriverFact] {
+    SMMUv3Facts(hardware: hardware).facts(about: object)
   }
 
-  func unbind(_ device: Device, in transaction: Transaction) {
-    let ids = device.properties.streamIDs
-    owners.release(of: device, in: transaction)
-    let master = master(of: device)
-    transaction.onCommit { [self] in
-      // Nothing that the device does gets through any more, and no stall of its waits on.
-      for id in ids {
-        writeEntry(.blocked, of: id)
-        // An SMMU that does not stall does not know STALL_TERM.
-        if features.stallModel != 1 { commands.issue([.stallTerm(id)]) }
-        hardware.smmu.port(id).setATS(enabled: false)
-      }
-      streams.set(nil, for: ids)
-      master.contexts?.free()
-    }
-  }
-
-  func port(of device: Device) -> (any DevicePort)? { master(of: device).port }
-
-  func master(of device: Device) -> Master {
-    guard let master = device.driverData as? Master else {
-      preconditionFailure("a device without its driver's data was never bound")
-    }
-    return master
-  }
-
-  // MARK: Registers
-
-  func readRegister(_ offset: UInt64, width: Int) throws(Refusal) -> UInt64 {
-    try hardware.readRegister(offset, width: width)
-  }
-
-  func writeRegister(
-    _ offset: UInt64, _ value: UInt64, width: Int, in transaction: Transaction
-  ) throws(Refusal) {
-    try hardware.checkRegister(offset, width: width)
-    transaction.onCommit { [hardware, cmdqv] in
-      hardware.writeRegister(offset, value, width: width)
-      cmdqv?.tellProgress()
-    }
-  }
-}
-
-/// What the driver keeps of a device (`struct arm_smmu_master`).
-final class Master {
-  /// What is in the device's stream table entries and beside them.
-  struct State {
-    var entry: StreamTableEntry
-    var vmaster: VMaster?
-    var faultRoutes: [UInt32: FaultRoute] = [:]
-    var isATSEnabled = false
-    /// Whose ASID or VMID the device's translations bear, by PASID; 0 is the RID.
-    var tags: [UInt32: PagingDomain] = [:]
-  }
-
-  /// The logarithm of the context descriptors that the device's table holds.
-  let cdMax: UInt64
-  /// The table of context descriptors, made when first a domain needs it.
-  var contexts: ContextTable?
-  var current = State(entry: .blocked)
-  var port: Port?
-
-  init(cdMax: UInt64) { self.cdMax = cdMax }
-}
-
-extension StreamTableEntry {
-  /// What every stream has until something is attached: all transactions are aborted.
-  static var blocked: StreamTableEntry {
-    var entry = StreamTableEntry()
-    entry.isValid = true
-    entry.config = .abort
-    return entry
+  func registers(of object: Object) -> [DriverFact]? {
+    SMMUv3Facts(hardware: hardware).registers(of: object)
   }
 }
 

@@ -20,7 +20,9 @@ import Testing
     try lab.makeNested("off", [0x4000_000b, 0])
     let driver = try lab.driver()
     var during: [Bool] = []
-    driver.betweenEntryAndVMaster = { during.append(driver.hardware.smmu.port(66).isATSOn) }
+    driver.programmer.testHooks.betweenEntryAndVMaster = {
+      during.append(driver.hardware.smmu.port(66).isATSOn)
+    }
     try lab.attach("on")
     #expect(try isOn(lab) && during == [false])
     #expect(try lab.entry()[1] >> 28 & 3 == 1)
@@ -29,7 +31,7 @@ import Testing
     #expect(try !isOn(lab) && during == [false, false])
     #expect(try lab.entry()[1] >> 28 & 3 == 0)
     #expect(try lab.commands().contains(Self.invalidateAll))
-    driver.betweenEntryAndVMaster = nil
+    driver.programmer.testHooks.betweenEntryAndVMaster = nil
   }
 
   /// Attachments, whether ATS is on with them, and whether the device is told of the change.

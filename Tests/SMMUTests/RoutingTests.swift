@@ -234,7 +234,7 @@ import Testing
     try lab.makeNested("b1", [9, 0], viommu: "v1")
     let driver = try lab.driver()
     var seen: [EventDisposition] = []
-    driver.betweenEntryAndVMaster = {
+    driver.programmer.testHooks.betweenEntryAndVMaster = {
       let handler = driver.eventHandler
       seen.append(handler.handle(handler.record([0x10, 0, 0x77, 0], from: 66)))
     }
@@ -252,7 +252,7 @@ import Testing
     // What is blocked is out of its guest before its entry changes.
     try lab.detach()
     #expect(seen.last == .logged(.EOPNOTSUPP))
-    driver.betweenEntryAndVMaster = nil
+    driver.programmer.testHooks.betweenEntryAndVMaster = nil
     #expect(try lab.veventRecords("e0").count == 1 && lab.veventRecords("e1").count == 1)
   }
 }

@@ -15,7 +15,7 @@ extension HostState {
       return try writeWindow(name, offset, value, width: width)
     case .submit(let name, let commands, let described):
       let queue: HWQueue = try core.find(.hwQueue, name)
-      let submission = try queue.viommu.smmu.driver.submit(
+      let submission = try queue.viommu.ops.submit(
         commands, to: queue, in: core.transaction)
       return .submitted(submission, described: described)
     case .invalidate(let viommu, let commands):
@@ -39,7 +39,7 @@ extension HostState {
 
   private func port(of name: String) throws(Refusal) -> any DevicePort {
     let device: Device = try core.find(.device, name)
-    guard let port = device.smmu.driver.port(of: device) else {
+    guard let port = device.smmu.driver.ops.port(of: device) else {
       throw Refusal(
         .EOPNOTSUPP, "\(device.smmu.name) does not emulate what its devices send to memory")
     }
@@ -53,7 +53,8 @@ extension HostState {
   ) throws(Refusal) -> Outcome {
     let smmu: SMMU = try core.find(.smmu, name)
     do throws(Refusal) {
-      try smmu.driver.writeRegister(offset, value, width: width, in: core.transaction)
+      try smmu.driver.requireRegisters().writeRegister(
+        offset, value, width: width, in: core.transaction)
     } catch {
       throw HostState.placed(register: error)
     }
@@ -65,7 +66,7 @@ extension HostState {
   ) throws(Refusal) -> Outcome {
     let viommu: VIOMMU = try core.find(.viommu, name)
     do throws(Refusal) {
-      try viommu.smmu.driver.writeWindow(
+      try viommu.ops.writeWindow(
         of: viommu, at: offset, value, width: width, in: core.transaction)
     } catch {
       throw HostState.placed(register: error)

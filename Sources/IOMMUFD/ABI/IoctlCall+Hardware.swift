@@ -11,7 +11,7 @@ extension IoctlCall {
     // Without the flag the type is only written.
     let type = argument.u32(4) & hasInputType == 0 ? 0 : argument.u32(24)
     let device: Device = try find(.device, 8, field: "dev_id")
-    let info = try device.smmu.driver.hardwareInfo(of: device, type: type)
+    let info = try device.smmu.driver.ops.hardwareInfo(of: device, type: type)
     let room = Int(argument.u32(12))
     // What the caller has room for beyond the data is cleared.
     var data = Array(info.data.prefix(room))
@@ -41,7 +41,7 @@ extension IoctlCall {
     let domain: Domain = try find(.domain, 4, field: "hwpt_id")
     let (iova, length) = (argument.u64(16), argument.u64(24))
     let pageSize = argument.u64(32)
-    let page = domain.smmu.driver.constraints(of: domain).alignment
+    let page = domain.ops.constraints(of: domain).alignment
     let (_, overflows) = iova.addingReportingOverflow(length &- 1)
     guard !domain.isNested else {
       throw Refusal(.ENOENT, field: "hwpt_id", "domain \(domain.name) is not a paging domain")

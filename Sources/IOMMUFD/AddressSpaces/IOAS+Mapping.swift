@@ -65,7 +65,7 @@ extension ObjectCore {
 
   private func add(_ area: Area, to ioas: IOAS) throws(Refusal) -> Area {
     try step()
-    for domain in ioas.domains { try domain.smmu.driver.map(area, in: domain, in: transaction) }
+    for domain in ioas.domains { try domain.ops.map(area, in: domain, in: transaction) }
     insert(area, into: ioas)
     touch(ioas)
     recorder?.record(.mapped(ioas, area))

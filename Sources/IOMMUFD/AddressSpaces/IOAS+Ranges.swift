@@ -42,7 +42,7 @@ extension ObjectCore {
   /// (`iopt_table_enforce_dev_resv_regions`).
   func reserveRanges(of device: Device, in domain: Domain) throws(Refusal) {
     guard let ioas = domain.pagingAncestor.ioas else { return }
-    for range in device.smmu.driver.reservedRanges(of: device) {
+    for range in device.smmu.driver.ops.reservedRanges(of: device) {
       try reserve(range, of: ioas, for: device)
     }
   }
@@ -61,7 +61,7 @@ extension ObjectCore {
 
   /// A domain must be able to translate what is mapped already (`iopt_table_add_domain`).
   func requireMappable(_ ioas: IOAS, by domain: Domain) throws(Refusal) {
-    let constraints = domain.smmu.driver.constraints(of: domain)
+    let constraints = domain.ops.constraints(of: domain)
     let aperture = constraints.aperture
     let isOutside = { (range: ClosedRange<UInt64>) in
       range.lowerBound < aperture.lowerBound || range.upperBound > aperture.upperBound

@@ -65,7 +65,7 @@ extension ObjectCore {
     let areas = Array(ioas.areas[range])
     for area in areas { unpinPages(in: area.iova...area.last, of: ioas) }
     for domain in ioas.domains {
-      domain.smmu.driver.unmap(areas, from: domain, in: transaction)
+      domain.ops.unmap(areas, from: domain, in: transaction)
     }
     ioas.areas.removeSubrange(range)
     transaction.onRollback { ioas.areas.insert(contentsOf: areas, at: range.lowerBound) }

@@ -114,7 +114,7 @@ extension ObjectCore {
     for pin in ioas.heldBy {
       switch pin.holder {
       case let domain as Domain:
-        let each = domain.smmu.driver.constraints(of: domain)
+        let each = domain.ops.constraints(of: domain)
         let lower = max(result.aperture.lowerBound, each.aperture.lowerBound)
         let upper = min(result.aperture.upperBound, each.aperture.upperBound)
         // Two drivers whose apertures do not meet leave nothing that could be mapped.

@@ -166,7 +166,7 @@ extension ObjectCore {
     if !isReplacing, group.domains[pasid] != nil { return }
     var outcomes: [(Device, AttachOutcome)] = []
     for device in group.devices {
-      let outcome = try device.smmu.driver.attach(
+      let outcome = try device.smmu.driver.domainOps.attach(
         device, pasid: pasid, to: domain, in: transaction)
       outcomes.append((device, outcome))
     }
@@ -238,7 +238,9 @@ extension ObjectCore {
     guard let fifo = domain.faultQueue?.fifo, let id = device.objectID else { return }
     let driver = device.smmu.driver
     transaction.onCommit {
-      for group in fifo.discard(device: id, pasid: pasid) { driver.respond(to: group, .invalid) }
+      for group in fifo.discard(device: id, pasid: pasid) {
+        driver.ops.respond(to: group, .invalid)
+      }
     }
   }
 
@@ -259,7 +261,7 @@ extension ObjectCore {
     if !group.devices.contains(where: { $0.attachments[pasid] != nil }) {
       setDomain(nil, of: group, pasid)
       for member in group.devices {
-        member.smmu.driver.detach(member, pasid: pasid, from: domain, in: transaction)
+        member.smmu.driver.domainOps.detach(member, pasid: pasid, from: domain, in: transaction)
         touch(member)
         discardFaults(of: member, pasid, from: domain)
         if pasid == 0 { releaseVDevicePin(of: member) }

@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a guest invalidates.
-public enum InvalidationTarget {
-  case viommu(VIOMMU)
-  case domain(Domain)
-}
-
 /// The invalidations of a guest as they come in (`struct iommu_user_data_array`).
 public struct InvalidationArray: Sendable, Equatable, Codable {
   /// Entries that one call takes at most (`iommufd_hwpt_invalidate`).
@@ -66,6 +60,13 @@ public struct InvalidationOutcome: Sendable, Equatable {
     self.handled = handled
     self.refusal = refusal
   }
+
+  /// The outcome where a driver has nothing to invalidate.
+  public static var unsupported: InvalidationOutcome {
+    InvalidationOutcome(
+      handled: 0,
+      refusal: Refusal(.EOPNOTSUPP, field: "hwpt_id", "the driver invalidates nothing there"))
+  }
 }
 
 extension ObjectCore {
@@ -87,9 +88,9 @@ extension ObjectCore {
     }
     switch object {
     case let domain as Domain where domain.isNested:
-      return domain.smmu.driver.invalidate(.domain(domain), request, in: transaction)
+      return domain.ops.invalidate(domain, request, in: transaction)
     case let viommu as VIOMMU:
-      return viommu.smmu.driver.invalidate(.viommu(viommu), request, in: transaction)
+      return viommu.ops.invalidate(viommu, request, in: transaction)
     default:
       throw Refusal(
         .EINVAL, field: "hwpt_id",

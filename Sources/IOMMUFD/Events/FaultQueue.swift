@@ -88,7 +88,7 @@ extension ObjectCore {
       guard let group = queue.fifo.answer(cookie), let device = self.device(of: group) else {
         return
       }
-      device.smmu.driver.respond(to: group, code)
+      device.smmu.driver.ops.respond(to: group, code)
     }
   }
 

@@ -84,7 +84,7 @@ extension ObjectCore {
     let device = Device(
       name: try claimName(.device, name), smmu: smmu, context: context, properties: properties,
       group: group)
-    if smmu.driver.keepsBusObjects {
+    if smmu.driver.ops.keepsBusObjects {
       let id = try claimID(context)
       device.busObjectID = id
       occupy(id, of: context, with: device)
@@ -92,12 +92,13 @@ extension ObjectCore {
     device.objectID = try claimID(context)
     try pin(smmu, by: device, .field("smmu"))
     try pin(context, by: device, .field("context"))
-    try smmu.driver.bind(device, in: transaction)
+    try smmu.driver.ops.bind(device, in: transaction)
     try publish(device)
     enter(group, device)
     // Its group may be attached already, and then the hardware sends its traffic there too.
     for (pasid, domain) in group.domains.sorted(by: { $0.key < $1.key }) {
-      let outcome = try smmu.driver.attach(device, pasid: pasid, to: domain, in: transaction)
+      let outcome = try smmu.driver.domainOps.attach(
+        device, pasid: pasid, to: domain, in: transaction)
       try pinVDevice(of: outcome, by: device, pasid: pasid)
     }
     return device
@@ -133,7 +134,7 @@ extension ObjectCore {
       group.devices.insert(device, at: position)
       if let name = group.name { groups[name] = group }
     }
-    device.smmu.driver.unbind(device, in: transaction)
+    device.smmu.driver.ops.unbind(device, in: transaction)
     if let id = device.busObjectID { releaseID(id, of: device.owner) }
     for (pasid, domain) in group.domains.sorted(by: { $0.key < $1.key }) {
       discardFaults(of: device, pasid, from: domain)

@@ -43,6 +43,9 @@ public final class Domain: ContextObject {
   /// What the driver keeps with a domain.
   public var driverData: AnyObject?
 
+  /// What its driver does with it (`ops` of `struct iommu_domain`).
+  public var ops: any DomainOps { smmu.driver.domainOps }
+
   init(
     name: String, device: Device, form: Form, flags: Flags, userData: UserData?,
     isAuto: Bool = false, serial: UInt64

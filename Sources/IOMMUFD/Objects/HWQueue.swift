@@ -61,7 +61,7 @@ extension ObjectCore {
     }
     let viommu: VIOMMU = try resolve(.viommu, viommu, field: "viommu")
     let context = viommu.owner
-    guard viommu.smmu.driver.supports(type, on: viommu) else {
+    guard viommu.ops.supports(type, on: viommu) else {
       throw Refusal(
         .EOPNOTSUPP, field: "type",
         "vIOMMU \(viommu.name) of type \(viommu.type.name) has no such queues")
@@ -75,7 +75,7 @@ extension ObjectCore {
     try pin(viommu, by: queue, .field("viommu"))
     try pin(viommu.ioas, by: queue, .field("iova"))
     try lockRing(of: queue)
-    if let below = try viommu.smmu.driver.initialize(queue, in: transaction) {
+    if let below = try viommu.ops.initialize(queue, in: transaction) {
       try pin(below, by: queue, .field("index"))
     }
     try publish(queue)
@@ -118,7 +118,7 @@ extension ObjectCore {
   }
 
   func end(_ queue: HWQueue) {
-    queue.viommu.smmu.driver.destroy(queue, in: transaction)
+    queue.viommu.ops.destroy(queue, in: transaction)
     addLock(-1, to: queue)
     transaction.onRollback { [unowned self] in addLock(1, to: queue) }
     releaseID(queue.accessID, of: queue.owner)

@@ -58,7 +58,7 @@ extension ObjectCore {
     guard flags.isSubset(of: .known) else {
       throw Refusal(.EOPNOTSUPP, field: "flags", "there is no such flag of a domain")
     }
-    if flags.contains(.dirtyTracking), !device.smmu.driver.tracksDirtyPages(of: device) {
+    if flags.contains(.dirtyTracking), !device.smmu.driver.ops.tracksDirtyPages(of: device) {
       throw Refusal(
         .EOPNOTSUPP, field: "dirty_tracking", "nothing tracks the dirty pages of \(device.name)")
     }
@@ -80,7 +80,7 @@ extension ObjectCore {
       name: try claimName(.domain, name), device: device, form: .paging(ioas), flags: flags,
       userData: data, isAuto: isAuto, serial: nextSerial())
     domain.objectID = try claimID(device.owner)
-    try device.smmu.driver.allocatePaging(domain, for: device, in: transaction)
+    try device.smmu.driver.ops.allocatePaging(domain, for: device, in: transaction)
     return domain
   }
 
@@ -88,7 +88,7 @@ extension ObjectCore {
   /// (`iopt_table_add_domain`).
   func join(_ domain: Domain, to ioas: IOAS) throws(Refusal) {
     try requireMappable(ioas, by: domain)
-    for area in ioas.areas { try domain.smmu.driver.map(area, in: domain, in: transaction) }
+    for area in ioas.areas { try domain.ops.map(area, in: domain, in: transaction) }
     try pin(ioas, by: domain, .field("ioas"))
   }
 
@@ -117,7 +117,7 @@ extension ObjectCore {
       throw Refusal(.EINVAL, field: "domain", "domain \(parent.name) is a nested one itself")
     }
     try requireNestable(request)
-    guard device.smmu.driver.nestsOnParents else {
+    guard device.smmu.driver.ops.nestsOnParents else {
       throw Refusal(
         .EOPNOTSUPP, field: "domain", "\(device.smmu.name) nests on vIOMMUs, not on their parents")
     }
@@ -149,7 +149,11 @@ extension ObjectCore {
       userData: request.data, serial: nextSerial())
     domain.objectID = try claimID(device.owner)
     try pin(base, by: domain, .field(field))
-    try device.smmu.driver.allocateNested(domain, for: device, in: transaction)
+    if let viommu = domain.viommu {
+      try viommu.ops.allocateNested(domain, for: device, in: transaction)
+    } else {
+      try device.smmu.driver.ops.allocateNested(domain, for: device, in: transaction)
+    }
     return domain
   }
 

@@ -6,9 +6,9 @@ extension ObjectCore {
 
   /// Called before each change, so that a test can make any of them fail.
   func step() throws(Refusal) {
-    guard let left = transaction.stepsUntilFault else { return }
+    guard let left = transaction.testHooks.stepsUntilFault else { return }
     if left <= 1 { throw Refusal(.ENOMEM, "a fault was injected at this step") }
-    transaction.stepsUntilFault = left - 1
+    transaction.testHooks.stepsUntilFault = left - 1
   }
 
   // MARK: Names

@@ -77,8 +77,12 @@ public final class ObjectCore {
   /// The last transaction that stands.
   public var committed: UInt64 { lastTransaction }
 
-  /// Makes the n-th step from now fail, to test that a failure leaves nothing behind.
-  public func injectFault(atStep step: Int?) { transaction.stepsUntilFault = step }
+  // MARK: Test hooks
+
+  /// Has the n-th step from now fail, so that tests see that a failure leaves nothing behind.
+  ///
+  /// - Parameter step: how many steps pass before the one that fails; nil has none fail.
+  package func injectFault(atStep step: Int?) { transaction.testHooks.stepsUntilFault = step }
 
   // MARK: Looking things up
 
@@ -147,7 +151,7 @@ public final class ObjectCore {
     case let ioas as IOAS: ioas.reservations = []
     case let access as Access: access.ioasPin = nil
     case let device as Device:
-      device.smmu.driver.unbind(device, in: transaction)
+      device.smmu.driver.ops.unbind(device, in: transaction)
       device.group.devices = []
       device.group.domains = [:]
       device.attachments = [:]

@@ -43,7 +43,7 @@ extension ObjectCore {
     vdev.objectID = try claimID(context)
     try pin(viommu, by: vdev, .field("viommu"))
     try pin(device, by: vdev, .field("device"))
-    try viommu.smmu.driver.initialize(vdev, in: transaction)
+    try viommu.ops.initialize(vdev, in: transaction)
     enter(vdev)
     try publish(vdev)
     return vdev
@@ -66,7 +66,7 @@ extension ObjectCore {
 
   /// What the end of a vdev means, whether by deletion or by unplug.
   func leave(_ vdev: VDevice) {
-    vdev.viommu.smmu.driver.destroy(vdev, in: transaction)
+    vdev.viommu.ops.destroy(vdev, in: transaction)
     ObjectCore.unlink(vdev)
     transaction.onRollback { [unowned self] in link(vdev) }
   }

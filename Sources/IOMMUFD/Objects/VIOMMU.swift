@@ -25,6 +25,9 @@ public final class VIOMMU: ContextObject {
   /// What the driver keeps with a vIOMMU.
   public var driverData: AnyObject?
 
+  /// What its driver does with it (`ops` of `struct iommufd_viommu`).
+  public var ops: any VIOMMUOps { smmu.driver.viommuOps }
+
   init(name: String, type: VIOMMUType, device: Device, parent: Domain, ioas: IOAS) {
     self.type = type
     smmu = device.smmu
@@ -81,7 +84,7 @@ extension ObjectCore {
   ) throws(Refusal) -> (viommu: VIOMMU, data: [UInt8]?) {
     let device: Device = try resolve(.device, device, field: "device")
     let context = device.owner
-    guard device.smmu.driver.supports(type, for: device) else {
+    guard device.smmu.driver.ops.supports(type, for: device) else {
       throw Refusal(
         .EOPNOTSUPP, field: "type",
         "\(device.smmu.name) makes no vIOMMU of type \(type.name) for \(device.name)")
@@ -97,7 +100,7 @@ extension ObjectCore {
       name: try claimName(.viommu, name), type: type, device: device, parent: parent, ioas: ioas)
     viommu.objectID = try claimID(context)
     try pin(parent, by: viommu, .field("domain"))
-    let answer = try device.smmu.driver.initialize(
+    let answer = try device.smmu.driver.ops.initialize(
       viommu, for: device, data: data, in: transaction)
     try publish(viommu)
     return (viommu, answer)

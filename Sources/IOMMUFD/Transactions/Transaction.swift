@@ -27,8 +27,13 @@ public final class Transaction {
   private var changed: [Object] = []
   /// The objects that were deleted, in the order in which they went.
   public internal(set) var deleted: [ObjectKey] = []
-  /// How many more steps may be taken before one fails; nil outside the tests that sweep it.
-  var stepsUntilFault: Int?
+  var testHooks = TestHooks()
+
+  /// Where tests step in.
+  struct TestHooks {
+    /// How many more steps may be taken before one fails with `ENOMEM`; nil lets all of them pass.
+    var stepsUntilFault: Int?
+  }
 
   /// Registers the inverse of a change that was made.
   public func onRollback(_ inverse: @escaping () -> Void) { undo.append(.run(inverse)) }
@@ -36,7 +41,8 @@ public final class Transaction {
   /// Registers what becomes visible outside the host's lock; run in order at commit.
   public func onCommit(_ effect: @escaping () -> Void) { effects.append(effect) }
 
-  /// Notes that what is shown of an object has changed, by a driver's doing.
+  /// Has an object count as changed although the core has not touched it: its driver has changed
+  /// something that is shown of it.
   public func noteChange(of object: Object) { changed.append(object) }
 
   func takeChanged() -> [Object] {

@@ -27,15 +27,16 @@ public struct BareSMMUv3Model: SMMUModel {
 /// What is in a driver's place where there is none.
 final class BareSMMUv3: IOMMUDriver {
   let settings: SMMUSettings
-  private let name: String
+  let ops: any IOMMUOps
+  let domainOps: any DomainOps
+  var registers: (any RegisterAccess)? { SMMUv3Registers(hardware: hardware, cmdqv: nil) }
   private let features: SMMUv3Features
   private let hardware: Hardware
-  private let owners: StreamOwners
+  let owners: StreamOwners
   private let stalls: StalledAccesses
   let eventHandler: any HardwareEventHandler
 
   init(name: String, settings: SMMUSettings, features: SMMUv3Features, machine: any Machine) {
-    self.name = name
     self.settings = settings
     self.features = features
     hardware = Hardware(
@@ -43,6 +44,9 @@ final class BareSMMUv3: IOMMUDriver {
     owners = StreamOwners(of: name, bits: features.sidSize)
     stalls = StalledAccesses(hardware)
     eventHandler = BareEventHandler(hardware: hardware)
+    ops = BareOps(
+      name: name, features: features, hardware: hardware, owners: owners, stalls: stalls)
+    domainOps = BareDomainOps(name: name)
     let (stalls, hardware) = (stalls, hardware)
     // The hardware holds what it tells, and so must not hold whoever holds it: an SMMU that is
     // only tried out goes without being shut down.
@@ -72,20 +76,24 @@ final class BareSMMUv3: IOMMUDriver {
   }
 
   func facts(about object: Object) -> [DriverFact] {
-    object is SMMU ? SMMUv3Driver.facts(about: features) + hardware.cmdqvFacts : []
+    object is SMMU ? SMMUv3Facts.facts(about: features) + hardware.cmdqvFacts : []
   }
+}
+
+/// What can be done with the devices of an SMMU that no driver runs: they are there, and nothing
+/// is allocated for them.
+struct BareOps: IOMMUOps {
+  let name: String
+  let features: SMMUv3Features
+  let hardware: Hardware
+  let owners: StreamOwners
+  let stalls: StalledAccesses
 
   func tracksDirtyPages(of device: Device) -> Bool { false }
 
   func hardwareInfo(of device: Device, type: UInt32) throws(Refusal) -> HardwareInfo {
-    throw unmanaged
+    throw Self.unmanaged(name)
   }
-
-  private var unmanaged: Refusal {
-    Refusal(.EOPNOTSUPP, field: "device", "no driver runs \(name): its registers are yours")
-  }
-
-  // MARK: Devices
 
   func bind(_ device: Device, in transaction: Transaction) throws(Refusal) {
     try owners.claim(for: device, in: transaction)
@@ -105,40 +113,26 @@ final class BareSMMUv3: IOMMUDriver {
 
   func port(of device: Device) -> (any DevicePort)? { device.driverData as? Port }
 
-  // MARK: Registers
+  func allocatePaging(
+    _ domain: Domain, for device: Device, in transaction: Transaction
+  ) throws(Refusal) { throw Self.unmanaged(name) }
 
-  func readRegister(_ offset: UInt64, width: Int) throws(Refusal) -> UInt64 {
-    try hardware.readRegister(offset, width: width)
+  static func unmanaged(_ name: String) -> Refusal {
+    Refusal(.EOPNOTSUPP, field: "device", "no driver runs \(name): its registers are yours")
   }
+}
 
-  func writeRegister(
-    _ offset: UInt64, _ value: UInt64, width: Int, in transaction: Transaction
-  ) throws(Refusal) {
-    try hardware.checkRegister(offset, width: width)
-    transaction.onCommit { [hardware] in
-      hardware.writeRegister(offset, value, width: width)
-    }
-  }
-
-  // MARK: Domains
+/// There are no domains, and so nothing is done with them.
+struct BareDomainOps: DomainOps {
+  let name: String
 
   func constraints(of domain: Domain) -> IOVAConstraints {
     IOVAConstraints(aperture: 0...UInt64.max, alignment: 4096)
   }
 
-  func allocatePaging(
-    _ domain: Domain, for device: Device, in transaction: Transaction
-  ) throws(Refusal) { throw unmanaged }
-
-  func allocateNested(
-    _ domain: Domain, for device: Device, in transaction: Transaction
-  ) throws(Refusal) { throw unmanaged }
-
-  func free(_ domain: Domain, in transaction: Transaction) {}
-
   func attach(
     _ device: Device, pasid: UInt32, to domain: Domain, in transaction: Transaction
-  ) throws(Refusal) -> AttachOutcome { throw unmanaged }
+  ) throws(Refusal) -> AttachOutcome { throw BareOps.unmanaged(name) }
 
   func detach(
     _ device: Device, pasid: UInt32, from domain: Domain, in transaction: Transaction

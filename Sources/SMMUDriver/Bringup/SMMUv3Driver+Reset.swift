@@ -47,8 +47,8 @@ extension SMMUv3Driver {
     hardware.write(.cr1, 0xd75)
     // PTM and RECINVSID.
     hardware.write(.cr2, 6)
-    hardware.write(.strtabBase, table.base | Self.readAllocate)
-    hardware.write(.strtabBaseCfg, table.configuration)
+    hardware.write(.strtabBase, programmer.table.base | Self.readAllocate)
+    hardware.write(.strtabBaseCfg, programmer.table.configuration)
     var control = Control.commandQueue
     hardware.write(
       .cmdqBase, queues.commands | UInt64(CommandQueue.log2Size) | Self.readAllocate)

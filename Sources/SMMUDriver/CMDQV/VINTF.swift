@@ -10,7 +10,7 @@ final class VINTF {
   /// Bytes of the interface's page 0, which user space maps.
   static let windowLength: UInt64 = 0x10000
   /// The SID_MATCH/SID_REPLACE pairs.
-  var sidSlots: LowestFreeAllocator
+  let sidSlots: NumberPool
   /// By their logical numbers.
   var queues: [UInt32: HWQueue] = [:]
   /// Whether the hardware has it; from the commit of its creation on.
@@ -19,7 +19,9 @@ final class VINTF {
   init(number: Int, vmid: UInt16, sidSlots: Int) {
     self.number = number
     self.vmid = vmid
-    self.sidSlots = LowestFreeAllocator(0...UInt32(sidSlots - 1))
+    self.sidSlots = NumberPool(
+      from: 0, limit: sidSlots, field: "viommu",
+      exhausted: "the virtual interface has no SID slot left")
   }
 }
 

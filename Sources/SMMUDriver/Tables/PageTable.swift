@@ -16,7 +16,8 @@ final class PageTable {
 
   /// Tables that one page table may have: as many as 64 MiB hold.
   static let tableLimit: UInt64 = 16_384
-  private static let pageShift: UInt64 = 12
+  /// The logarithm of the translation granule in bytes.
+  static let pageShift: UInt64 = 12
   private static let stride: UInt64 = 9
   private static let tableBytes: UInt64 = 4096
 

@@ -92,7 +92,7 @@ final class EventWorld {
     fifo = queue.fifo
     try core.attach("d", to: .domain("n0"))
     core.commit()
-    guard let port = smmu.driver.port(of: device) else {
+    guard let port = smmu.driver.ops.port(of: device) else {
       throw BenchError("the SMMU has no port for its device")
     }
     self.port = port

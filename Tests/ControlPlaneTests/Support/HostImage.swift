@@ -101,12 +101,12 @@ enum HostImage {
   private static func write(_ driver: any IOMMUDriver, to writer: inout JSONWriter) {
     switch driver {
     case let driver as SMMUv3Driver:
-      writer.int(driver.vmids.count)
-      writer.int(driver.asids.count)
-      writer.int(driver.vintfs?.count ?? -1)
+      writer.int(driver.tags.vmids.count)
+      writer.int(driver.tags.asids.count)
+      writer.int(driver.interfaces?.numbers.count ?? -1)
       writer.array(of: driver.owners.ids) { writer, id in
         writer.int(Int(id))
-        driver.streams.withStream(id) { stream in
+        driver.programmer.streams.withStream(id) { stream in
           writer.array(of: stream?.entry.words ?? []) { $0.hex($1) }
           writer.text(stream?.vmaster?.viommu ?? "")
           writer.hex(stream?.vmaster?.virtualID ?? 0)

@@ -24,11 +24,11 @@ extension HostInvariants {
 
   private static func violations(of device: Device, _ driver: SMMUv3Driver) -> [String] {
     let name = "device \(device.name)"
-    let state = driver.master(of: device).current
+    let state = device.master.current
     let route = state.vmaster.map { Route(viommu: $0.viommu, virtualID: $0.virtualID) }
     var found: [String] = []
     for id in device.properties.streamIDs {
-      driver.streams.withStream(id) { stream in
+      driver.programmer.streams.withStream(id) { stream in
         if stream?.entry.words != state.entry.words { found.append("\(name) has a stale entry") }
         let actual = stream?.vmaster.map { Route(viommu: $0.viommu, virtualID: $0.virtualID) }
         if actual != route { found.append("\(name) has a stale vmaster") }

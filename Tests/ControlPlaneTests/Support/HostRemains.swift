@@ -20,17 +20,17 @@ enum HostRemains {
         let driver = smmu.driver as? SMMUv3Driver
       else { return }
       if !smmu.heldBy.isEmpty { found.append("the SMMU is held") }
-      if driver.vmids.count != 0 { found.append("VMIDs are left") }
-      if driver.asids.count != 0 { found.append("ASIDs are left") }
-      if driver.vintfs?.count ?? 0 != 0 { found.append("VINTFs are left") }
+      if driver.tags.vmids.count != 0 { found.append("VMIDs are left") }
+      if driver.tags.asids.count != 0 { found.append("ASIDs are left") }
+      if driver.interfaces?.numbers.count ?? 0 != 0 { found.append("VINTFs are left") }
       if !driver.owners.ids.isEmpty { found.append("streams have owners") }
-      for id in UInt32(0)...16 where driver.streams.withStream(id, { $0 != nil }) {
+      for id in UInt32(0)...16 where driver.programmer.streams.withStream(id, { $0 != nil }) {
         found.append("stream \(id) has an entry")
       }
       if state.machine.takenBytes != 0 { found.append("memory is left") }
       // The SMMU's own are its queues, those of its CMDQV, and its stream table, whose parts stay.
       let cmdqv = driver.cmdqv?.memory.takenBytes ?? 0
-      let own = driver.table.takenBytes + QueueMemory.takenBytes + cmdqv
+      let own = driver.programmer.table.takenBytes + QueueMemory.takenBytes + cmdqv
       if state.machine.takenTableBytes != own { found.append("tables are left") }
       if !state.traffic.isEmpty { found.append("traffic is left") }
     }

@@ -56,7 +56,7 @@ extension Routes {
         throw Problem(.notFound, "there is no smmu \(call.parameters[0])")
       }
       do throws(Refusal) {
-        let value = try smmu.driver.readRegister(offset, width: width)
+        let value = try smmu.driver.requireRegisters().readRegister(offset, width: width)
         var writer = JSONWriter()
         writer.object { $0.field("value", hex: value) }
         return Response(status: 200, json: writer.bytes)
@@ -108,7 +108,7 @@ extension Routes {
     of viommu: VIOMMU, at offset: UInt64, width: Int
   ) throws(Problem) -> Response {
     do throws(Refusal) {
-      let value = try viommu.smmu.driver.readWindow(of: viommu, at: offset, width: width)
+      let value = try viommu.ops.readWindow(of: viommu, at: offset, width: width)
       var writer = JSONWriter()
       writer.object { $0.field("value", hex: value) }
       return Response(status: 200, json: writer.bytes)

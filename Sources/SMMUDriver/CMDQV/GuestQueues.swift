@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 import IOMMUFD
 import IOMMUHardware
+import Locking
 
-/// Command queues that guests own.
-extension SMMUv3Driver {
-  func supports(_ type: HWQueueType, on viommu: VIOMMU) -> Bool {
-    type == .tegra241CMDQV && (viommu.driverData as? VSMMU)?.vintf != nil
-  }
+/// The command queues of the CMDQV that guests own.
+struct GuestQueues {
+  let cmdqv: CMDQVDriver
+  let hardware: Hardware
+  /// Where the threads of queues that run by themselves are counted.
+  let places: ThreadPlaces
 
   /// `tegra241_vintf_alloc_lvcmdq_user`: ascending, so that each mapped queue has its
   /// predecessor mapped, as the hardware expects.
   func initialize(
     _ queue: HWQueue, in transaction: Transaction
   ) throws(Refusal) -> HWQueue? {
-    guard let vintf = (queue.viommu.driverData as? VSMMU)?.vintf, let cmdqv else {
+    guard let vintf = (queue.viommu.driverData as? VSMMU)?.vintf else {
       throw Refusal(.EOPNOTSUPP, field: "type", "the vIOMMU has no virtual interface")
     }
     let share = cmdqv.engine.size.queuesPerVINTF
@@ -28,11 +30,11 @@ extension SMMUv3Driver {
       throw Refusal(.EIO, field: "index", "there is no queue of index \(queue.index - 1) yet")
     }
     try checkRing(of: queue)
-    let lvcmdq = try makeLVCMDQ(queue, vintf, cmdqv, in: transaction)
+    let lvcmdq = try makeLVCMDQ(queue, vintf, in: transaction)
     queue.driverData = lvcmdq
     vintf.queues[queue.index] = queue
     transaction.onRollback { vintf.queues[queue.index] = nil }
-    transaction.onCommit {
+    transaction.onCommit { [cmdqv] in
       cmdqv.lend(lvcmdq, base: queue.basePhysical, length: queue.length)
       cmdqv.begin(lvcmdq)
     }
@@ -40,7 +42,7 @@ extension SMMUv3Driver {
   }
 
   private func makeLVCMDQ(
-    _ queue: HWQueue, _ vintf: VINTF, _ cmdqv: CMDQVDriver, in transaction: Transaction
+    _ queue: HWQueue, _ vintf: VINTF, in transaction: Transaction
   ) throws(Refusal) -> LVCMDQ {
     let logical = Int(queue.index)
     let global = vintf.number * cmdqv.engine.size.queuesPerVINTF + logical
@@ -57,7 +59,7 @@ extension SMMUv3Driver {
   }
 
   private func checkRing(of queue: HWQueue) throws(Refusal) {
-    let greatest = UInt64(16) << UInt64(features.cmdqs)
+    let greatest = UInt64(16) << UInt64(hardware.smmu.features.cmdqs)
     let isPowerOfTwo = queue.length & (queue.length - 1) == 0
     guard isPowerOfTwo, queue.length >= 32, queue.length <= greatest else {
       throw Refusal(
@@ -78,8 +80,8 @@ extension SMMUv3Driver {
     vintf.queues[queue.index] = nil
     transaction.onRollback { vintf.queues[queue.index] = queue }
     transaction.onCommit { [cmdqv] in
-      cmdqv?.end(lvcmdq)
-      cmdqv?.takeBack(lvcmdq)
+      cmdqv.end(lvcmdq)
+      cmdqv.takeBack(lvcmdq)
     }
   }
 
@@ -89,17 +91,17 @@ extension SMMUv3Driver {
   func submit(
     _ commands: [[UInt64]], to queue: HWQueue, in transaction: Transaction
   ) throws(Refusal) -> Submission {
-    guard let cmdqv, let lvcmdq = queue.driverData as? LVCMDQ else {
+    guard let lvcmdq = queue.driverData as? LVCMDQ else {
       throw Refusal(.EOPNOTSUPP, "hw-queue \(queue.name) is not of this hardware")
     }
     let entries = UInt32(clamping: queue.length / Command.byteCount)
-    try checkRoom(for: commands.count, lvcmdq, entries, cmdqv)
+    try checkRoom(for: commands.count, lvcmdq, entries)
     try makeResident(queue)
     let count = UInt32(commands.count)
     lvcmdq.promised += count
     transaction.onRollback { lvcmdq.promised -= count }
     let submission = Submission()
-    transaction.onCommit { [hardware] in
+    transaction.onCommit { [cmdqv, hardware] in
       lvcmdq.promised -= count
       submission.result = cmdqv.post(commands, to: lvcmdq, queue.basePhysical, entries, hardware)
     }
@@ -123,7 +125,7 @@ extension SMMUv3Driver {
   }
 
   private func checkRoom(
-    for count: Int, _ lvcmdq: LVCMDQ, _ entries: UInt32, _ cmdqv: CMDQVDriver
+    for count: Int, _ lvcmdq: LVCMDQ, _ entries: UInt32
   ) throws(Refusal) {
     // A queue that is not there yet, because its creation is under way with this, is empty.
     var used: UInt32 = 0

@@ -16,7 +16,7 @@ extension Hardware {
 }
 
 /// The registers that belong to a guest's interface and to its queues, raw and decoded.
-extension SMMUv3Driver {
+extension SMMUv3Facts {
   func registers(of object: Object) -> [DriverFact]? {
     guard let engine = hardware.cmdqv else { return nil }
     switch object {

@@ -2,10 +2,15 @@
 import IOMMUFD
 import IOMMUHardware
 
-/// The stream table entries that the driver writes.
-extension SMMUv3Driver {
+/// Makes what the driver writes into the hardware's tables: stream table entries and context
+/// descriptors. It only computes; `StreamTableProgrammer` and `ContextProgrammer` write.
+struct EntryMaker {
+  let features: SMMUv3Features
+
+  // MARK: Stream table entries
+
   /// `arm_smmu_make_cdtable_ste`
-  func stage1Entry(_ contexts: ContextTable, _ device: Device, ats: Bool) -> StreamTableEntry {
+  func stage1(_ contexts: ContextTable, _ device: Device, ats: Bool) -> StreamTableEntry {
     var entry = StreamTableEntry()
     entry.isValid = true
     entry.config = .stage1
@@ -23,16 +28,16 @@ extension SMMUv3Driver {
 
   /// A device that uses PASIDs while its RID is blocked or bypassed: its table, with what has no
   /// PASID terminated or passed.
-  func pasidEntry(
+  func pasids(
     _ contexts: ContextTable, _ current: StreamTableEntry, _ device: Device, ats: Bool
   ) -> StreamTableEntry {
-    var entry = stage1Entry(contexts, device, ats: ats)
+    var entry = stage1(contexts, device, ats: ats)
     entry.s1DSS = current.config == .bypass ? 1 : 0
     return entry
   }
 
   /// `arm_smmu_make_s2_domain_ste`
-  func stage2Entry(_ paging: PagingDomain, _ device: Device, ats: Bool) -> StreamTableEntry {
+  func stage2(_ paging: PagingDomain, _ device: Device, ats: Bool) -> StreamTableEntry {
     var entry = StreamTableEntry()
     entry.isValid = true
     entry.config = .stage2
@@ -54,14 +59,14 @@ extension SMMUv3Driver {
   }
 
   /// `arm_smmu_make_nested_domain_ste`
-  func nestedEntry(
+  func nested(
     _ nested: NestedDomain, _ parent: PagingDomain, _ device: Device, ats: Bool
   ) -> StreamTableEntry {
     switch nested.ste.config {
     case .bypass where nested.ste.isValid:
-      return stage2Entry(parent, device, ats: ats)
+      return stage2(parent, device, ats: ats)
     case .stage1:
-      var entry = stage2Entry(parent, device, ats: ats)
+      var entry = stage2(parent, device, ats: ats)
       entry.dw0 = nested.ste.dw0
       entry.config = .nested
       entry.dw1 |= nested.ste.dw1
@@ -70,5 +75,34 @@ extension SMMUv3Driver {
     default:
       return .blocked
     }
+  }
+
+  // MARK: Context descriptors
+
+  /// `arm_smmu_make_s1_cd`
+  func descriptor(of paging: PagingDomain, for device: Device) -> ContextDescriptor {
+    guard case .stage1(let asid) = paging.stage else { return ContextDescriptor() }
+    var descriptor = ContextDescriptor()
+    descriptor.t0SZ = UInt64(64 - paging.inputBits)
+    // Inner and outer write-back, inner shareable.
+    descriptor.tableAttributes0 = 0b11_01_01
+    descriptor.epd1 = true
+    descriptor.isValid = true
+    descriptor.ips = features.oasCode
+    descriptor.aa64 = true
+    descriptor.r = true
+    descriptor.a = true
+    descriptor.aset = true
+    descriptor.asid = UInt64(asid)
+    descriptor.s = canStall(device)
+    descriptor.ttb0 = paging.pages.root
+    // AttrIndx 0 is not cacheable, 1 write-back, 2 a device's.
+    descriptor.mair = 0x04_ff_44
+    return descriptor
+  }
+
+  /// Whether a device's transactions may wait for an answer to their faults.
+  func canStall(_ device: Device) -> Bool {
+    features.stallModel == 2 || features.stallModel == 0 && device.properties.stall
   }
 }

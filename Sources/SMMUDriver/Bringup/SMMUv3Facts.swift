@@ -2,10 +2,13 @@
 import IOMMUFD
 import IOMMUHardware
 
-extension SMMUv3Driver {
+/// What people are told of the hardware and of the objects on it.
+struct SMMUv3Facts {
+  let hardware: Hardware
+
   func facts(about object: Object) -> [DriverFact] {
     switch object {
-    case is SMMU: SMMUv3Driver.facts(about: features) + hardware.cmdqvFacts
+    case is SMMU: Self.facts(about: hardware.smmu.features) + hardware.cmdqvFacts
     case let device as Device: deviceFacts(device)
     case let domain as Domain: domainFacts(domain)
     case let viommu as VIOMMU: viommuFacts(viommu)
@@ -34,7 +37,7 @@ extension SMMUv3Driver {
   }
 
   private func deviceFacts(_ device: Device) -> [DriverFact] {
-    let state = master(of: device).current
+    let state = device.master.current
     return [
       DriverFact("ste", .hexes(state.entry.words)),
       DriverFact("ats_enabled", .bool(state.isATSEnabled)),

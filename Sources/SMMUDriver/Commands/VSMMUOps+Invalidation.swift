@@ -2,7 +2,8 @@
 import IOMMUFD
 import IOMMUHardware
 
-extension SMMUv3Driver {
+/// Carrying out the commands that a guest's driver would put into its SMMU's queue.
+extension VSMMUOps {
   /// The type of a guest's commands (`IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3`).
   private static let commandType: UInt32 = 1
   /// Commands that go to the hardware at once, with a SYNC behind them.
@@ -11,15 +12,9 @@ extension SMMUv3Driver {
   /// `arm_vsmmu_cache_invalidate`: converts one by one and issues whenever a list is full. What
   /// a bad command finds in the list that is not full yet is counted, and not issued.
   func invalidate(
-    _ target: InvalidationTarget, _ request: InvalidationArray, in transaction: Transaction
+    _ viommu: VIOMMU, _ request: InvalidationArray, in transaction: Transaction
   ) -> InvalidationOutcome {
-    guard case .viommu(let viommu) = target, let vsmmu = viommu.driverData as? VSMMU else {
-      return InvalidationOutcome(
-        handled: 0,
-        refusal: Refusal(
-          .EOPNOTSUPP, field: "hwpt_id", "a nested domain of an SMMUv3 is invalidated by its vIOMMU"
-        ))
-    }
+    guard let vsmmu = viommu.driverData as? VSMMU else { return .unsupported }
     let guest = GuestCommand(features: features, vmid: UInt16(truncatingIfNeeded: vsmmu.vmid)) {
       viommu.vdevs[UInt64($0)]?.device.properties.streamIDs.first
     }
@@ -43,31 +38,6 @@ extension SMMUv3Driver {
       return InvalidationOutcome(handled: entries.count)
     } catch {
       return InvalidationOutcome(handled: 0, refusal: error)
-    }
-  }
-
-  /// The answer to a stalled transaction goes to the SMMU, one to a page request to the device
-  /// (`arm_smmu_page_response`).
-  func respond(to group: FaultGroup, _ code: PageResponseCode) {
-    guard let fault = group.faults.first else { return }
-    guard let stream = group.stalledStream else {
-      let device = streams.streams(of: fault.device).first ?? 0
-      hardware.log(.pageResponse(stream: device, group: fault.group, code.rawValue))
-      return
-    }
-    // 1 has the device try again, 2 aborts.
-    commands.main.issue(
-      [.resume(stream, stag: UInt16(truncatingIfNeeded: fault.group), response: code.resume)],
-      withSync: false)
-  }
-}
-
-extension PageResponseCode {
-  /// RESUME's RESP.
-  fileprivate var resume: UInt64 {
-    switch self {
-    case .success: 1
-    case .invalid: 2
     }
   }
 }

@@ -3,7 +3,7 @@ import IOMMUFD
 import IOMMUHardware
 
 /// What a VMM asks before it builds a guest's SMMU.
-extension SMMUv3Driver {
+extension SMMUv3Ops {
   /// The types of `IOMMU_GET_HW_INFO` (`enum iommu_hw_info_type`).
   private static let smmuInfo: UInt32 = 2
   private static let cmdqvInfo: UInt32 = 3
@@ -29,7 +29,7 @@ extension SMMUv3Driver {
     case Self.cmdqvInfo:
       guard let cmdqv = settings.cmdqv else { break }
       return HardwareInfo(
-        type: type, data: SMMUv3Driver.data(about: cmdqv), capabilities: capabilities,
+        type: type, data: Self.data(about: cmdqv), capabilities: capabilities,
         pasidBits: pasidBits)
     default: break
     }
