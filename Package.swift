@@ -44,9 +44,12 @@ let package = Package(
       ],
       swiftSettings: strict),
     .target(name: "IOMMUHardware", dependencies: ["Locking"], swiftSettings: strict),
+    .target(name: "IOMMUFDABI", swiftSettings: strict),
     .target(
       name: "IOMMUFD",
-      dependencies: ["Locking", .product(name: "DequeModule", package: "swift-collections")],
+      dependencies: [
+        "IOMMUFDABI", "Locking", .product(name: "DequeModule", package: "swift-collections"),
+      ],
       swiftSettings: strict),
     .target(
       name: "SMMUDriver", dependencies: ["IOMMUFD", "IOMMUHardware", "Locking"],
@@ -72,7 +75,8 @@ let package = Package(
       name: "BundleOpenAPI", capability: .buildTool(), dependencies: ["openapi-bundle"],
       path: "Sources/BundleOpenAPI"),
     .target(name: "OpenAPIDocument", swiftSettings: strict, plugins: ["BundleOpenAPI"]),
-    .target(name: "Conformance", dependencies: ["HTTPCore"], swiftSettings: strict),
+    .target(
+      name: "Conformance", dependencies: ["HTTPCore", "IOMMUFDABI"], swiftSettings: strict),
     .executableTarget(
       name: "viommu-conform",
       dependencies: [
@@ -122,8 +126,8 @@ let package = Package(
       name: "ControlPlaneTests",
       dependencies: [
         "SeededRandom",
-        "ControlPlane", "HTTPCore", "Hashing", "IOMMUFD", "IOMMUHardware", "MockDriver",
-        "SMMUDriver",
+        "ControlPlane", "HTTPCore", "Hashing", "IOMMUFD", "IOMMUFDABI", "IOMMUHardware",
+        "MockDriver", "SMMUDriver",
       ]),
     .testTarget(
       name: "SMMUTests",

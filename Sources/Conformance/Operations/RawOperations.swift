@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import IOMMUFDABI
 
 /// Commands with an argument of the wrong size, and words that are no commands.
 enum RawOperations {
@@ -33,7 +34,7 @@ enum RawOperations {
     let bytes = StructBytes.padded(
       StructBytes.pack([.u32(size)]), to: Int(min(size, 1 << 16)))
     return try stage.client.ioctl(
-      IOCTLCommand.type | number, bytes, context: Stage.mainContext
+      IoctlCommand.type | number, bytes, context: Stage.mainContext
     ).outcome
   }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import IOMMUFDABI
 import HTTPCore
 
 /// What the operations of a trace act on: its host and the names of its objects.
@@ -48,7 +49,7 @@ final class Stage {
 
   /// Makes an object by an ioctl.
   func create(
-    _ kind: TraceKind, _ name: String, _ command: IOCTLCommand, _ argument: [UInt8],
+    _ kind: TraceKind, _ name: String, _ command: IoctlCommand, _ argument: [UInt8],
     memory: IOCTLMemory? = nil
   ) throws(PlayFailure) -> (answer: IOCTLAnswer, object: TableObject?) {
     let id = ObjectTable.id(of: name)

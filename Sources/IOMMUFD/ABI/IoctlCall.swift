@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import IOMMUFDABI
 
 extension ObjectCore {
   /// Makes a system call on a context's file (`iommufd_fops_ioctl`): the argument is checked as

@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a veventq and a fault queue have in common: a file that they are read through, which
-/// pins them while it is open.
-protocol EventFileOwner: ContextObject {
-  var files: [EventFile] { get set }
+/// What a veventq and a fault queue have in common (`struct iommufd_eventq`): a file that they are
+/// read through, which pins them while it is open.
+public class EventQueue: ContextObject {
+  /// Its open files: the one that creation handed out, and those of its followers.
+  var files: [EventFile] = []
   /// The number that the process has for the file that creation handed out, while it is open.
-  var fileDescriptor: UInt32? { get set }
+  var fileDescriptor: UInt32?
+  /// Whether the file that creation handed out is still open.
+  public var isFileOpen: Bool { fileDescriptor != nil }
+
+  /// Ends the queue at once: what it holds is dropped, and who follows it is told.
+  func close() { preconditionFailure("each kind of event queue has a way to end") }
 }
 
 /// An open event file. It pins its queue, and the context too: the kernel's event files hold a
@@ -22,12 +28,9 @@ public final class EventFile {
   }
 }
 
-extension VEventQueue: EventFileOwner {}
-extension FaultQueue: EventFileOwner {}
-
 extension ObjectCore {
   /// Opens the file that comes with the queue.
-  func openFile(of queue: some EventFileOwner) throws(Refusal) {
+  func openFile(of queue: EventQueue) throws(Refusal) {
     let context = queue.owner
     guard let descriptor = context.descriptors.allocate() else {
       throw Refusal(.EMFILE, field: "file", "the process has no file descriptor left")
@@ -39,7 +42,7 @@ extension ObjectCore {
   }
 
   @discardableResult
-  private func addFile(to queue: some EventFileOwner) throws(Refusal) -> EventFile {
+  private func addFile(to queue: EventQueue) throws(Refusal) -> EventFile {
     let file = EventFile(
       queue: try pin(queue, by: nil, .openFile),
       context: try pin(queue.owner, by: queue, .openFile))
@@ -52,7 +55,7 @@ extension ObjectCore {
   ///
   /// - Returns: what `stopFollowing` wants back.
   public func follow(_ key: ObjectKey) throws(Refusal) -> EventFile {
-    guard let queue = object(key) as? any EventFileOwner else {
+    guard let queue = object(key) as? EventQueue else {
       throw Refusal(.ENOENT, .notFound, "there is no \(key.kind.rawValue) \(key.id)")
     }
     return try addFile(to: queue)
@@ -60,7 +63,7 @@ extension ObjectCore {
 
   /// The follower is gone; its file is closed unless somebody closed it before.
   public func stopFollowing(_ file: EventFile) throws(Refusal) {
-    guard let queue = file.queue.target as? any EventFileOwner else { return }
+    guard let queue = file.queue.target as? EventQueue else { return }
     close(file, of: queue)
     try closeIfAbandoned(queue.owner)
   }
@@ -68,7 +71,7 @@ extension ObjectCore {
   /// Closes all files of a queue: the one it came with, and those of its followers, whose streams
   /// end.
   public func closeFiles(of key: ObjectKey) throws(Refusal) {
-    guard let queue = object(key) as? any EventFileOwner else {
+    guard let queue = object(key) as? EventQueue else {
       throw Refusal(.ENOENT, .notFound, "there is no \(key.kind.rawValue) \(key.id)")
     }
     try step()
@@ -86,7 +89,7 @@ extension ObjectCore {
     try closeIfAbandoned(queue.owner)
   }
 
-  private func close(_ file: EventFile, of queue: some EventFileOwner) {
+  private func close(_ file: EventFile, of queue: EventQueue) {
     guard let index = queue.files.firstIndex(where: { $0 === file }) else { return }
     queue.files.remove(at: index)
     transaction.onRollback { queue.files.insert(file, at: index) }

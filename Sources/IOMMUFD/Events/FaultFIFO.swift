@@ -74,7 +74,7 @@ public final class FaultFIFO: Sendable {
   }
 
   private let state = Locked(State())
-  private let reader = LockedFunction<Void, Void>()
+  private let reader = EventReader()
 
   public init() {}
 
@@ -157,12 +157,10 @@ public final class FaultFIFO: Sendable {
     wakeReader()
   }
 
-  /// Sets what is told of news: whoever follows the queue.
-  public func setReader(_ wake: (@Sendable () -> Void)?) {
-    guard let wake else { return reader.set(nil) }
-    reader.set { wake() }
-  }
+  /// Sets what is called when there is something to read: whoever follows the queue.
+  public func setReader(_ wake: (@Sendable () -> Void)?) { reader.set(wake) }
 
-  /// Tells the one who follows the queue; called with no lock held.
-  public func wakeReader() { reader(()) }
+  /// Tells the one who follows the queue that there is something to read. It is called with no
+  /// lock held.
+  public func wakeReader() { reader.wake() }
 }

@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// A queue of the page faults of fault-capable domains (`struct iommufd_fault`).
-public final class FaultQueue: ContextObject {
+public final class FaultQueue: EventQueue {
   public let fifo = FaultFIFO()
-  /// Its open files: the one that creation handed out, and those of its followers.
-  var files: [EventFile] = []
-  var fileDescriptor: UInt32?
-  /// Whether the file that creation handed out is still open.
-  public var isFileOpen: Bool { fileDescriptor != nil }
   /// The cookies that the transaction under way answers.
   var answering: Set<UInt32> = []
 
   init(name: String, context: Context) { super.init(.faultQueue, name, in: context) }
+
+  override func close() { fifo.close() }
 }
 
 /// What a VMM makes of a page fault group (`enum iommufd_page_response_code`).
@@ -42,7 +39,7 @@ extension ObjectCore {
     return queue
   }
 
-  func end(_ queue: FaultQueue) { transaction.onCommit { queue.fifo.close() } }
+  func end(_ queue: FaultQueue) { transaction.onCommit { queue.close() } }
 
   /// The fault queue that a page request of a device reaches (`iommu_report_device_fault`): that
   /// of the domain attached at its PASID, or, where nothing is attached there, that of a nested

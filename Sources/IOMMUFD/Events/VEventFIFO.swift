@@ -58,7 +58,7 @@ public final class VEventFIFO: Sendable {
   /// How many records fit.
   public let depth: Int
   private let state = Locked(State())
-  private let reader = LockedFunction<Void, Void>()
+  private let reader = EventReader()
 
   public init(depth: Int, firstSequence: UInt32 = 0) {
     self.depth = depth
@@ -137,12 +137,10 @@ public final class VEventFIFO: Sendable {
     wakeReader()
   }
 
-  /// Sets what is told of news: whoever follows the queue.
-  public func setReader(_ wake: (@Sendable () -> Void)?) {
-    guard let wake else { return reader.set(nil) }
-    reader.set { wake() }
-  }
+  /// Sets what is called when there is something to read: whoever follows the queue.
+  public func setReader(_ wake: (@Sendable () -> Void)?) { reader.set(wake) }
 
-  /// Tells the one who follows the queue; called with no lock held.
-  public func wakeReader() { reader(()) }
+  /// Tells the one who follows the queue that there is something to read. It is called with no
+  /// lock held.
+  public func wakeReader() { reader.wake() }
 }

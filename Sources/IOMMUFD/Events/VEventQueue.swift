@@ -1,18 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// A queue of a vIOMMU's events of one type (`struct iommufd_veventq`).
-public final class VEventQueue: ContextObject {
+public final class VEventQueue: EventQueue {
   /// The greatest depth that the kernel allows (`VIOMMU_EVENT_DEPTH_MAX`).
   public static let depthLimit = 1 << 19
 
   public let viommu: VIOMMU
   public let type: VEventQueueType
   public let fifo: VEventFIFO
-  /// Its open files: the one that creation handed out, and those of its followers.
-  var files: [EventFile] = []
-  var fileDescriptor: UInt32?
-  /// Whether the file that creation handed out is still open.
-  public var isFileOpen: Bool { fileDescriptor != nil }
 
   init(name: String, viommu: VIOMMU, type: VEventQueueType, depth: Int) {
     self.viommu = viommu
@@ -20,6 +15,8 @@ public final class VEventQueue: ContextObject {
     fifo = VEventFIFO(depth: depth)
     super.init(.veventq, name, in: viommu.owner)
   }
+
+  override func close() { fifo.close() }
 }
 
 extension ObjectCore {
@@ -57,7 +54,7 @@ extension ObjectCore {
     let viommu = queue.viommu
     transaction.onCommit {
       viommu.events.set(queue.type, nil)
-      queue.fifo.close()
+      queue.close()
     }
   }
 }

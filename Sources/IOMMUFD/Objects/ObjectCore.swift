@@ -161,20 +161,18 @@ public final class ObjectCore {
       viommu.vdevs = [:]
       viommu.window = nil
       viommu.driverData = nil
-    case let queue as any EventFileOwner: queue.files = []
+    case let queue as EventQueue: queue.files = []
     default: break
     }
   }
 
   /// Ends all event and fault queues at once, because the host goes: who follows them is told.
   public func closeQueues() {
-    visit(.veventq, after: nil) { object in
-      (object as? VEventQueue)?.fifo.close()
-      return true
-    }
-    visit(.faultQueue, after: nil) { object in
-      (object as? FaultQueue)?.fifo.close()
-      return true
+    for kind in [ObjectKind.veventq, .faultQueue] {
+      visit(kind, after: nil) { object in
+        (object as? EventQueue)?.close()
+        return true
+      }
     }
   }
 }

@@ -43,7 +43,7 @@ enum HostImage {
     case let smmu as SMMU: write(smmu.driver, to: &writer)
     case let access as Access: writer.int(Int(access.nextNumber))
     case let viommu as VIOMMU: write(viommu.driverData, to: &writer)
-    case let queue as any EventFileOwner:
+    case let queue as EventQueue:
       writer.int(Int(queue.fileDescriptor ?? 0))
       writer.int(queue.files.count)
       guard let fifo = (queue as? FaultQueue)?.fifo else { return }

@@ -68,7 +68,7 @@ extension HostInvariants {
     if context.memoryMapNumbers.count != context.memoryMaps.count {
       found.append("context \(context.name) has numbers of mappings that are not there")
     }
-    let queues = context.byID.ids.compactMap { context.byID[$0] as? any EventFileOwner }
+    let queues = context.byID.ids.compactMap { context.byID[$0] as? EventQueue }
     let descriptors = queues.compactMap(\.fileDescriptor)
     if Set(descriptors).count != descriptors.count || context.descriptors.count != descriptors.count
     {

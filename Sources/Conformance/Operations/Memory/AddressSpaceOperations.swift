@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import IOMMUFDABI
 import HTTPCore
 
 /// I/O address spaces: making them, and what may be mapped where.
@@ -122,7 +123,7 @@ enum AddressSpaceOperations {
 
 extension Stage {
   func ioctl(
-    _ command: IOCTLCommand, _ argument: [UInt8], memory: IOCTLMemory? = nil
+    _ command: IoctlCommand, _ argument: [UInt8], memory: IOCTLMemory? = nil
   ) throws(PlayFailure) -> IOCTLAnswer {
     try client.ioctl(command.rawValue, argument, memory: memory, context: Stage.mainContext)
   }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import IOMMUFDABI
 import HTTPCore
 
 /// Hardware page tables: `HWPT_ALLOC` and dirty tracking.
@@ -137,6 +138,6 @@ enum DomainOperations {
     let enable: UInt32 = try arguments.isOn("enable") ? 1 : 0
     let argument = StructBytes.argument(
       .u32(flags | enable), .u32(try stage.table.number(arguments.name)), .u32(0))
-    return try stage.ioctl(.setDirtyTracking, argument).outcome
+    return try stage.ioctl(.hwptSetDirtyTracking, argument).outcome
   }
 }

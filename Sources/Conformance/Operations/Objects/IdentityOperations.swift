@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import IOMMUFDABI
 import HTTPCore
 
 /// Object IDs, and destroying objects.
@@ -42,7 +43,7 @@ enum IdentityOperations {
     let number = try stage.table.number(reference)
     let context = reference.object?.context ?? Stage.mainContext
     let outcome = try stage.client.ioctl(
-      IOCTLCommand.destroy.rawValue, StructBytes.argument(.u32(number)), context: context
+      IoctlCommand.destroy.rawValue, StructBytes.argument(.u32(number)), context: context
     ).outcome
     return outcome.errno == nil ? try stage.buried(number) : outcome
   }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import IOMMUFDABI
 
 /// `HWPT_INVALIDATE`, of a nested domain's cache and of a vIOMMU's devices' caches.
 enum InvalidationOperations {

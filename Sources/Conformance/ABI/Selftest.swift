@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What is particular to the kernel's self-test driver (`drivers/iommu/iommufd/iommufd_test.h`).
+enum Selftest {
+  static let viommuType: UInt32 = 0xdead_beef
+  static let hwptType: UInt32 = 0xdead
+  static let invalidateType: UInt32 = 0xdead_beef
+  static let hwQueueType: UInt32 = 0xdead_beef
+  static let veventqType: UInt32 = 0xbeef_beef
+
+  /// What a nested domain's cache holds at first, unless its maker says otherwise.
+  static let iotlb: UInt32 = 0xbad_beef
+  /// What a device's cache holds at first.
+  static let deviceCache: UInt64 = 0xbaddad
+  /// How many words either cache has.
+  static let cacheWords: UInt64 = 4
+
+  /// `struct iommu_hwpt_selftest`
+  static func hwptData(iotlb: UInt32, pageTableType: UInt32) -> [UInt8] {
+    StructBytes.pack([.u32(iotlb), .u32(pageTableType)])
+  }
+
+  /// `struct iommu_viommu_selftest`
+  static func viommuData(in value: UInt32) -> [UInt8] {
+    StructBytes.pack([.u32(value), .u32(0), .u64(0), .u64(0)])
+  }
+
+  /// Where a vIOMMU's data has what the driver gives back.
+  enum VIOMMUData {
+    static let outData = 4
+    static let mmapOffset = 8
+    static let mmapLength = 16
+  }
+}
