@@ -60,7 +60,7 @@ final class QueueStream: StreamSource {
     try call.host.perform { state throws(Problem) in
       let file: EventFile
       do throws(Refusal) {
-        file = try state.core.follow(key)
+        file = try state.core.eventFiles.follow(key)
       } catch {
         throw Problem(error)
       }
@@ -185,7 +185,7 @@ final class QueueStream: StreamSource {
     // The end of a reader can fail for no reason that anybody could act on.
     try? host.perform { state throws(Problem) in
       do throws(Refusal) {
-        try state.core.stopFollowing(handle.file)
+        try state.core.eventFiles.stopFollowing(handle.file)
       } catch {
         throw Problem(error)
       }

@@ -144,7 +144,7 @@ extension HostState {
     of ioas: IOAS, _ iova: UInt64, _ length: UInt64
   ) throws(Refusal) -> [Area] {
     do throws(Refusal) {
-      return try core.memory(of: ioas, from: iova, length)
+      return try core.addressSpaces.memory(of: ioas, from: iova, length)
     } catch {
       throw error.moved("iova", to: "?iova")
     }
@@ -162,7 +162,7 @@ extension HostState {
     _ name: String, _ commands: [[UInt64]]
   ) throws(Refusal) -> Outcome {
     let viommu: VIOMMU = try core.find(.viommu, name)
-    let outcome = try core.invalidate(
+    let outcome = try core.domains.invalidate(
       viommu,
       InvalidationArray(
         type: HostState.commandTypes[viommu.type] ?? 0, entryLength: 16, count: commands.count,

@@ -40,20 +40,20 @@ extension HostState {
     case .ensure(let creation):
       return try ensure(creation)
     case .destroy(let key, let allowMissing):
-      return try deleting(key, allowMissing) { try core.destroy(key) }
+      return try deleting(key, allowMissing) { try core.removal.destroy(key) }
     case .cascade(let key, let plan, let allowMissing):
       return try deleting(key, allowMissing) { try cascade(key, plan) }
     case .attach(let device, let pasid, let target, let mode):
-      try core.attach(device, pasid: pasid, to: target, mode: mode)
+      try core.attachments.attach(device, pasid: pasid, to: target, mode: mode)
       return .changed(ObjectKey(.device, device))
     case .detach(let device, let pasid):
-      return try deleting { try core.detach(device, pasid: pasid) }
+      return try deleting { try core.attachments.detach(device, pasid: pasid) }
     case .unplug(let device):
-      return try deleting { try core.unplug(device) }
+      return try deleting { try core.devices.unplug(device) }
     case .closeFiles(let key):
-      return try deleting { try core.closeFiles(of: key) }
+      return try deleting { try core.eventFiles.closeFiles(of: key) }
     case .closeContextFile(let context):
-      return try deleting { try core.closeFile(ofContext: context) }
+      return try deleting { try core.contexts.closeFile(of: context) }
     case .map, .unmap, .reserve, .replaceAccess, .pinPages, .unpinPages:
       return try performMapping(operation)
     case .ioctl, .mapMemory, .forkMemoryMap, .unmapMemory:
@@ -72,34 +72,34 @@ extension HostState {
   private func make(_ creation: Creation) throws(Refusal) -> Object {
     switch creation {
     case .smmu(let request): try makeSMMU(request)
-    case .context(let request): try core.openContext(request.id)
+    case .context(let request): try core.contexts.open(request.id)
     case .device(let request):
-      try core.bindDevice(
+      try core.devices.bind(
         request.id, smmu: request.smmu, context: request.context, properties: request.properties)
-    case .ioas(let request): try core.allocateIOAS(request.id, context: request.context)
-    case .domain(let creation): try core.allocateDomain(creation.id, creation.request)
+    case .ioas(let request): try core.addressSpaces.allocate(request.id, context: request.context)
+    case .domain(let creation): try core.domains.allocate(creation.id, creation.request)
     case .viommu(let request):
-      try core.allocateVIOMMU(
+      try core.viommus.allocate(
         request.id, type: request.type, device: request.device, domain: request.domain,
         data: request.data
       ).viommu
     case .vdev(let request):
-      try core.allocateVDevice(
+      try core.vdevs.allocate(
         request.id, viommu: request.viommu, device: request.device,
         virtualID: request.virtualID)
     case .hwQueue(let request):
-      try core.allocateHWQueue(
+      try core.hwQueues.allocate(
         request.id, viommu: request.viommu, type: request.type, index: request.index,
         iova: request.iova, length: request.length, execution: request.execution)
     case .veventq(let request):
-      try core.allocateVEventQueue(
+      try core.veventqs.allocate(
         request.id, viommu: request.viommu, type: request.type, depth: request.depth,
         keepsFileOpen: request.keepsFileOpen)
     case .faultQueue(let request):
-      try core.allocateFaultQueue(
+      try core.faultQueues.allocate(
         request.id, context: request.context, keepsFileOpen: request.keepsFileOpen)
     case .access(let request):
-      try core.createAccess(request.id, ioas: request.ioas, pinsPages: request.pinsPages)
+      try core.accesses.create(request.id, ioas: request.ioas, pinsPages: request.pinsPages)
     }
   }
 
@@ -107,7 +107,7 @@ extension HostState {
     guard let model = models.first(where: { $0.name == request.settings.driver }) else {
       throw Refusal(.EINVAL, field: "driver", "there is no driver \(request.settings.driver)")
     }
-    return try core.addSMMU(request.id, model, request.settings, on: machine)
+    return try core.smmus.add(request.id, model, request.settings, on: machine)
   }
 
   /// The same again is no error and no change; something else under the name is both an error
@@ -151,9 +151,9 @@ extension HostState {
       }
       throw problem
     }
-    for step in plan.steps { try core.take(step) }
+    for step in plan.steps { try core.removal.take(step) }
     // Where Linux is followed, the plan for a device is to unplug it.
-    if object.isLive { try core.destroy(key) }
+    if object.isLive { try core.removal.destroy(key) }
   }
 
   // MARK: Events and faults
@@ -164,7 +164,7 @@ extension HostState {
       return try raise(record, for: name)
     case .requestPages(let name, let request):
       let device: Device = try core.find(.device, name)
-      let queue = try core.requestPages(device, request.faults(of: device))
+      let queue = try core.faultQueues.requestPages(device, request.faults(of: device))
       return .pagesRequested(queue: queue?.name)
     case .readVEvents(let name, let count):
       let queue: VEventQueue = try core.find(.veventq, name)
@@ -176,7 +176,7 @@ extension HostState {
       try respond(queue, responses)
       return .responded(responses.count)
     case .writeFaultResponses(let queue, let bytes):
-      return .written(bytes: try core.writeResponses(queue, bytes))
+      return .written(bytes: try core.faultQueues.writeResponses(queue, bytes))
     default:
       preconditionFailure("not about events")
     }
@@ -185,7 +185,7 @@ extension HostState {
   private func respond(_ queue: String, _ responses: [FaultResponse]) throws(Refusal) {
     for (position, response) in responses.enumerated() {
       do throws(Refusal) {
-        try core.respond(queue, cookie: response.cookie, code: response.code)
+        try core.faultQueues.respond(queue, cookie: response.cookie, code: response.code)
       } catch {
         guard let field = error.field else { throw error }
         throw Refusal(

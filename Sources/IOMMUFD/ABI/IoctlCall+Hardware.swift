@@ -29,7 +29,7 @@ extension IoctlCall {
     let isOn: UInt32 = 1
     try require("flags", argument.u32(4), only: isOn)
     try require("__reserved", argument.u32(12))
-    try core.setDirtyTracking(object(.domain, 8), argument.u32(4) & isOn != 0)
+    try core.domains.setDirtyTracking(object(.domain, 8), argument.u32(4) & isOn != 0)
   }
 
   /// `iommufd_hwpt_get_dirty_bitmap`: sets the bits of the pages that were written since they were
@@ -61,7 +61,7 @@ extension IoctlCall {
     do throws(Refusal) {
       try require("__reserved", argument.u32(28))
       let request = try invalidations(count)
-      let outcome = try core.invalidate(context.byID[argument.u32(4)], request)
+      let outcome = try core.domains.invalidate(context.byID[argument.u32(4)], request)
       argument.set(24, u32: UInt32(outcome.handled))
       refusal = outcome.refusal
     } catch {

@@ -23,7 +23,7 @@ extension IoctlCall {
       }
       ranges.append(start...last)
     }
-    try core.allow(ranges, in: ioas)
+    try core.addressSpaces.allow(ranges, in: ioas)
   }
 
   /// `iommufd_ioas_iova_ranges`: as many ranges as there is room for; how many there are is
@@ -31,7 +31,7 @@ extension IoctlCall {
   mutating func listRanges() throws(Refusal) {
     try require("__reserved", argument.u32(12))
     let ioas: IOAS = try find(.ioas, 4, field: "ioas_id")
-    let ranges = core.usableRanges(of: ioas)
+    let ranges = core.addressSpaces.usableRanges(of: ioas)
     let room = Int(argument.u32(8))
     for (index, range) in ranges.prefix(room).enumerated() {
       try memory.write(
@@ -40,7 +40,7 @@ extension IoctlCall {
         field: "allowed_iovas")
     }
     argument.set(8, u32: UInt32(ranges.count))
-    argument.set(24, u64: core.constraints(of: ioas).alignment)
+    argument.set(24, u64: core.addressSpaces.constraints(of: ioas).alignment)
     if ranges.count > room {
       refusal = Refusal(
         .EMSGSIZE, field: "num_iovas", "there are \(ranges.count) ranges, and room for \(room)")
@@ -67,7 +67,7 @@ extension IoctlCall {
     try require("__reserved", argument.u32(12))
     try checkMapping(iova: 32, length: 24)
     let ioas: IOAS = try find(.ioas, 8, field: "ioas_id")
-    let area = try core.map(
+    let area = try core.addressSpaces.map(
       ioas.name,
       MapRequest(
         iova: has(IoctlCall.isFixed) ? argument.u64(32) : nil, length: argument.u64(24),
@@ -88,7 +88,7 @@ extension IoctlCall {
     try checkMapping(iova: 24, length: 16)
     let source: IOAS = try find(.ioas, 12, field: "src_ioas_id")
     let call = self
-    let iova = try core.copy(
+    let iova = try core.addressSpaces.copy(
       (source, argument.u64(32)), argument.u64(16),
       to: { () throws(Refusal) in try call.find(.ioas, 8, field: "dst_ioas_id") },
       at: has(IoctlCall.isFixed) ? argument.u64(24) : nil,
@@ -99,7 +99,8 @@ extension IoctlCall {
   /// `iommufd_ioas_unmap`
   mutating func unmap() throws(Refusal) {
     let ioas: IOAS = try find(.ioas, 4, field: "ioas_id")
-    let outcome = try core.unmap(ioas.name, iova: argument.u64(8), length: argument.u64(16))
+    let outcome = try core.addressSpaces.unmap(
+      ioas.name, iova: argument.u64(8), length: argument.u64(16))
     refusal = outcome.refusal
     if outcome.refusal == nil { argument.set(16, u64: outcome.bytes) }
   }
@@ -138,8 +139,8 @@ extension IoctlCall {
     switch argument.u16(8) {
     case IoctlCall.get: argument.set(16, u64: context.accountsPerProcess ? 1 : 0)
     case IoctlCall.set:
-      try core.requireEmpty(context)
-      try core.setAccounting(try flag(), of: context)
+      try core.options.requireEmpty(context)
+      try core.options.setAccounting(try flag(), of: context)
     default: throw Refusal(.EOPNOTSUPP, field: "op", "an option is set or got")
     }
   }
@@ -149,7 +150,7 @@ extension IoctlCall {
     let ioas: IOAS = try find(.ioas, 12, field: "object_id")
     switch argument.u16(8) {
     case IoctlCall.get: argument.set(16, u64: ioas.usesHugePages ? 1 : 0)
-    case IoctlCall.set: try core.setHugePages(try flag(), of: ioas)
+    case IoctlCall.set: try core.options.setHugePages(try flag(), of: ioas)
     default: throw Refusal(.EOPNOTSUPP, field: "op", "an option is set or got")
     }
   }
@@ -174,8 +175,8 @@ extension IoctlCall {
       }
       argument.set(4, u32: ioas.objectID ?? 0)
     case 1:
-      core.setCompatibleIOAS(try find(.ioas, 4, field: "ioas_id"), of: context)
-    case 2: core.setCompatibleIOAS(nil, of: context)
+      core.options.setCompatibleIOAS(try find(.ioas, 4, field: "ioas_id"), of: context)
+    case 2: core.options.setCompatibleIOAS(nil, of: context)
     default: throw Refusal(.EOPNOTSUPP, field: "op", "is none of get, set and clear")
     }
   }

@@ -9,19 +9,19 @@ extension IoctlCall {
       throw Refusal(.ENOENT, field: "id", "context \(context.name) has no object \(id)")
     }
     switch object {
-    case let device as Device where device.busObjectID == id: try core.unplug(device.name)
+    case let device as Device where device.busObjectID == id: try core.devices.unplug(device.name)
     // Only the queue itself takes its hidden access away, and an access only whoever made it.
     case is HWQueue where object.objectID != id, is Access, is Device:
       throw Refusal(
         .EBUSY, field: "id", "object \(id) belongs to somebody in the kernel", object: object.key)
-    default: try core.destroy(object.key)
+    default: try core.removal.destroy(object.key)
     }
   }
 
   /// `iommufd_ioas_alloc_ioctl`
   mutating func allocateIOAS() throws(Refusal) {
     try require("flags", argument.u32(4))
-    finish(try core.allocateIOAS(name, context: context.name), idAt: 8)
+    finish(try core.addressSpaces.allocate(name, context: context.name), idAt: 8)
   }
 
   /// `iommufd_hwpt_alloc`
@@ -31,7 +31,7 @@ extension IoctlCall {
     if (type == 0) != (length == 0) {
       throw Refusal(.EINVAL, field: "data_len", "data has a type and a length, or neither")
     }
-    let domain = try core.allocateDomain(
+    let domain = try core.domains.allocate(
       name,
       DomainRequest(
         device: object(.device, 8), pageTable: pageTable,
@@ -57,7 +57,7 @@ extension IoctlCall {
     if type == .unspecified {
       throw Refusal(.EOPNOTSUPP, field: "type", "a vIOMMU has a type")
     }
-    let made = try core.allocateVIOMMU(
+    let made = try core.viommus.allocate(
       name, type: type, device: object(.device, 12), domain: object(.domain, 16),
       data: userData(type: 8, length: 24, pointer: 32))
     if let answer = made.data {
@@ -69,7 +69,7 @@ extension IoctlCall {
 
   /// `iommufd_vdevice_alloc_ioctl`
   mutating func allocateVDevice() throws(Refusal) {
-    let vdev = try core.allocateVDevice(
+    let vdev = try core.vdevs.allocate(
       name, viommu: object(.viommu, 4), device: object(.device, 8), virtualID: argument.u64(16))
     finish(vdev, idAt: 12)
   }
@@ -82,7 +82,7 @@ extension IoctlCall {
     if type == .unspecified {
       throw Refusal(.EOPNOTSUPP, field: "type", "a veventq has a type")
     }
-    let queue = try core.allocateVEventQueue(
+    let queue = try core.veventqs.allocate(
       name, viommu: object(.viommu, 8), type: type, depth: Int(argument.u32(16)),
       keepsFileOpen: true)
     finish(queue, idAt: 20)
@@ -92,7 +92,7 @@ extension IoctlCall {
   /// `iommufd_fault_alloc`
   mutating func allocateFaultQueue() throws(Refusal) {
     try require("flags", argument.u32(4))
-    let queue = try core.allocateFaultQueue(name, context: context.name, keepsFileOpen: true)
+    let queue = try core.faultQueues.allocate(name, context: context.name, keepsFileOpen: true)
     finish(queue, idAt: 8)
     argument.set(12, u32: queue.fileDescriptor ?? 0)
   }
@@ -104,7 +104,7 @@ extension IoctlCall {
     if type == .unspecified {
       throw Refusal(.EOPNOTSUPP, field: "type", "a hw-queue has a type")
     }
-    let queue = try core.allocateHWQueue(
+    let queue = try core.hwQueues.allocate(
       name, viommu: object(.viommu, 8), type: type, index: argument.u32(16),
       iova: argument.u64(24), length: argument.u64(32))
     finish(queue, idAt: 20)

@@ -35,18 +35,21 @@ public final class Access: ContextObject {
   func returnNumber() { nextNumber &-= 1 }
 }
 
-extension ObjectCore {
+/// What can be done with accesses.
+public struct Accesses: ObjectVerbs {
+  unowned let core: ObjectCore
+
   /// Makes an access to an address space (`iommufd_access_create`, `iommufd_access_attach`).
   ///
   /// - Throws: `EADDRINUSE` when it pins pages and the space maps less than one.
   @discardableResult
-  public func createAccess(
+  public func create(
     _ name: String?, ioas: String, pinsPages: Bool
   ) throws(Refusal) -> Access {
     let ioas: IOAS = try resolve(.ioas, ioas, field: "ioas")
     let access = Access(name: try claimName(.access, name), ioas: ioas, pinsPages: pinsPages)
     access.objectID = try claimID(ioas.owner)
-    if pinsPages { try requirePageAligned(ioas, field: "ioas") }
+    if pinsPages { try core.addressSpaces.requirePageAligned(ioas, field: "ioas") }
     access.ioasPin = try pin(ioas, by: access, .field("ioas"))
     try publish(access)
     return access
@@ -54,12 +57,12 @@ extension ObjectCore {
 
   /// Moves an access to another address space; what it has pinned in the old one it lets go
   /// (`iommufd_access_replace`).
-  public func replaceAccess(_ name: String, ioas wanted: String) throws(Refusal) {
+  public func replace(_ name: String, ioas wanted: String) throws(Refusal) {
     let access: Access = try find(.access, name)
     let ioas: IOAS = try resolve(.ioas, wanted, in: access.owner, field: "ioas")
     let previous = access.ioas
     if previous === ioas { return }
-    if access.pinsPages { try requirePageAligned(ioas, field: "ioas") }
+    if access.pinsPages { try core.addressSpaces.requirePageAligned(ioas, field: "ioas") }
     let previousPin = access.ioasPin
     access.ioasPin = try pin(ioas, by: access, .field("ioas"))
     if let previousPin { unpin(previousPin) }
@@ -86,7 +89,7 @@ extension ObjectCore {
     guard access.pinsPages else {
       throw Refusal(.EINVAL, "access \(name) was not made to pin pages")
     }
-    _ = try contiguousAreas(
+    _ = try core.addressSpaces.contiguousAreas(
       of: access.ioas, from: iova, length, for: isWritten ? .writing : .reading, field: "iova")
     try step()
     let number = access.takeNumber()

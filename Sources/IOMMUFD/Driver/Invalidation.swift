@@ -69,7 +69,8 @@ public struct InvalidationOutcome: Sendable, Equatable {
   }
 }
 
-extension ObjectCore {
+/// Invalidating what the hardware has cached for a guest.
+extension Domains {
   /// Has the driver carry out a guest's invalidations (`iommufd_hwpt_invalidate`).
   ///
   /// - Throws: `ENOENT`, or `EINVAL` for an object that has nothing to invalidate.

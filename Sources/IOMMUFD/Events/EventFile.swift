@@ -28,7 +28,10 @@ public final class EventFile {
   }
 }
 
-extension ObjectCore {
+/// The files of event queues, opened and closed.
+public struct EventFiles: ObjectVerbs {
+  unowned let core: ObjectCore
+
   /// Opens the file that comes with the queue.
   func openFile(of queue: EventQueue) throws(Refusal) {
     let context = queue.owner
@@ -65,7 +68,7 @@ extension ObjectCore {
   public func stopFollowing(_ file: EventFile) throws(Refusal) {
     guard let queue = file.queue.target as? EventQueue else { return }
     close(file, of: queue)
-    try closeIfAbandoned(queue.owner)
+    try core.contexts.closeIfAbandoned(queue.owner)
   }
 
   /// Closes all files of a queue: the one it came with, and those of its followers, whose streams
@@ -86,7 +89,7 @@ extension ObjectCore {
     }
     for file in queue.files { close(file, of: queue) }
     recorder?.record(.updated(queue))
-    try closeIfAbandoned(queue.owner)
+    try core.contexts.closeIfAbandoned(queue.owner)
   }
 
   private func close(_ file: EventFile, of queue: EventQueue) {

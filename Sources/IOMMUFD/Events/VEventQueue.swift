@@ -19,13 +19,16 @@ public final class VEventQueue: EventQueue {
   override func close() { fifo.close() }
 }
 
-extension ObjectCore {
+/// What can be done with veventqs.
+public struct VEventQueues: ObjectVerbs {
+  unowned let core: ObjectCore
+
   /// Allocates a veventq (`iommufd_veventq_alloc`).
   ///
   /// - Parameter keepsFileOpen: whether the event file stays open, and pins the queue, between
   ///   reads, as a VMM's does.
   @discardableResult
-  public func allocateVEventQueue(
+  public func allocate(
     _ name: String?, viommu: String, type: VEventQueueType, depth: Int, keepsFileOpen: Bool = false
   ) throws(Refusal) -> VEventQueue {
     guard depth >= 1, depth <= VEventQueue.depthLimit else {
@@ -44,7 +47,7 @@ extension ObjectCore {
       name: try claimName(.veventq, name), viommu: viommu, type: type, depth: depth)
     queue.objectID = try claimID(context)
     try pin(viommu, by: queue, .field("viommu"))
-    if keepsFileOpen { try openFile(of: queue) }
+    if keepsFileOpen { try core.eventFiles.openFile(of: queue) }
     try publish(queue)
     transaction.onCommit { viommu.events.set(type, queue.fifo) }
     return queue

@@ -3,9 +3,9 @@
 /// The objects of one host and the rules between them: iommufd, as `drivers/iommu/iommufd`
 /// implements it, for any number of open files.
 ///
-/// A core is used under its host's lock. Its verbs are in extensions, one file a noun; each
-/// checks everything first, in the kernel's order, and then changes objects through the
-/// primitives of `ObjectCore+Primitives.swift`.
+/// A core is used under its host's lock. It holds the objects and the transaction under way; what
+/// can be done with the objects of a kind is in a type of its own, which the core hands out:
+/// `contexts`, `devices`, `attachments`, `addressSpaces` and so on (`ObjectVerbs.swift`).
 public final class ObjectCore {
   /// Whether an attached nested domain pins the vdev whose virtual ID its events carry.
   public enum PinPolicy: String, Sendable, CaseIterable, Codable {
@@ -22,6 +22,9 @@ public final class ObjectCore {
     var counter = 0
     var revision: UInt64 = 0
   }
+
+  /// The host's page size in bytes.
+  public static let pageSize: UInt64 = 4096
 
   public let pinPolicy: PinPolicy
   let machine: any Machine
@@ -100,6 +103,18 @@ public final class ObjectCore {
   /// Visits the objects of a kind behind `name`, in the order of their names.
   public func visit(_ kind: ObjectKind, after name: String?, _ body: (Object) -> Bool) {
     tables[kind.index].sorted.visit(after: name, body)
+  }
+
+  /// The object that an operation is about.
+  ///
+  /// - Throws: `ENOENT` with the reason `notFound`.
+  public func find<Wanted: Object>(
+    _ kind: ObjectKind, _ name: String, as type: Wanted.Type = Wanted.self
+  ) throws(Refusal) -> Wanted {
+    guard let object = object(kind, name) as? Wanted else {
+      throw Refusal(.ENOENT, .notFound, "there is no \(kind.rawValue) \(name)")
+    }
+    return object
   }
 
   /// The object that a field names, which must be in the same open file as the others.

@@ -68,29 +68,29 @@ final class EventWorld {
     core = ObjectCore(on: machine)
     core.begin()
     let model = SMMUv3Model()
-    let smmu = try core.addSMMU("smmu0", model, model.usualSettings, on: machine)
-    try core.openContext("c")
-    let device = try core.bindDevice(
+    let smmu = try core.smmus.add("smmu0", model, model.usualSettings, on: machine)
+    try core.contexts.open("c")
+    let device = try core.devices.bind(
       "d", smmu: "smmu0", context: "c", properties: .init(streamIDs: [1]))
-    try core.allocateIOAS("ram", context: "c")
+    try core.addressSpaces.allocate("ram", context: "c")
     // The guest's context descriptors are zero, each of which is a guest's event.
-    try core.map(
+    try core.addressSpaces.map(
       "ram", MapRequest(iova: 0, length: 0x10000, isReadable: true, isWritable: true))
-    try core.allocateDomain(
+    try core.domains.allocate(
       "s2", DomainRequest(device: "d", pageTable: .ioas("ram"), flags: .nestParent))
-    try core.allocateVIOMMU("v", type: .armSMMUv3, device: "d", domain: "s2")
-    try core.allocateVDevice("vd", viommu: "v", device: "d", virtualID: 0x10)
+    try core.viommus.allocate("v", type: .armSMMUv3, device: "d", domain: "s2")
+    try core.vdevs.allocate("vd", viommu: "v", device: "d", virtualID: 0x10)
     for (name, pointer) in [("n0", UInt64(0x1000)), ("n1", 0x2000)] {
-      try core.allocateDomain(
+      try core.domains.allocate(
         name,
         DomainRequest(
           device: "d", pageTable: .viommu("v"),
           data: UserData(type: 2, words: [1 | 5 << 1 | pointer, 0])))
     }
-    let queue = try core.allocateVEventQueue(
+    let queue = try core.veventqs.allocate(
       "e", viommu: "v", type: .armSMMUv3, depth: VEventQueue.depthLimit)
     fifo = queue.fifo
-    try core.attach("d", to: .domain("n0"))
+    try core.attachments.attach("d", to: .domain("n0"))
     core.commit()
     guard let port = smmu.driver.ops.port(of: device) else {
       throw BenchError("the SMMU has no port for its device")
@@ -121,7 +121,7 @@ final class EventWorld {
         turn += 1
         let start = Clock.now()
         core.begin()
-        try? core.attach("d", to: .domain(turn % 2 == 0 ? "n0" : "n1"))
+        try? core.attachments.attach("d", to: .domain(turn % 2 == 0 ? "n0" : "n1"))
         core.commit()
         outcome.slowest = max(outcome.slowest, Double(Clock.now() - start))
       }

@@ -1,25 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a device is to be attached to.
-public enum AttachTarget: Sendable, Equatable, Codable {
-  case domain(String)
-  /// A domain of that address space, made for it where none fits.
-  case ioas(String)
-  /// Whatever object of the device's context has the ID, as the kernel is told (`pt_id`).
-  case objectID(UInt32)
-}
+/// Attaching devices to domains, moving them, and taking them off.
+public struct Attachments: ObjectVerbs {
+  unowned let core: ObjectCore
 
-/// Which of the kernel's two verbs an attach is.
-public enum AttachMode: String, Sendable, CaseIterable, Codable {
-  /// `EBUSY` when something is attached (`iommufd_device_attach`).
-  case attach
-  /// `EINVAL` when nothing is (`iommufd_device_replace`).
-  case replace
-  /// Whichever fits, as VFIO's attach does.
-  case either
-}
-
-extension ObjectCore {
   /// Attaches a device, or moves it to another domain in one step.
   ///
   /// - Parameter pasid: 0 for the RID.
@@ -68,20 +52,20 @@ extension ObjectCore {
         return try attach(device, pasid, to: domain, mode)
       } catch {
         guard error.errno == .EINVAL else { throw error }
-        rollback(to: savepoint)
+        core.rollback(to: savepoint)
       }
     }
-    let domain = try makePaging(nil, for: device, on: ioas, [], nil, isAuto: true)
+    let domain = try core.domains.makePaging(nil, for: device, on: ioas, [], nil, isAuto: true)
     // A new domain meets the device first and its address space then, but where it comes in the
     // place of another: that one must not go for a domain that cannot be.
     if isReplacing(device, pasid, mode) {
-      try join(domain, to: ioas)
+      try core.domains.join(domain, to: ioas)
       try publish(domain)
       try attach(device, pasid, to: domain, mode)
     } else {
       try publish(domain)
       try attach(device, pasid, to: domain, mode)
-      try join(domain, to: ioas)
+      try core.domains.join(domain, to: ioas)
     }
   }
 
@@ -99,7 +83,7 @@ extension ObjectCore {
     // The same domain again: nothing is checked and nothing changes.
     if isReplacing, device.group.domains[pasid] === domain { return }
     try requirePASIDCompatible(device, pasid, domain)
-    if !isReplacing, pasid == 0 { try reserveRanges(of: device, in: domain) }
+    if !isReplacing, pasid == 0 { try core.addressSpaces.reserveRanges(of: device, in: domain) }
     try program(device.group, pasid, domain, isReplacing: isReplacing)
     if isReplacing {
       try move(device.group, pasid, to: domain)
@@ -194,8 +178,8 @@ extension ObjectCore {
         continue
       }
       if pasid == 0, previous.pagingAncestor.ioas !== domain.pagingAncestor.ioas {
-        try reserveRanges(of: device, in: domain)
-        releaseRanges(of: device, in: previous)
+        try core.addressSpaces.reserveRanges(of: device, in: domain)
+        core.addressSpaces.releaseRanges(of: device, in: previous)
       }
       try pinDomain(domain, by: device, pasid)
       unpin(pin)
@@ -229,7 +213,7 @@ extension ObjectCore {
   /// nobody uses any more goes.
   private func abandon(_ domain: Domain, _ device: Device, _ pasid: UInt32) {
     discardFaults(of: device, pasid, from: domain)
-    if domain.isAuto, domain.heldBy.isEmpty { destroyUnheld(domain) }
+    if domain.isAuto, domain.heldBy.isEmpty { core.removal.destroyUnheld(domain) }
   }
 
   /// The faults that a device's traffic met in a domain are nobody's business any more. That
@@ -267,7 +251,7 @@ extension ObjectCore {
         if pasid == 0 { releaseVDevicePin(of: member) }
       }
     }
-    if pasid == 0 { releaseRanges(of: device, in: domain) }
+    if pasid == 0 { core.addressSpaces.releaseRanges(of: device, in: domain) }
     unpin(pin)
     recorder?.record(.detached(device, pasid: pasid, previous: domain))
     abandon(domain, device, pasid)

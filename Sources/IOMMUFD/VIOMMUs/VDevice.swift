@@ -17,10 +17,13 @@ public final class VDevice: ContextObject {
   }
 }
 
-extension ObjectCore {
+/// What can be done with vdevs.
+public struct VDevices: ObjectVerbs {
+  unowned let core: ObjectCore
+
   /// Allocates a vdev (`iommufd_vdevice_alloc_ioctl`).
   @discardableResult
-  public func allocateVDevice(
+  public func allocate(
     _ name: String?, viommu: String, device: String, virtualID: UInt64
   ) throws(Refusal) -> VDevice {
     let viommu: VIOMMU = try resolve(.viommu, viommu, field: "viommu")
@@ -51,7 +54,7 @@ extension ObjectCore {
 
   private func enter(_ vdev: VDevice) {
     link(vdev)
-    transaction.onRollback { ObjectCore.unlink(vdev) }
+    transaction.onRollback { VDevices.unlink(vdev) }
   }
 
   private func link(_ vdev: VDevice) {
@@ -67,8 +70,8 @@ extension ObjectCore {
   /// What the end of a vdev means, whether by deletion or by unplug.
   func leave(_ vdev: VDevice) {
     vdev.viommu.ops.destroy(vdev, in: transaction)
-    ObjectCore.unlink(vdev)
-    transaction.onRollback { [unowned self] in link(vdev) }
+    VDevices.unlink(vdev)
+    transaction.onRollback { link(vdev) }
   }
 
   /// The end of a vdev whose device is unplugged: its ID stays taken until the file is closed

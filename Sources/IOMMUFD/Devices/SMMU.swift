@@ -13,10 +13,13 @@ public final class SMMU: Object {
   }
 }
 
-extension ObjectCore {
+/// What can be done with physical IOMMUs.
+public struct SMMUs: ObjectVerbs {
+  unowned let core: ObjectCore
+
   /// Adds a physical IOMMU to the machine.
   @discardableResult
-  public func addSMMU(
+  public func add(
     _ name: String?, _ model: any SMMUModel, _ settings: SMMUSettings, on machine: any Machine
   ) throws(Refusal) -> SMMU {
     let name = try claimName(.smmu, name)

@@ -8,7 +8,8 @@ public struct UnmapOutcome: Sendable, Equatable {
   public var refusal: Refusal?
 }
 
-extension ObjectCore {
+/// Unmapping, and the memory behind mappings.
+extension AddressSpaces {
   /// Unmaps whole areas (`iommufd_ioas_unmap`, `iopt_unmap_iova`); 0 and 2^64 - 1 name everything.
   ///
   /// Areas go in the order of their addresses, up to the first that stands against it. With
@@ -63,7 +64,7 @@ extension ObjectCore {
 
   private func remove(_ range: Range<Int>, from ioas: IOAS) {
     let areas = Array(ioas.areas[range])
-    for area in areas { unpinPages(in: area.iova...area.last, of: ioas) }
+    for area in areas { core.accesses.unpinPages(in: area.iova...area.last, of: ioas) }
     for domain in ioas.domains {
       domain.ops.unmap(areas, from: domain, in: transaction)
     }
@@ -75,10 +76,10 @@ extension ObjectCore {
   // MARK: Memory
 
   func takeMemory(_ length: UInt64) throws(Refusal) -> MappedMemory {
-    guard let address = machine.allocateMemory(length, alignment: ObjectCore.pageSize) else {
+    guard let address = core.machine.allocateMemory(length, alignment: ObjectCore.pageSize) else {
       throw Refusal(.ENOMEM, field: "length", "the host has no memory left for it")
     }
-    let machine = machine
+    let machine = core.machine
     transaction.onRollback { machine.freeMemory(address, length) }
     // Nobody sees what another's mapping had in it.
     transaction.onCommit { machine.clearMemory(address, length) }
@@ -87,14 +88,14 @@ extension ObjectCore {
 
   /// Memory that a mapping names, which nobody gets as fresh while it is mapped.
   func nameMemory(_ address: UInt64, _ length: UInt64) -> MappedMemory {
-    machine.retainMemory(address, length)
-    let machine = machine
+    core.machine.retainMemory(address, length)
+    let machine = core.machine
     transaction.onRollback { machine.freeMemory(address, length) }
     return MappedMemory(address: address, length: length)
   }
 
   func releaseMemory(of areas: [Area]) {
-    let machine = machine
+    let machine = core.machine
     for memory in areas.compactMap(\.memory) {
       memory.mappings -= 1
       transaction.onRollback { memory.mappings += 1 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// What can be set of a context and of an address space (`IOMMU_OPTION`, `IOMMU_VFIO_IOAS`).
-extension ObjectCore {
+struct Options: ObjectVerbs {
+  unowned let core: ObjectCore
+
   /// Has pinned pages counted against the process or against its user; possible only while the
   /// context has nothing (`iommufd_option_rlimit_mode`).
   ///
@@ -32,7 +34,7 @@ extension ObjectCore {
       if !ioas.areas.isEmpty, !ioas.domains.isEmpty {
         throw Refusal(.EINVAL, field: "val64", "domains have mappings that may be large")
       }
-      try requirePageAligned(ioas, field: "val64")
+      try core.addressSpaces.requirePageAligned(ioas, field: "val64")
     }
     try step()
     ioas.usesHugePages = isOn

@@ -9,7 +9,10 @@ public struct MemoryMap {
   let pin: Pin
 }
 
-extension ObjectCore {
+/// What can be done with the windows of contexts' files.
+public struct MemoryMaps: ObjectVerbs {
+  unowned let core: ObjectCore
+
   /// Maps a window of a context's file.
   ///
   /// - Parameters:
@@ -18,7 +21,7 @@ extension ObjectCore {
   /// - Returns: the number of the mapping.
   /// - Throws: `EINVAL` for a private mapping or a part of a page, `EPERM` for an executable one,
   ///   `ENXIO` where no window is.
-  public func mapMemory(
+  public func map(
     ofContext name: String, offset: UInt64, length: UInt64, isShared: Bool, isExecutable: Bool
   ) throws(Refusal) -> UInt32 {
     let context: Context = try find(.context, name)
@@ -40,18 +43,18 @@ extension ObjectCore {
   }
 
   /// The mapping once more, as in a process that forks: each has to be unmapped.
-  public func forkMemoryMap(ofContext name: String, _ number: UInt32) throws(Refusal) -> UInt32 {
+  public func fork(_ number: UInt32, ofContext name: String) throws(Refusal) -> UInt32 {
     let context: Context = try find(.context, name)
     let map = try memoryMap(number, of: context)
     return try addMap(map.viommu, map.offset, map.length, to: context)
   }
 
   /// Ends a mapping.
-  public func unmapMemory(ofContext name: String, _ number: UInt32) throws(Refusal) {
+  public func unmap(_ number: UInt32, ofContext name: String) throws(Refusal) {
     let context: Context = try find(.context, name)
     _ = try memoryMap(number, of: context)
     try step()
-    unmapMemory(number, of: context)
+    unmap(number, of: context)
     recorder?.record(.updated(context))
   }
 
@@ -79,7 +82,7 @@ extension ObjectCore {
     return number
   }
 
-  func unmapMemory(_ number: UInt32, of context: Context) {
+  func unmap(_ number: UInt32, of context: Context) {
     guard let map = context.memoryMaps.removeValue(forKey: number) else { return }
     context.memoryMapNumbers.free(number)
     transaction.onRollback {

@@ -1,38 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A request for a domain (`struct iommu_hwpt_alloc`).
-public struct DomainRequest: Sendable, Equatable, Codable {
-  /// What the domain is filled from, `pt_id`.
-  public enum PageTable: Sendable, Equatable, Codable {
-    case ioas(String)
-    case viommu(String)
-    /// A nesting parent.
-    case domain(String)
-  }
+/// What can be done with domains, but for attaching devices to them.
+public struct Domains: ObjectVerbs {
+  unowned let core: ObjectCore
 
-  public var device: String
-  public var pageTable: PageTable
-  public var flags: Domain.Flags
-  public var data: UserData?
-  /// Counts only with the flag `faultIDValid`.
-  public var faultQueue: String?
-
-  public init(
-    device: String, pageTable: PageTable, flags: Domain.Flags = [], data: UserData? = nil,
-    faultQueue: String? = nil
-  ) {
-    self.device = device
-    self.pageTable = pageTable
-    self.flags = flags
-    self.data = data
-    self.faultQueue = faultQueue
-  }
-}
-
-extension ObjectCore {
   /// Allocates a domain (`iommufd_hwpt_alloc`).
   @discardableResult
-  public func allocateDomain(
+  public func allocate(
     _ name: String?, _ request: DomainRequest
   ) throws(Refusal) -> Domain {
     let device: Device = try resolve(.device, request.device, field: "device")
@@ -87,7 +61,7 @@ extension ObjectCore {
   /// Puts a domain to its address space, whose mappings it translates from now on
   /// (`iopt_table_add_domain`).
   func join(_ domain: Domain, to ioas: IOAS) throws(Refusal) {
-    try requireMappable(ioas, by: domain)
+    try core.addressSpaces.requireMappable(ioas, by: domain)
     for area in ioas.areas { try domain.ops.map(area, in: domain, in: transaction) }
     try pin(ioas, by: domain, .field("ioas"))
   }
@@ -180,8 +154,8 @@ extension ObjectCore {
   }
 
   private func nextSerial() -> UInt64 {
-    serial += 1
-    return serial
+    core.serial += 1
+    return core.serial
   }
 
   // MARK: Dirty tracking

@@ -73,13 +73,16 @@ extension VIOMMU {
   }
 }
 
-extension ObjectCore {
+/// What can be done with vIOMMUs.
+public struct VIOMMUs: ObjectVerbs {
+  unowned let core: ObjectCore
+
   /// Allocates a vIOMMU (`iommufd_viommu_alloc_ioctl`).
   ///
   /// - Parameter data: what the caller hands to the driver.
   /// - Returns: the vIOMMU, and the data as the caller gets it back.
   @discardableResult
-  public func allocateVIOMMU(
+  public func allocate(
     _ name: String?, type: VIOMMUType, device: String, domain: String, data: UserData? = nil
   ) throws(Refusal) -> (viommu: VIOMMU, data: [UInt8]?) {
     let device: Device = try resolve(.device, device, field: "device")

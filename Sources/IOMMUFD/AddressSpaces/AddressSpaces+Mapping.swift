@@ -21,7 +21,8 @@ public struct MapRequest: Sendable, Equatable, Codable {
   }
 }
 
-extension ObjectCore {
+/// Mapping, and what is mapped.
+extension AddressSpaces {
   /// Maps a range (`iommufd_ioas_map`, `iopt_map_common`); checks in the kernel's order.
   @discardableResult
   public func map(_ name: String, _ request: MapRequest) throws(Refusal) -> Area {
@@ -192,17 +193,5 @@ extension ObjectCore {
       next = area.last + 1
     }
     throw Refusal(.ENOENT, .invalid, field: field, "nothing is mapped at \(hex(next))")
-  }
-
-  /// The object that an operation is about.
-  ///
-  /// - Throws: `ENOENT` with the reason `notFound`.
-  public func find<Wanted: Object>(
-    _ kind: ObjectKind, _ name: String, as type: Wanted.Type = Wanted.self
-  ) throws(Refusal) -> Wanted {
-    guard let object = object(kind, name) as? Wanted else {
-      throw Refusal(.ENOENT, .notFound, "there is no \(kind.rawValue) \(name)")
-    }
-    return object
   }
 }

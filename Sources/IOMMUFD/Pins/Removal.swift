@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-extension ObjectCore {
+/// How objects end.
+public struct Removal: ObjectVerbs {
+  unowned let core: ObjectCore
+
   /// Destroys an object that nothing holds (`iommufd_destroy`).
   ///
   /// - Throws: `EBUSY` when others hold it, or for a device that is attached or, as with Linux,
@@ -11,9 +14,9 @@ extension ObjectCore {
     }
     try requireDestroyable(object)
     try step()
-    if let context = object as? Context { return try close(context) }
+    if let context = object as? Context { return try core.contexts.close(context) }
     destroyUnheld(object)
-    if let device = object as? Device { try closeIfAbandoned(device.owner) }
+    if let device = object as? Device { try core.contexts.closeIfAbandoned(device.owner) }
   }
 
   private func requireDestroyable(_ object: Object) throws(Refusal) {
@@ -49,14 +52,14 @@ extension ObjectCore {
   func destroyUnheld(_ object: Object) {
     switch object {
     case let smmu as SMMU: smmu.driver.shutDown(in: transaction)
-    case let device as Device: unbind(device)
-    case let ioas as IOAS: end(ioas)
+    case let device as Device: core.devices.unbind(device)
+    case let ioas as IOAS: core.addressSpaces.end(ioas)
     case let domain as Domain: domain.ops.free(domain, in: transaction)
     case let viommu as VIOMMU: viommu.ops.destroy(viommu, in: transaction)
-    case let vdev as VDevice: leave(vdev)
-    case let queue as HWQueue: end(queue)
-    case let queue as VEventQueue: end(queue)
-    case let queue as FaultQueue: end(queue)
+    case let vdev as VDevice: core.vdevs.leave(vdev)
+    case let queue as HWQueue: core.hwQueues.end(queue)
+    case let queue as VEventQueue: core.veventqs.end(queue)
+    case let queue as FaultQueue: core.faultQueues.end(queue)
     default: break
     }
     retire(object)
@@ -68,12 +71,12 @@ extension ObjectCore {
   public func take(_ step: ReleaseStep) throws(Refusal) {
     guard object(step.subject) != nil else { return }
     switch step {
-    case .detach(let device, let pasid): try detach(device, pasid: pasid)
-    case .unplug(let device): try unplug(device)
+    case .detach(let device, let pasid): try core.attachments.detach(device, pasid: pasid)
+    case .unplug(let device): try core.devices.unplug(device)
     case .destroy(let key): try destroy(key)
-    case .closeFiles(let key): try closeFiles(of: key)
+    case .closeFiles(let key): try core.eventFiles.closeFiles(of: key)
     case .unmapMemory(let context, let number):
-      try unmapMemory(ofContext: context, number)
+      try core.memoryMaps.unmap(number, ofContext: context)
     }
   }
 }

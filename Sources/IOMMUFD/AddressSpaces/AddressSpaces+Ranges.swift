@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// The ranges of an address space in which something can be mapped.
-extension ObjectCore {
+extension AddressSpaces {
   // MARK: Reserving
 
   /// Keeps a range free of mappings, as a device's own addresses are (`iopt_reserve_iova`).
@@ -147,7 +147,7 @@ extension ObjectCore {
     let alignment = try chosenAlignment(length, physical, constraints)
     for span in spans {
       var start = span.lowerBound
-      while let candidate = ObjectCore.firstAligned(start, alignment, offset) {
+      while let candidate = AddressSpaces.firstAligned(start, alignment, offset) {
         let (last, overflows) = candidate.addingReportingOverflow(length - 1)
         if overflows || last > span.upperBound { break }
         guard let next = obstacle(to: candidate...last, in: ioas, constraints) else {
