@@ -46,7 +46,7 @@ struct WireType: Sendable, CustomTestStringConvertible {
     WireType("HWQueueCreate", .hwQueues),
     WireType("VEventQueueCreate", .veventqs),
     WireType("FaultQueueCreate", .faultQueues),
-    WireType("AttachTarget") { reader, _ in _ = Routes.decodeTarget(reader) },
+    WireType("AttachTarget") { reader, _ in _ = DeviceRoutes.decodeTarget(reader) },
     WireType("MapRequest") { reader, _ in _ = AreaCoding.decodeMap(reader) },
     WireType("PageRequest") { reader, _ in _ = PageRequest(reader) },
     WireType("FaultResponses") { reader, _ in _ = EventCoding.decodeResponses(reader, to: "") },

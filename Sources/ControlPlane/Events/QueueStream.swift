@@ -53,7 +53,7 @@ final class QueueStream: StreamSource {
   static func open(_ call: Call, _ key: ObjectKey) throws(Problem) -> Response {
     let type = try Accept.require([MediaType.ndjson, MediaType.eventStream], call.request)
     if call.request.head.method == .head {
-      try call.host.read { state throws(Problem) in _ = try Routes.find(key, in: state) }
+      try call.host.read { state throws(Problem) in _ = try state.find(key) }
       return Response(status: 200, headers: [(.contentType, type)])
     }
     var stream: QueueStream?
@@ -190,15 +190,5 @@ final class QueueStream: StreamSource {
         throw Problem(error)
       }
     }
-  }
-}
-
-extension HostState {
-  /// What those who follow a queue wait for.
-  func topic(of key: ObjectKey) -> Topic {
-    if let topic = queueTopics[key] { return topic }
-    let topic = Topic()
-    queueTopics[key] = topic
-    return topic
   }
 }

@@ -77,21 +77,9 @@ public final class Host: Sendable {
     _ conditions: Conditions, _ body: (HostState) throws(Problem) -> Response
   ) -> Response {
     state.withLock { state in
-      do throws(Problem) {
-        if let reply = try conditions.storedReply(in: state.replies) { return reply }
-      } catch {
-        return conditions.response(to: error)
-      }
-      let response: Response
-      do throws(Problem) {
-        response = try body(state)
-      } catch {
-        response = conditions.response(to: error)
-      }
-      if let key = conditions.idempotencyKey, !conditions.isDryRun {
-        state.replies.keep(response, key, conditions.fingerprint)
-      }
-      return response
+      // The state may be a new one afterwards; its answers are this one's.
+      let current = state
+      return current.replies.answerOnce(conditions) { () throws(Problem) in try body(current) }
     }
   }
 
@@ -194,7 +182,7 @@ public final class Host: Sendable {
       writer.object { $0.field("pin_policy", text: settings.pinPolicy.rawValue) }
       let last = state.core.committed
       state.core.closeQueues()
-      state.stopTraffic()
+      state.traffic.stopAll()
       state.machine.silence()
       log.restart(
         .init(type: .hostReset, object: nil, data: writer.bytes), time: clock())
@@ -210,7 +198,7 @@ public final class Host: Sendable {
   /// Ends all that clients follow; the host is gone.
   func close() {
     state.withLock { state in
-      state.stopTraffic()
+      state.traffic.stopAll()
       state.core.closeQueues()
       state.core.dismantle()
     }

@@ -58,10 +58,8 @@ final class HostRegistry: Sendable {
 
   /// Does something with the answers that were given to requests with a key.
   func withReplies<Result>(
-    _ body: (inout IdempotencyStore) throws(Problem) -> Result
-  ) throws(Problem) -> Result {
-    try replies.withLock { replies throws(Problem) in try body(&replies) }
-  }
+    _ body: (inout IdempotencyStore) -> Result
+  ) -> Result { replies.withLock { body(&$0) } }
 
   /// What became of the wish for a host.
   enum Made {

@@ -27,10 +27,11 @@ extension HostState {
       return .accessed(outcome)
     case .startTraffic(let name, let settings):
       let port = try port(of: name)
-      return try startTraffic(name, settings, port)
+      try traffic.start(name, settings, port, in: core.transaction)
+      return .trafficStarted(name)
     case .stopTraffic(let name):
       let _: Device = try core.find(.device, name)
-      stopTraffic(of: name)
+      traffic.stop(name, in: core.transaction)
       return .deleted([])
     default:
       preconditionFailure("not about the hardware")
@@ -102,7 +103,7 @@ extension HostState {
     core.transaction.onCommit {
       for piece in pieces { try? memory.write(bytes, piece.range, at: piece.physical) }
     }
-    recordWrite(ioas, iova, bytes.count)
+    events.recordWrite(ioas, iova, bytes.count)
     return .memoryWritten(bytes.count)
   }
 
@@ -169,48 +170,5 @@ extension HostState {
         bytes: commands.flatMap { $0.flatMap(LittleEndian.bytes) }))
     guard let refusal = outcome.refusal else { return .invalidated(outcome.handled) }
     return .stopped(refusal.moved("entries", to: "commands"), .invalidated(outcome.handled))
-  }
-
-  // MARK: Traffic
-
-  private func startTraffic(
-    _ name: String, _ settings: TrafficSettings, _ port: any DevicePort
-  ) throws(Refusal) -> Outcome {
-    let previous = traffic[name]
-    let generator = try TrafficGenerator(settings, port, isReplacing: previous != nil)
-    traffic[name] = generator
-    core.transaction.onRollback { [unowned self] in
-      generator.abandon()
-      traffic[name] = previous
-    }
-    core.transaction.onCommit {
-      previous?.stop()
-      generator.start()
-    }
-    return .trafficStarted(name)
-  }
-
-  private func stopTraffic(of name: String) {
-    guard let generator = traffic.removeValue(forKey: name) else { return }
-    core.transaction.onRollback { [unowned self] in traffic[name] = generator }
-    core.transaction.onCommit { generator.stop() }
-  }
-
-  /// Devices that are gone send nothing any more. One that has taken a deleted one's name in the
-  /// same batch may send already.
-  func stopTrafficOfDeleted() {
-    guard !traffic.isEmpty else { return }
-    for key in core.transaction.deleted where key.kind == .device {
-      guard let generator = traffic[key.id] else { continue }
-      if let port = try? port(of: key.id), generator.sends(through: port) { continue }
-      traffic[key.id] = nil
-      generator.stop()
-    }
-  }
-
-  /// All generators end, because the host goes.
-  func stopTraffic() {
-    for generator in traffic.values { generator.stop() }
-    traffic = [:]
   }
 }

@@ -20,6 +20,30 @@ struct IdempotencyStore {
   private var order: Deque<String> = []
   private var bytes = 0
 
+  /// Answers a request, or repeats the answer that it got before under its key. A dry run is
+  /// answered anew each time, and leaves no answer behind.
+  mutating func answerOnce(
+    _ conditions: Conditions, _ body: () throws(Problem) -> Response
+  ) -> Response {
+    do throws(Problem) {
+      if let key = conditions.idempotencyKey, let reply = try reply(key, conditions.fingerprint) {
+        return reply
+      }
+    } catch {
+      return conditions.response(to: error)
+    }
+    let response: Response
+    do throws(Problem) {
+      response = try body()
+    } catch {
+      response = conditions.response(to: error)
+    }
+    if let key = conditions.idempotencyKey, !conditions.isDryRun {
+      keep(response, key, conditions.fingerprint)
+    }
+    return response
+  }
+
   /// The answer that was given under a key.
   ///
   /// - Throws: a problem when the key was used for a different request.

@@ -56,12 +56,6 @@ struct Conditions: Sendable {
     return problem.response()
   }
 
-  /// The answer that the same request got before.
-  func storedReply(in store: IdempotencyStore) throws(Problem) -> Response? {
-    guard let idempotencyKey else { return nil }
-    return try store.reply(idempotencyKey, fingerprint)
-  }
-
   /// - Throws: `precondition_failed`
   func check(_ subject: Change.Subject?, in state: HostState, epoch: Int) throws(Problem) {
     guard ifMatch != nil || ifNoneMatch != nil else { return }

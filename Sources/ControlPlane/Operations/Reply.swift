@@ -45,7 +45,7 @@ struct Reply {
     // The older of the two, should the hardware change meanwhile: who has it asks once more.
     let tag = EntityTag(object, epoch: epoch)
     var writer = JSONWriter(capacity: 960)
-    if status == 201, let bare = state.justCreated(object) {
+    if status == 201, let bare = state.events.justCreated(object) {
       // The event of its creation has all of it but the pins.
       state.encoder.write(object, bare: bare, to: &writer)
     } else {

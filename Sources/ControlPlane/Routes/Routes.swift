@@ -2,45 +2,21 @@
 import HTTPCore
 import IOMMUFD
 
-/// The table of routes.
-///
-/// Patterns of a host's routes are relative to `/v1` or to `/v1/hosts/{host}`.
+/// All routes of the server. Each group of them is in a type of its own, by what it is about.
 enum Routes {
-  /// Routes and what is behind them.
-  struct Table: Sendable {
-    struct Route: Sendable {
-      let method: HTTPCore.Method
-      let pattern: String
-      let endpoint: Endpoint
+  /// Routes that are about no single host, with their whole paths.
+  static let outside = RouteTable(ServerRoutes.all + HostRoutes.all + DecoderRoutes.all)
 
-      init(_ method: HTTPCore.Method, _ pattern: String, _ endpoint: Endpoint) {
-        self.method = method
-        self.pattern = pattern
-        self.endpoint = endpoint
-      }
-    }
-
-    let routes: [Route]
-    let router: Router
-
-    init(_ routes: [Route]) {
-      self.routes = routes
-      router = Router(routes.map { Router.Route($0.method, $0.pattern) })
-    }
-  }
-
-  /// Routes that are about no single host.
-  static let outside = Table(meta + hosts + decoders)
-
-  /// Routes of a host.
-  static let ofHost = Table(
-    Resource.all.flatMap(routes) + contexts + devices + hardware + addressSpaces + accesses
-      + queues + whole)
+  /// Routes of a host. Their patterns are relative to `/v1` or to `/v1/hosts/{host}`.
+  static let ofHost = RouteTable(
+    Resource.all.flatMap(CollectionRoutes.routes) + ContextRoutes.all + DeviceRoutes.all
+      + HardwareRoutes.all + AddressSpaceRoutes.all + AccessRoutes.all + EventQueueRoutes.all
+      + WholeHostRoutes.all)
 
   /// Every operation of the API, with the path that the OpenAPI document has for it.
-  static var all: [Table.Route] {
+  static var all: [RouteTable.Route] {
     outside.routes
-      + ofHost.routes.map { Table.Route($0.method, "/v1" + $0.pattern, $0.endpoint) }
+      + ofHost.routes.map { RouteTable.Route($0.method, "/v1" + $0.pattern, $0.endpoint) }
   }
 }
 

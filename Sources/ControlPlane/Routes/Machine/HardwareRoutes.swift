@@ -4,8 +4,8 @@ import IOMMUFD
 import IOMMUHardware
 
 /// The hardware and what is done to it past the objects: registers, memory, commands, accesses.
-extension Routes {
-  static let hardware: [Table.Route] = [
+enum HardwareRoutes {
+  static let all: [RouteTable.Route] = [
     .init(
       .get, "/smmus/{id}/mmio/{offset}",
       Endpoint("readRegister", query: ["width"], .answer(readRegister))),
@@ -28,31 +28,12 @@ extension Routes {
 
   // MARK: Registers
 
-  /// Bytes of a register, from the width in bits that the query asks for.
-  static func width(_ call: Call) throws(Problem) -> Int {
-    let bits = try call.query.int("width", in: 32...64) ?? 32
-    guard bits == 32 || bits == 64 else {
-      throw QueryReader.invalid("width", "must be 32 or 64")
-    }
-    return bits / 8
-  }
-
-  /// An offset that is a parameter of the path.
-  static func offset(_ call: Call, _ position: Int) throws(Problem) -> UInt64 {
-    guard let offset = HexText.parse(call.parameters[position]) else {
-      throw Problem(faults: [
-        .init(.invalidField, at: "{offset}", "must be 0x and 1 to 16 hex digits")
-      ])
-    }
-    return offset
-  }
-
   private static func readRegister(_ call: Call) throws(Problem) -> Response {
     try Accept.require([MediaType.json], call.request)
-    let width = try width(call)
-    let offset = try offset(call, 1)
+    let width = try call.width()
+    let offset = try call.offset(1)
     return try call.host.read { state throws(Problem) in
-      guard let smmu = try find(call.key(.smmu), in: state) as? SMMU else {
+      guard let smmu = try state.find(call.key(.smmu)) as? SMMU else {
         throw Problem(.notFound, "there is no smmu \(call.parameters[0])")
       }
       do throws(Refusal) {
@@ -79,8 +60,8 @@ extension Routes {
   private static func registerWrite(
     _ call: Call
   ) throws(Problem) -> (offset: UInt64, value: UInt64, width: Int) {
-    let width = try width(call)
-    let offset = try offset(call, 1)
+    let width = try call.width()
+    let offset = try call.offset(1)
     let reader = try call.reader()
     let value = reader.hex("value", required: true)
     if let value, width == 4, value > UInt32.max {
@@ -94,10 +75,10 @@ extension Routes {
 
   private static func readWindow(_ call: Call) throws(Problem) -> Response {
     try Accept.require([MediaType.json], call.request)
-    let width = try width(call)
-    let offset = try offset(call, 1)
+    let width = try call.width()
+    let offset = try call.offset(1)
     return try call.host.read { state throws(Problem) in
-      guard let viommu = try find(call.key(.viommu), in: state) as? VIOMMU else {
+      guard let viommu = try state.find(call.key(.viommu)) as? VIOMMU else {
         throw Problem(.notFound, "there is no viommu \(call.parameters[0])")
       }
       return try readWindow(of: viommu, at: offset, width: width)
@@ -146,7 +127,7 @@ extension Routes {
       throw QueryReader.invalid("length", "must be 1 to \(memoryLimit)")
     }
     let bytes = try call.host.read { state throws(Problem) in
-      guard let ioas = try find(call.key(.ioas), in: state) as? IOAS else {
+      guard let ioas = try state.find(call.key(.ioas)) as? IOAS else {
         throw Problem(.notFound, "there is no ioas \(call.parameters[0])")
       }
       do throws(Refusal) {
@@ -248,7 +229,7 @@ extension Routes {
   private static func showTraffic(_ call: Call) throws(Problem) -> Response {
     try Accept.require([MediaType.json], call.request)
     return try call.host.read { state throws(Problem) in
-      let device = try find(call.key(.device), in: state)
+      let device = try state.find(call.key(.device))
       guard let generator = state.traffic[device.name] else {
         throw Problem(.notFound, "device \(device.name) sends no traffic")
       }

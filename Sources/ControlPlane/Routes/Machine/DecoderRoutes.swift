@@ -4,8 +4,8 @@ import IOMMUFD
 import IOMMUHardware
 
 /// Decoders for what drivers and hardware write; they are about no host.
-extension Routes {
-  static let decoders: [Table.Route] = [
+enum DecoderRoutes {
+  static let all: [RouteTable.Route] = [
     .init(
       .post, "/v1/decode/command",
       Endpoint("decodeCommand", body: .json, .answer(decodeCommand))),

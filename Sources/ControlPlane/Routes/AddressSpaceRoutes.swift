@@ -3,8 +3,8 @@ import HTTPCore
 import IOMMUFD
 
 /// The mappings of address spaces.
-extension Routes {
-  static let addressSpaces: [Table.Route] = [
+enum AddressSpaceRoutes {
+  static let all: [RouteTable.Route] = [
     .init(.post, "/ioas/{id}/map", map),
     .init(.post, "/ioas/{id}/unmap", unmap),
     .init(.post, "/ioas/{id}/reserved", reserve),
@@ -51,7 +51,7 @@ extension Routes {
   /// A cursor is the address behind the last mapping of a page, in hex.
   private static func listMappings(_ call: Call) throws(Problem) -> Response {
     try Accept.require([MediaType.json], call.request)
-    let limit = try call.query.int("limit", in: 1...largestPage) ?? usualPage
+    let limit = try call.query.int("limit", in: 1...Listing.largestPage) ?? Listing.usualPage
     var start: UInt64 = 0
     if let cursor = call.query.text("cursor") {
       guard let address = HexText.parse(cursor) else {
@@ -60,7 +60,7 @@ extension Routes {
       start = address
     }
     return try call.host.read { state throws(Problem) in
-      guard let ioas = try find(call.key(.ioas), in: state) as? IOAS else {
+      guard let ioas = try state.find(call.key(.ioas)) as? IOAS else {
         throw Problem(.notFound, "there is no ioas \(call.parameters[0])")
       }
       let (areas, next) = ioas.page(from: start, limit: limit)

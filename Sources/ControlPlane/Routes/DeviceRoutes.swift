@@ -3,8 +3,8 @@ import HTTPCore
 import IOMMUFD
 
 /// What devices can do besides being there.
-extension Routes {
-  static let devices: [Table.Route] = [
+enum DeviceRoutes {
+  static let all: [RouteTable.Route] = [
     .init(.put, "/devices/{id}/attachment", attach("attachDevice")),
     .init(.delete, "/devices/{id}/attachment", detach("detachDevice")),
     .init(.put, "/devices/{id}/attachments/{pasid}", attach("attachDevicePASID")),

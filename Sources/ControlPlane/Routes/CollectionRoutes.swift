@@ -3,8 +3,8 @@ import HTTPCore
 import IOMMUFD
 
 /// The routes that every collection has.
-extension Routes {
-  static func routes(of resource: Resource) -> [Table.Route] {
+enum CollectionRoutes {
+  static func routes(of resource: Resource) -> [RouteTable.Route] {
     let collection = "/" + resource.collection
     let item = collection + "/{id}"
     let kind = resource.kind
@@ -21,6 +21,18 @@ extension Routes {
           "explain\(noun)", query: ["verb"],
           .answer { call throws(Problem) in try explain(kind, call) })),
     ]
+  }
+
+  // MARK: Listing
+
+  private static func list(_ resource: Resource, _ noun: String) -> Endpoint {
+    Endpoint(
+      "list\(noun)\(noun.hasSuffix("s") ? "es" : "s")",
+      query: ["limit", "cursor"] + resource.filters.map(\.name),
+      .answer { call throws(Problem) in
+        try Accept.require([MediaType.json], call.request)
+        return try Listing(resource, call).response()
+      })
   }
 
   // MARK: Making
@@ -94,7 +106,7 @@ extension Routes {
     let host = call.host
     let epoch = host.log.extent.epoch
     return try host.read { state throws(Problem) in
-      let object = try find(call.key(kind), in: state)
+      let object = try state.find(call.key(kind))
       if let known = call.request.head.headers[.ifNoneMatch] {
         let tag = EntityTag(object, epoch: epoch)
         if EntityTag.list(known, contains: tag) {
@@ -108,13 +120,6 @@ extension Routes {
     }
   }
 
-  static func find(_ key: ObjectKey, in state: HostState) throws(Problem) -> Object {
-    guard let object = state.core.object(key) else {
-      throw Problem(.notFound, "there is no \(key.kind.rawValue) \(key.id)")
-    }
-    return object
-  }
-
   /// The verbs that can be explained.
   private enum Verb: String, CaseIterable { case delete }
 
@@ -122,7 +127,7 @@ extension Routes {
     try Accept.require([MediaType.json], call.request)
     let verb = try call.query.choice("verb", of: Verb.self) ?? .delete
     return try call.host.read { state throws(Problem) in
-      let object = try find(call.key(kind), in: state)
+      let object = try state.find(call.key(kind))
       let explanation = Explanation(object, policy: state.core.pinPolicy, state.encoder)
       var writer = JSONWriter(capacity: 1024)
       writer.object { writer in

@@ -3,8 +3,8 @@ import HTTPCore
 import IOMMUFD
 
 /// What is about a host as a whole: its events, its graph, batches, reset.
-extension Routes {
-  static let whole: [Table.Route] = [
+enum WholeHostRoutes {
+  static let all: [RouteTable.Route] = [
     .init(
       .get, "/events",
       Endpoint(
@@ -127,7 +127,7 @@ extension Routes {
   // MARK: Reset
 
   private static func reset(_ call: Call) throws(Problem) -> Response {
-    try answeringOnce(call, call.host.name) { conditions throws(Problem) in
+    try HostRoutes.answeringOnce(call, call.host.name) { conditions throws(Problem) in
       let outline = conditions.isDryRun ? try call.host.outlineOfReset() : try call.host.reset()
       return HostCoding.response(call.host, outline, status: 200)
     }

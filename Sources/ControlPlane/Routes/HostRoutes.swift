@@ -3,8 +3,8 @@ import HTTPCore
 import IOMMUFD
 
 /// The hosts themselves.
-extension Routes {
-  static let hosts: [Table.Route] = [
+enum HostRoutes {
+  static let all: [RouteTable.Route] = [
     .init(
       .get, "/v1/hosts", Endpoint("listHosts", query: ["limit", "cursor"], .answer(listHosts))),
     .init(
@@ -25,7 +25,7 @@ extension Routes {
 
   private static func listHosts(_ call: Call) throws(Problem) -> Response {
     try Accept.require([MediaType.json], call.request)
-    let limit = try call.query.int("limit", in: 1...largestPage) ?? usualPage
+    let limit = try call.query.int("limit", in: 1...Listing.largestPage) ?? Listing.usualPage
     let cursor = call.query.text("cursor")
     if let cursor, !Identifier.isValid(cursor.utf8) {
       throw QueryReader.invalid("cursor", "is not one that a listing gave out")
@@ -110,19 +110,13 @@ extension Routes {
   ) throws(Problem) -> Response {
     try Accept.require([MediaType.json], call.request)
     let conditions = try Conditions(call.request, isDryRun: try call.query.bool("dry_run"))
-    guard let key = conditions.idempotencyKey else {
+    guard conditions.idempotencyKey != nil else {
       return try answer(call, name, conditions, body)
     }
-    return try call.api.hosts.withReplies { replies throws(Problem) in
-      if let reply = try conditions.storedReply(in: replies) { return reply }
-      let response: Response
-      do throws(Problem) {
-        response = try answer(call, name, conditions, body)
-      } catch {
-        response = error.response()
+    return call.api.hosts.withReplies { replies in
+      replies.answerOnce(conditions) { () throws(Problem) in
+        try answer(call, name, conditions, body)
       }
-      if !conditions.isDryRun { replies.keep(response, key, conditions.fingerprint) }
-      return response
     }
   }
 
@@ -133,53 +127,5 @@ extension Routes {
     let tag = name.flatMap { call.api.hosts.host($0) }.map { HostCoding.tag(of: $0) }
     try conditions.check(tag)
     return try body(conditions)
-  }
-}
-
-/// How hosts are shown.
-enum HostCoding {
-  static func path(_ host: Host) -> String { "/v1/hosts/\(host.name)" }
-
-  /// Takes no lock but the log's, so that it can be asked for under the host's.
-  static func tag(of host: Host) -> EntityTag { tag(of: host, host.log.extent) }
-
-  private static func tag(of host: Host, _ extent: EventLog.Extent) -> EntityTag {
-    EntityTag(text: "\"\(host.name)-e\(extent.epoch)-\(extent.latest)\"")
-  }
-
-  /// - Parameter outline: what to show of the host; by default what it is.
-  static func response(_ host: Host, _ outline: Host.Outline? = nil, status: Int) -> Response {
-    let outline = outline ?? host.outline
-    var writer = JSONWriter()
-    write(host, outline, to: &writer)
-    var response = Response(status: status, json: writer.bytes)
-    response.headers.append((.etag, tag(of: host, outline.extent).text))
-    return response
-  }
-
-  static func write(_ host: Host, to writer: inout JSONWriter) {
-    write(host, host.outline, to: &writer)
-  }
-
-  private static func write(
-    _ host: Host, _ outline: Host.Outline, to writer: inout JSONWriter
-  ) {
-    let extent = outline.extent
-    writer.object { writer in
-      writer.field("kind", text: "host")
-      writer.field("id", text: host.name)
-      writer.field("self", text: path(host))
-      writer.field("pin_policy", text: host.settings.pinPolicy.rawValue)
-      writer.field("memory_bytes", int: Int(clamping: host.settings.memoryBytes))
-      writer.field("record_stale_translations", bool: host.settings.recordsStaleTranslations)
-      writer.field("epoch", text: "e\(extent.epoch)")
-      writer.field("seq", int: Int(extent.latest))
-      writer.key("objects")
-      writer.object { writer in
-        for (kind, count) in outline.counts {
-          writer.field(Resource.of(kind).collection, int: count)
-        }
-      }
-    }
   }
 }

@@ -3,8 +3,8 @@ import HTTPCore
 import IOMMUFD
 
 /// What is about the server and not about a host.
-extension Routes {
-  static let meta: [Table.Route] = [
+enum ServerRoutes {
+  static let all: [RouteTable.Route] = [
     .init(
       .get, "/livez",
       Endpoint("getLiveness", .answer { _ in health(200, "ok") })),

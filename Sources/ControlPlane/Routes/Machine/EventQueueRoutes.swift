@@ -3,8 +3,8 @@ import HTTPCore
 import IOMMUFD
 
 /// Reading veventqs and fault queues, and answering faults.
-extension Routes {
-  static let queues: [Table.Route] = [
+enum EventQueueRoutes {
+  static let all: [RouteTable.Route] = [
     .init(
       .get, "/veventqs/{id}/events",
       Endpoint("readVEvents", query: ["limit", "count", "follow"], .answer(readVEvents))),
@@ -74,7 +74,7 @@ extension Routes {
     try Accept.require([MediaType.json], call.request)
     // Reading consumes, and a HEAD must change nothing.
     if call.request.head.method == .head {
-      try call.host.read { state throws(Problem) in _ = try find(call.key(kind), in: state) }
+      try call.host.read { state throws(Problem) in _ = try state.find(call.key(kind)) }
       return Response(status: 200, json: [])
     }
     let bytes = count ?? (limit ?? readLimit) * recordBytes

@@ -3,8 +3,8 @@ import HTTPCore
 import IOMMUFD
 
 /// What accesses do: they move to another address space, and pin pages.
-extension Routes {
-  static let accesses: [Table.Route] = [
+enum AccessRoutes {
+  static let all: [RouteTable.Route] = [
     .init(.put, "/accesses/{id}/ioas", replace),
     .init(.post, "/accesses/{id}/pins", pin),
     .init(.delete, "/accesses/{id}/pins/{number}", unpin),
@@ -40,18 +40,7 @@ extension Routes {
     "unpinPages",
     .change { call throws(Problem) in
       Change(
-        operation: .unpinPages(access: call.parameters[0], number: try number(call)),
+        operation: .unpinPages(access: call.parameters[0], number: try call.number()),
         subject: .object(call.key(.access)))
     })
-
-  /// The number that is the second parameter of a path.
-  static func number(_ call: Call) throws(Problem) -> UInt32 {
-    guard let number = Decimal.parse(call.parameters[1].utf8).flatMap({ UInt32(exactly: $0) })
-    else {
-      throw Problem(faults: [
-        .init(.invalidField, at: "{number}", "must be an integer of 0 to \(UInt32.max)")
-      ])
-    }
-    return number
-  }
 }

@@ -3,8 +3,8 @@ import HTTPCore
 import IOMMUFD
 
 /// What a process does with an open iommufd besides making objects: system calls.
-extension Routes {
-  static let contexts: [Table.Route] = [
+enum ContextRoutes {
+  static let all: [RouteTable.Route] = [
     .init(.post, "/contexts/{id}/ioctl", ioctl),
     .init(.delete, "/contexts/{id}/file", closeFile),
     .init(.post, "/contexts/{id}/mmaps", map),
@@ -51,7 +51,7 @@ extension Routes {
     "unmapMemory",
     .change { call throws(Problem) in
       Change(
-        operation: .unmapMemory(context: call.parameters[0], number: try number(call)),
+        operation: .unmapMemory(context: call.parameters[0], number: try call.number()),
         subject: .object(call.key(.context)))
     })
 
@@ -59,21 +59,21 @@ extension Routes {
     "forkMemoryMap",
     .change { call throws(Problem) in
       Change(
-        operation: .forkMemoryMap(context: call.parameters[0], number: try number(call)),
+        operation: .forkMemoryMap(context: call.parameters[0], number: try call.number()),
         subject: .object(call.key(.context)))
     })
 
   /// Reads a register through what user space has mapped.
   private static func read(_ call: Call) throws(Problem) -> Response {
     try Accept.require([MediaType.json], call.request)
-    let width = try width(call)
-    let offset = try offset(call, 2)
-    let number = try number(call)
+    let width = try call.width()
+    let offset = try call.offset(2)
+    let number = try call.number()
     return try call.host.read { state throws(Problem) in
-      guard let context = try find(call.key(.context), in: state) as? Context,
+      guard let context = try state.find(call.key(.context)) as? Context,
         let map = context.memoryMaps[number]
       else { throw Problem(.notFound, "nothing is mapped under \(number)") }
-      return try Routes.readWindow(of: map.viommu, at: offset, width: width)
+      return try HardwareRoutes.readWindow(of: map.viommu, at: offset, width: width)
     }
   }
 }

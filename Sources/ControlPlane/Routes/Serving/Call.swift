@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+import HTTPCore
+import IOMMUFD
+
+/// A request that has found its endpoint.
+struct Call: Sendable {
+  let api: ControlPlane
+  let endpoint: Endpoint
+  let request: Request
+  let host: Host
+  /// What fills the parameters of the route's pattern, in order.
+  let parameters: [String]
+  let query: QueryReader
+
+  /// The body as an object's reader; no body is an empty object.
+  func reader() throws(Problem) -> ObjectReader {
+    try ObjectReader.body(
+      request.body.isEmpty ? Array("{}".utf8) : request.body,
+      depthLimit: api.configuration.limits.jsonDepth)
+  }
+
+  /// Whether the body is bytes as they are, where it may be JSON too.
+  var hasOctets: Bool {
+    request.head.headers[.contentType].map { MediaType.essence(of: $0) } == MediaType.octets
+  }
+
+  func key(_ kind: ObjectKind) -> ObjectKey { ObjectKey(kind, parameters[0]) }
+
+  // MARK: Parameters of paths and queries that several endpoints have
+
+  /// The number that is the second parameter of a path.
+  func number() throws(Problem) -> UInt32 {
+    guard let number = Decimal.parse(parameters[1].utf8).flatMap({ UInt32(exactly: $0) })
+    else {
+      throw Problem(faults: [
+        .init(.invalidField, at: "{number}", "must be an integer of 0 to \(UInt32.max)")
+      ])
+    }
+    return number
+  }
+
+  /// Bytes of a register, from the width in bits that the query asks for.
+  func width() throws(Problem) -> Int {
+    let bits = try query.int("width", in: 32...64) ?? 32
+    guard bits == 32 || bits == 64 else {
+      throw QueryReader.invalid("width", "must be 32 or 64")
+    }
+    return bits / 8
+  }
+
+  /// An offset that is a parameter of the path.
+  func offset(_ position: Int) throws(Problem) -> UInt64 {
+    guard let offset = HexText.parse(parameters[position]) else {
+      throw Problem(faults: [
+        .init(.invalidField, at: "{offset}", "must be 0x and 1 to 16 hex digits")
+      ])
+    }
+    return offset
+  }
+}
