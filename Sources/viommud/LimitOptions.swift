@@ -39,15 +39,22 @@ struct LimitOptions: ParsableArguments {
   @Option(help: "Events that a host's log keeps.")
   var retainedEvents = 100_000
 
-  /// - Throws: a `ValidationError` for a limit that leaves nothing.
-  func check() throws {
-    let all = [
-      ("max-body", maxBody), ("max-headers", maxHeaders), ("max-uri", maxURI),
-      ("max-depth", maxDepth), ("max-batch", maxBatch), ("max-streams", maxStreams),
-      ("max-connections", maxConnections), ("idle-timeout", idleTimeout),
-      ("header-timeout", headerTimeout), ("body-timeout", bodyTimeout),
-      ("retained-events", retainedEvents),
+  /// Each option with the limit that it sets.
+  private var settings: [(option: String, value: Int, limit: WritableKeyPath<Limits, Int>)] {
+    [
+      ("max-body", maxBody, \.body), ("max-headers", maxHeaders, \.headers),
+      ("max-uri", maxURI, \.target), ("max-depth", maxDepth, \.jsonDepth),
+      ("max-batch", maxBatch, \.batch), ("max-streams", maxStreams, \.streams),
+      ("max-connections", maxConnections, \.connections),
+      ("idle-timeout", idleTimeout, \.idleSeconds),
+      ("header-timeout", headerTimeout, \.headerSeconds),
+      ("body-timeout", bodyTimeout, \.bodySeconds),
     ]
+  }
+
+  /// - Throws: a `ValidationError` for a limit that leaves nothing, or is more than can be had.
+  func check() throws {
+    let all = settings.map { ($0.option, $0.value) } + [("retained-events", retainedEvents)]
     for (name, value) in all where value < 1 {
       throw ValidationError("--\(name): must be at least 1")
     }
@@ -59,16 +66,7 @@ struct LimitOptions: ParsableArguments {
 
   var values: Limits {
     var limits = Limits()
-    limits.body = maxBody
-    limits.headers = maxHeaders
-    limits.target = maxURI
-    limits.jsonDepth = maxDepth
-    limits.batch = maxBatch
-    limits.streams = maxStreams
-    limits.connections = maxConnections
-    limits.idleSeconds = idleTimeout
-    limits.headerSeconds = headerTimeout
-    limits.bodySeconds = bodyTimeout
+    for setting in settings { limits[keyPath: setting.limit] = setting.value }
     return limits
   }
 }

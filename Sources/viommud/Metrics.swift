@@ -8,31 +8,51 @@ enum Metrics {
   /// Set once the server is there: the API is made before it.
   static let source = LockedFunction<Void, [Metric]>()
 
+  /// A metric, and the counters that it shows by their labels.
+  private struct Row {
+    let name: String
+    let kind: Metric.Kind
+    let help: String
+    let samples: [(labels: String, counter: ServerCounter)]
+
+    init(_ name: String, _ kind: Metric.Kind, _ help: String, _ counter: ServerCounter) {
+      self.init(name, kind, help, [("", counter)])
+    }
+
+    init(
+      _ name: String, _ kind: Metric.Kind, _ help: String,
+      _ samples: [(labels: String, counter: ServerCounter)]
+    ) {
+      self.name = "viommud_http_" + name
+      self.kind = kind
+      self.help = help
+      self.samples = samples
+    }
+  }
+
+  private static let rows = [
+    Row("connections_total", .counter, "Connections accepted.", .connectionsAccepted),
+    Row("connections", .gauge, "Connections open.", .connectionsOpen),
+    Row("requests_total", .counter, "Requests read.", .requests),
+    Row(
+      "requests_refused_total", .counter, "Requests refused for their framing or a limit.",
+      .requestsRefused),
+    Row(
+      "responses_total", .counter, "Responses by class.",
+      [
+        ("class=\"2xx\"", .responses2xx), ("class=\"3xx\"", .responses3xx),
+        ("class=\"4xx\"", .responses4xx), ("class=\"5xx\"", .responses5xx),
+      ]),
+    Row("streams_total", .counter, "Streams started.", .streamsStarted),
+    Row("streams", .gauge, "Streams open.", .streamsOpen),
+    Row("sent_bytes_total", .counter, "Bytes of response bodies.", .bodyBytesSent),
+  ]
+
   static func of(_ counters: ServerCounters) -> [Metric] {
-    [
+    rows.map { row in
       Metric(
-        "viommud_http_connections_total", .counter, "Connections accepted.",
-        Int(counters.connectionsAccepted)),
-      Metric(
-        "viommud_http_connections", .gauge, "Connections open.", Int(counters.connectionsOpen)),
-      Metric("viommud_http_requests_total", .counter, "Requests read.", Int(counters.requests)),
-      Metric(
-        "viommud_http_requests_refused_total", .counter,
-        "Requests refused for their framing or a limit.", Int(counters.requestsRefused)),
-      Metric(
-        "viommud_http_responses_total", .counter, "Responses by class.",
-        [
-          ("class=\"2xx\"", Int(counters.responses2xx)),
-          ("class=\"3xx\"", Int(counters.responses3xx)),
-          ("class=\"4xx\"", Int(counters.responses4xx)),
-          ("class=\"5xx\"", Int(counters.responses5xx)),
-        ]),
-      Metric(
-        "viommud_http_streams_total", .counter, "Streams started.", Int(counters.streamsStarted)),
-      Metric("viommud_http_streams", .gauge, "Streams open.", Int(counters.streamsOpen)),
-      Metric(
-        "viommud_http_sent_bytes_total", .counter, "Bytes of response bodies.",
-        Int(counters.bodyBytesSent)),
-    ]
+        row.name, row.kind, row.help,
+        row.samples.map { ($0.labels, Int(clamping: counters[$0.counter])) })
+    }
   }
 }

@@ -26,7 +26,7 @@ import Testing
     let line = Array(get("/" + String(repeating: "a", count: 1000)).utf8)
     let answer = try dribble(line, on: server.client())
     #expect(statuses(in: answer) == [408])
-    #expect(server.server.counters.requestsTimedOut == 1)
+    #expect(server.server.counters[.requestsTimedOut] == 1)
   }
 
   @Test func slowSecondRequestLineIsCutOff() throws {

@@ -12,8 +12,8 @@ import Testing
       #expect(response.text == "GET /\(index)\n")
       #expect(response["Connection"] == nil)
     }
-    #expect(server.server.counters.connectionsAccepted == 1)
-    #expect(server.server.counters.requests == 100)
+    #expect(server.server.counters[.connectionsAccepted] == 1)
+    #expect(server.server.counters[.requests] == 100)
   }
 
   @Test func connectionCloseIsObeyed() throws {

@@ -24,7 +24,7 @@ import Testing
     server.server.stop(gracePeriod: .seconds(10))
     #expect(try idle.isAtEnd())
     #expect(throws: RawClient.Failure.self) { try RawClient(port: port) }
-    #expect(server.server.counters.connectionsOpen == 0)
+    #expect(server.server.counters[.connectionsOpen] == 0)
   }
 
   @Test func stoppingTwiceIsStoppingOnce() throws {
@@ -109,7 +109,7 @@ import Testing
     #expect(log.closedCount == 1)
     // Too late, and nobody minds.
     never.fulfil(Response(status: 200))
-    #expect(server.server.counters.connectionsOpen == 0)
+    #expect(server.server.counters[.connectionsOpen] == 0)
   }
 
   @Test func streamThatStartsDuringTheDrainEndsAtOnce() throws {

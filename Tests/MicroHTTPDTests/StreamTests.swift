@@ -49,7 +49,7 @@ import Testing
       log.append("\(index)")
       #expect(try reader.next() == "\(index)")
     }
-    #expect(server.server.counters.streamsOpen == 1)
+    #expect(server.server.counters[.streamsOpen] == 1)
   }
 
   @Test func everyReaderGetsEverythingInOrder() throws {
@@ -130,7 +130,7 @@ import Testing
     // Long before the sweep, let alone a heartbeat.
     #expect(ContinuousClock.now - start < .milliseconds(500))
     #expect(log.closedCount == 1)
-    #expect(server.server.counters.streamsOpen == 0)
+    #expect(server.server.counters[.streamsOpen] == 0)
   }
 
   @Test func resetIsNoticedWithoutAnEvent() throws {

@@ -43,7 +43,7 @@ extension Connection {
 
   /// Looks at the header section and decides what is to become of the request.
   private func examine(_ line: RequestLine) -> Bool {
-    loop.counters.requests.add()
+    loop.counters.add(to: .requests)
     let section = readFields(of: line)
     chooseRequestID(section.kept)
     do throws(Problem) {
@@ -122,7 +122,7 @@ extension Connection {
 
   /// Refuses for the framing or a limit: no byte that follows is taken for another request.
   private func refuse(_ problem: Problem, _ section: HeaderSection) -> Bool {
-    loop.counters.requestsRefused.add()
+    loop.counters.add(to: .requestsRefused)
     var response = problem.response()
     response.closesConnection = true
     needsLinger = true
@@ -131,7 +131,7 @@ extension Connection {
 
   /// Takes a piece of the body.
   private func take(_ piece: UnsafeBufferPointer<UInt8>) -> Bool {
-    loop.counters.bodyBytesReceived.add(UInt64(piece.count))
+    loop.counters.add(UInt64(piece.count), to: .bodyBytesReceived)
     guard piece.count <= loop.limits.body - body.count else { return refuseBody() }
     unsafe body.append(contentsOf: piece)
     return true
@@ -141,7 +141,7 @@ extension Connection {
   /// past it.
   private func refuseBody() -> Bool {
     let problem = Problem(.payloadTooLarge, "the body has more than \(loop.limits.body) bytes")
-    loop.counters.requestsRefused.add()
+    loop.counters.add(to: .requestsRefused)
     condemn(problem, phrase: "Content Too Large")
     needsLinger = true
     return false
@@ -152,7 +152,7 @@ extension Connection {
     let name = requestID ?? loop.requestIDs.next()
     RawReply.send(RawReply.bytes(problem, phrase: phrase, requestID: name), on: socket)
     requestID = name
-    loop.counters.countResponse(problem.status)
+    loop.counters.add(to: .responses(problem.status))
     status = problem.status
     body = []
     enter(.condemned)

@@ -30,7 +30,7 @@ extension Connection {
     }
     guard let made = unsafe made else { return false }
     responseLength = bytes.count
-    loop.counters.bodyBytesSent.add(UInt64(bytes.count))
+    loop.counters.add(UInt64(bytes.count), to: .bodyBytesSent)
     return unsafe finish(made, response)
   }
 
@@ -118,7 +118,7 @@ extension Connection {
     }
     enter(.responding)
     status = response.status
-    loop.counters.countResponse(response.status)
+    loop.counters.add(to: .responses(response.status))
     return unsafe queue(response.status, made)
   }
 

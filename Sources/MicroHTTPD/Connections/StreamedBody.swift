@@ -60,7 +60,7 @@ final class StreamedBody {
     unsafe buffer.copyBytes(from: chunk[..<count])
     leftover = count < chunk.count ? Array(chunk[count...]) : []
     leftoverStart = 0
-    loop.counters.bodyBytesSent.add(UInt64(count))
+    loop.counters.add(UInt64(count), to: .bodyBytesSent)
     return count
   }
 
@@ -72,7 +72,7 @@ final class StreamedBody {
       leftover = []
       leftoverStart = 0
     }
-    connection.loop.counters.bodyBytesSent.add(UInt64(count))
+    connection.loop.counters.add(UInt64(count), to: .bodyBytesSent)
     return count
   }
 

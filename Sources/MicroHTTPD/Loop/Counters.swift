@@ -1,84 +1,80 @@
 // SPDX-License-Identifier: Apache-2.0
 import Synchronization
 
-/// What a server has done since it was started, as of one moment.
-public struct ServerCounters: Sendable, Equatable {
-  public var connectionsAccepted: UInt64 = 0
-  public var connectionsOpen: UInt64 = 0
+/// Something that a server counts from its start on, or, as `…Open`, that is at present.
+public enum ServerCounter: Int, CaseIterable, Sendable {
+  /// Connections that were accepted.
+  case connectionsAccepted
+  /// Connections that are open.
+  case connectionsOpen
   /// Requests whose header section was read whole, the refused ones among them.
-  public var requests: UInt64 = 0
+  case requests
   /// Requests that were refused for their framing or for a limit, before the program saw them.
-  public var requestsRefused: UInt64 = 0
+  case requestsRefused
   /// Connections that were cut because a request took too long to arrive.
-  public var requestsTimedOut: UInt64 = 0
-  public var responses2xx: UInt64 = 0
-  public var responses3xx: UInt64 = 0
-  public var responses4xx: UInt64 = 0
-  public var responses5xx: UInt64 = 0
-  public var streamsStarted: UInt64 = 0
-  public var streamsOpen: UInt64 = 0
+  case requestsTimedOut
+  /// Responses with a status of 200 to 299.
+  case responses2xx
+  /// Responses with a status of 300 to 399.
+  case responses3xx
+  /// Responses with a status of 400 to 499.
+  case responses4xx
+  /// Responses with a status of 500 and above.
+  case responses5xx
+  /// Streams that were started.
+  case streamsStarted
+  /// Streams that are open.
+  case streamsOpen
   /// Bytes of request bodies.
-  public var bodyBytesReceived: UInt64 = 0
-  /// Bytes of response bodies handed to the library.
-  public var bodyBytesSent: UInt64 = 0
-}
+  case bodyBytesReceived
+  /// Bytes of response bodies that were handed to the library.
+  case bodyBytesSent
 
-/// A number that the loop's thread changes and any thread reads.
-struct Counter: ~Copyable {
-  private let value = Atomic<UInt64>(0)
-
-  /// With one writer, a load and a store do; an atomic addition would cost a bus lock.
-  func add(_ amount: UInt64 = 1) {
-    value.store(value.load(ordering: .relaxed) &+ amount, ordering: .relaxed)
-  }
-
-  func subtract(_ amount: UInt64 = 1) {
-    value.store(value.load(ordering: .relaxed) &- amount, ordering: .relaxed)
-  }
-
-  var current: UInt64 { value.load(ordering: .relaxed) }
-}
-
-/// The counters of one server.
-final class CounterCells: Sendable {
-  let connectionsAccepted = Counter()
-  let connectionsOpen = Counter()
-  let requests = Counter()
-  let requestsRefused = Counter()
-  let requestsTimedOut = Counter()
-  let responses2xx = Counter()
-  let responses3xx = Counter()
-  let responses4xx = Counter()
-  let responses5xx = Counter()
-  let streamsStarted = Counter()
-  let streamsOpen = Counter()
-  let bodyBytesReceived = Counter()
-  let bodyBytesSent = Counter()
-
-  func countResponse(_ status: Int) {
+  /// The counter of the responses with a status.
+  static func responses(_ status: Int) -> ServerCounter {
     switch status {
-    case 200..<300: responses2xx.add()
-    case 300..<400: responses3xx.add()
-    case 400..<500: responses4xx.add()
-    default: responses5xx.add()
+    case 200..<300: .responses2xx
+    case 300..<400: .responses3xx
+    case 400..<500: .responses4xx
+    default: .responses5xx
     }
   }
+}
+
+/// What a server has counted, as of one moment.
+public struct ServerCounters: Sendable, Equatable {
+  private var values: [UInt64] = Array(repeating: 0, count: ServerCounter.allCases.count)
+
+  /// The value of a counter.
+  public internal(set) subscript(counter: ServerCounter) -> UInt64 {
+    get { values[counter.rawValue] }
+    set { values[counter.rawValue] = newValue }
+  }
+}
+
+/// The counters of one loop: its thread changes them, and any thread reads them.
+final class CounterCells: Sendable {
+  private static let count = 13
+  private let cells = InlineArray<13, Atomic<UInt64>> { _ in Atomic(0) }
+
+  init() {
+    precondition(CounterCells.count == ServerCounter.allCases.count, "each counter has a cell")
+  }
+
+  /// With one writer, a load and a store do; an atomic addition would cost a bus lock.
+  func add(_ amount: UInt64 = 1, to counter: ServerCounter) {
+    let value = cells[counter.rawValue].load(ordering: .relaxed)
+    cells[counter.rawValue].store(value &+ amount, ordering: .relaxed)
+  }
+
+  /// Takes one away from what is at present.
+  func subtract(from counter: ServerCounter) { add(.max, to: counter) }
+
+  subscript(counter: ServerCounter) -> UInt64 { cells[counter.rawValue].load(ordering: .relaxed) }
 
   var snapshot: ServerCounters {
     var result = ServerCounters()
-    result.connectionsAccepted = connectionsAccepted.current
-    result.connectionsOpen = connectionsOpen.current
-    result.requests = requests.current
-    result.requestsRefused = requestsRefused.current
-    result.requestsTimedOut = requestsTimedOut.current
-    result.responses2xx = responses2xx.current
-    result.responses3xx = responses3xx.current
-    result.responses4xx = responses4xx.current
-    result.responses5xx = responses5xx.current
-    result.streamsStarted = streamsStarted.current
-    result.streamsOpen = streamsOpen.current
-    result.bodyBytesReceived = bodyBytesReceived.current
-    result.bodyBytesSent = bodyBytesSent.current
+    for counter in ServerCounter.allCases { result[counter] = self[counter] }
     return result
   }
 }

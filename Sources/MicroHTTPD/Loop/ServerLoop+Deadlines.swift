@@ -52,7 +52,7 @@ extension ServerLoop {
   }
 
   private func cutOff(_ connection: Connection, _ detail: String) {
-    counters.requestsTimedOut.add()
+    counters.add(to: .requestsTimedOut)
     connection.condemn(Problem(.requestTimeout, detail), phrase: "Request Timeout")
     connection.shutDown()
   }

@@ -6,15 +6,15 @@ extension ServerLoop {
     let stream = StreamedBody(
       source: source, connection: connection, subscription: subscription(to: source.topic))
     streams[connection.socket] = stream
-    counters.streamsStarted.add()
-    counters.streamsOpen.add()
+    counters.add(to: .streamsStarted)
+    counters.add(to: .streamsOpen)
     if isDraining { source.finish(reason: .drain) }
     return stream
   }
 
   func streamClosed(_ stream: StreamedBody, on socket: Int32, _ subscription: Subscription) {
     streams[socket] = nil
-    counters.streamsOpen.subtract()
+    counters.subtract(from: .streamsOpen)
     guard subscription.streamCount == 0 else { return }
     subscription.topic.unsubscribe(subscription)
     subscriptions[ObjectIdentifier(subscription.topic)] = nil

@@ -143,9 +143,9 @@ final class ServerLoop: @unchecked Sendable {
   /// epoll, and then a look at ours, which only says that there is more, can be spared.
   private func runWhileBusy(_ daemon: Daemon) {
     for _ in 0..<ServerLoop.runLimit {
-      let before = counters.requests.current
+      let before = counters[.requests]
       daemon.run()
-      if counters.requests.current &- before < 2 || mailbox.hasMailWaiting { return }
+      if counters[.requests] &- before < 2 || mailbox.hasMailWaiting { return }
     }
   }
 
@@ -175,8 +175,8 @@ final class ServerLoop: @unchecked Sendable {
   func add(_ connection: Connection) {
     connection.index = connections.count
     connections.append(connection)
-    counters.connectionsAccepted.add()
-    counters.connectionsOpen.add()
+    counters.add(to: .connectionsAccepted)
+    counters.add(to: .connectionsOpen)
   }
 
   func remove(_ connection: Connection) {
@@ -184,7 +184,7 @@ final class ServerLoop: @unchecked Sendable {
     connections[connection.index] = last
     last.index = connection.index
     connections.removeLast()
-    counters.connectionsOpen.subtract()
+    counters.subtract(from: .connectionsOpen)
     descriptorsCameFree()
   }
 
