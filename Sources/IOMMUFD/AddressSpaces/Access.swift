@@ -1,23 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A driver's own way into an address space, past any IOMMU (`struct iommufd_access`): that of an
-/// mdev, whose device is software.
+/// A kernel driver's own way into an address space, past any IOMMU (`struct iommufd_access`). The
+/// driver of an mdev has one: its device is software and reaches memory through the driver.
 public final class Access: ContextObject {
-  /// A range that the driver uses at present.
+  /// A range whose pages the driver has pinned.
   public struct PinnedRange: Sendable, Equatable {
+    /// The first address of the range.
     public let iova: UInt64
-    /// In bytes.
+    /// The length in bytes.
     public let length: UInt64
 
     var last: UInt64 { iova &+ (length &- 1) }
   }
 
-  /// Whether it pins whole pages, or only reads and writes.
+  /// Whether the driver pins pages, which the mappings must then consist of; false for one that
+  /// only reads and writes.
   public let pinsPages: Bool
-  /// What it reaches at present.
+  /// The address space that it reaches.
   public internal(set) var ioas: IOAS
   var ioasPin: Pin?
-  /// Ranges in use by number, from 0.
+  /// The ranges that are pinned, by the numbers that `pinPages` gave them, from 0 on.
   public internal(set) var pinned: [UInt32: PinnedRange] = [:]
   private(set) var nextNumber: UInt32 = 0
 
@@ -41,7 +43,13 @@ public struct Accesses: ObjectVerbs {
 
   /// Makes an access to an address space (`iommufd_access_create`, `iommufd_access_attach`).
   ///
-  /// - Throws: `EADDRINUSE` when it pins pages and the space maps less than one.
+  /// - Parameters:
+  ///   - name: the name of the new object; nil to have one made up.
+  ///   - ioas: the address space.
+  ///   - pinsPages: whether it is going to pin pages.
+  /// - Throws: `EEXIST` for a name that is taken, `ENOENT` when there is no such address space,
+  ///   `EBADF` when the context's own file is closed, `EADDRINUSE` when it pins pages and a mapping
+  ///   is not of whole pages.
   @discardableResult
   public func create(
     _ name: String?, ioas: String, pinsPages: Bool
@@ -55,8 +63,11 @@ public struct Accesses: ObjectVerbs {
     return access
   }
 
-  /// Moves an access to another address space; what it has pinned in the old one it lets go
-  /// (`iommufd_access_replace`).
+  /// Moves an access to another address space of the same context (`iommufd_access_replace`). It
+  /// lets go of what it has pinned in the old one.
+  ///
+  /// - Throws: `ENOENT` when there is no such access or address space, `EADDRINUSE` when it pins
+  ///   pages and a mapping is not of whole pages.
   public func replace(_ name: String, ioas wanted: String) throws(Refusal) {
     let access: Access = try find(.access, name)
     let ioas: IOAS = try resolve(.ioas, wanted, in: access.owner, field: "ioas")
@@ -79,9 +90,15 @@ public struct Accesses: ObjectVerbs {
 
   /// Pins the pages of a range (`iommufd_access_pin_pages`).
   ///
+  /// - Parameters:
+  ///   - name: the access.
+  ///   - iova: the first address.
+  ///   - length: in bytes.
+  ///   - isWritten: whether the driver is going to write to the pages, or only to read.
   /// - Returns: the number by which they are unpinned.
-  /// - Throws: `EINVAL` for an access that does not pin, `ENOENT` for a hole in the range, `EPERM`
-  ///   for what may not be accessed that way.
+  /// - Throws: `ENOENT` when there is no such access or a part of the range is not mapped, `EINVAL`
+  ///   for an access that does not pin and for an empty range, `EOVERFLOW` for a range that wraps
+  ///   around, `EPERM` for a mapping that does not allow the use.
   public func pinPages(
     _ name: String, iova: UInt64, length: UInt64, isWritten: Bool
   ) throws(Refusal) -> UInt32 {
@@ -103,7 +120,12 @@ public struct Accesses: ObjectVerbs {
     return number
   }
 
-  /// - Throws: `ENOENT` for a number under which nothing is pinned.
+  /// Lets go of a range that was pinned (`iommufd_access_unpin_pages`).
+  ///
+  /// - Parameters:
+  ///   - name: the access.
+  ///   - number: what `pinPages` returned.
+  /// - Throws: `ENOENT` when there is no such access, or nothing is pinned under the number.
   public func unpinPages(_ name: String, number: UInt32) throws(Refusal) {
     let access: Access = try find(.access, name)
     guard access.pinned[number] != nil else {
@@ -113,10 +135,11 @@ public struct Accesses: ObjectVerbs {
     forget([number], of: access)
   }
 
-  /// A range is about to be unmapped: whoever has pinned something of it lets go
+  /// Has every access let go of the pinned ranges that overlap one which is about to be unmapped
   /// (`iommufd_access_notify_unmap`).
   func unpinPages(in range: ClosedRange<UInt64>, of ioas: IOAS) {
-    // The log tells of each, in an order that does not depend on what came and went before.
+    // Pins are in no particular order. The log has an entry for each access, and the same
+    // operations must always give the same log.
     let accesses = ioas.heldBy.compactMap { $0.holder as? Access }
     for access in accesses.sorted(by: { $0.name < $1.name }) {
       let gone = access.pinned.filter { range.overlaps($0.value.iova...$0.value.last) }

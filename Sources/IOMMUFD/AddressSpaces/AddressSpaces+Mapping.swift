@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A request to map (`struct iommu_ioas_map`).
+/// A request to map memory (`struct iommu_ioas_map`).
 public struct MapRequest: Sendable, Equatable, Codable {
-  /// Where; nil for the lowest address that fits.
+  /// The first address of the mapping; nil to have the lowest one chosen at which it fits.
   public var iova: UInt64?
+  /// The length in bytes, from 1 to 2^64 - 2.
   public var length: UInt64
+  /// Whether devices may read from the range (`IOMMU_IOAS_MAP_READABLE`).
   public var isReadable: Bool
+  /// Whether devices may write to the range (`IOMMU_IOAS_MAP_WRITEABLE`).
   public var isWritable: Bool
-  /// The physical address behind it; nil to take fresh memory.
+  /// The physical address of the memory to map; nil to take memory that nobody else uses.
+  ///
+  /// The kernel is told a virtual address of the caller (`user_va`) and pins the pages behind it. A
+  /// client of the API has no memory on the host, and so it names an address or leaves the choice.
   public var physical: UInt64?
 
+  /// Makes a request of its fields.
   public init(
     iova: UInt64?, length: UInt64, isReadable: Bool, isWritable: Bool, physical: UInt64? = nil
   ) {
@@ -21,9 +28,19 @@ public struct MapRequest: Sendable, Equatable, Codable {
   }
 }
 
-/// Mapping, and what is mapped.
+/// Mapping memory, copying mappings, and finding what is mapped.
 extension AddressSpaces {
-  /// Maps a range (`iommufd_ioas_map`, `iopt_map_common`); checks in the kernel's order.
+  /// Maps memory (`iommufd_ioas_map`, `iopt_map_common`). The checks come in the kernel's order.
+  ///
+  /// - Parameters:
+  ///   - name: the address space.
+  ///   - request: what to map, and where.
+  /// - Returns: the mapping, with the addresses that were chosen.
+  /// - Throws: `ENOENT` when there is no such address space; `EOVERFLOW` for an address or length
+  ///   of all ones, and for a range that wraps around; `EINVAL` for a mapping that is neither
+  ///   readable nor writable, that is empty or badly aligned, that the attached domains do not
+  ///   translate, or that touches a reserved range; `EEXIST` when it overlaps another; `ENOSPC`
+  ///   when no free range is long enough; `ENOMEM` when the host has no memory left.
   @discardableResult
   public func map(_ name: String, _ request: MapRequest) throws(Refusal) -> Area {
     if request.iova == .max || request.length == .max {
@@ -104,12 +121,18 @@ extension AddressSpaces {
 
   // MARK: Copying
 
-  /// Maps what another address space maps (`iommufd_ioas_copy`).
+  /// Maps the memory that another address space maps already (`iommufd_ioas_copy`).
   ///
   /// - Parameters:
-  ///   - source: where it is mapped; its whole range must be.
-  ///   - iova: where it is to be mapped; nil for the lowest address that fits.
-  /// - Returns: the address.
+  ///   - source: the address space and the address where the memory is mapped; all of the range
+  ///     must be.
+  ///   - length: in bytes.
+  ///   - ioas: looks up the address space that gets the copy; it is called only when the source is
+  ///     known to be mapped, because the kernel looks for them in that order.
+  ///   - iova: the first address of the copy; nil to have the lowest one chosen at which it fits.
+  /// - Returns: the first address of the copy.
+  /// - Throws: the errors of `contiguousAreas` and of `map`, and `EPERM` when the copy is to be
+  ///   writable and the memory was not mapped so.
   func copy(
     _ source: (ioas: IOAS, iova: UInt64), _ length: UInt64, to ioas: () throws(Refusal) -> IOAS,
     at iova: UInt64?, isReadable: Bool, isWritable: Bool
@@ -143,16 +166,18 @@ extension AddressSpaces {
     transaction.onRollback { memory.mappings -= 1 }
   }
 
-  /// The mappings behind a range, each cut to it.
+  /// The mappings behind a range, with those at its ends cut to it. It does not matter what access
+  /// they allow.
   ///
-  /// - Throws: `EINVAL` for an empty range, `EOVERFLOW` for one that wraps, `ENOENT` for a hole.
+  /// - Throws: `EINVAL` for an empty range, `EOVERFLOW` for one that wraps around, `ENOENT` when a
+  ///   part of it is not mapped.
   public func memory(
     of ioas: IOAS, from iova: UInt64, _ length: UInt64
   ) throws(Refusal) -> [Area] {
     try contiguousAreas(of: ioas, from: iova, length, for: .nothing, field: "iova")
   }
 
-  /// What somebody is going to do with mapped memory.
+  /// What somebody is going to do with mapped memory, and what the mappings must therefore allow.
   enum MemoryUse {
     case nothing, reading, writing
 
@@ -165,11 +190,12 @@ extension AddressSpaces {
     }
   }
 
-  /// The mappings behind a range, each cut to it; the range must be mapped throughout
-  /// (`iopt_for_each_contig_area`).
+  /// The mappings behind a range, with those at its ends cut to it. The range must be mapped
+  /// throughout (`iopt_for_each_contig_area`).
   ///
-  /// - Throws: `EINVAL` for an empty range, `EOVERFLOW` for one that wraps, `ENOENT` for a hole,
-  ///   `EPERM` for what may not be accessed that way; whichever comes first by address.
+  /// - Throws: `EINVAL` for an empty range and `EOVERFLOW` for one that wraps around; then,
+  ///   whichever stands at the lower address, `ENOENT` for a part that is not mapped and `EPERM`
+  ///   for a mapping that does not allow the use.
   func contiguousAreas(
     of ioas: IOAS, from iova: UInt64, _ length: UInt64, for use: MemoryUse, field: String
   ) throws(Refusal) -> [Area] {

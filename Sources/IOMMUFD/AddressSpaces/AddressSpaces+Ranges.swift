@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The ranges of an address space in which something can be mapped.
+/// The rules about the ranges of an address space: which of them are reserved, which are allowed,
+/// and where a mapping can be placed.
 extension AddressSpaces {
   // MARK: Reserving
 
-  /// Keeps a range free of mappings, as a device's own addresses are (`iopt_reserve_iova`).
+  /// Keeps a range free of mappings, in the way in which an attached device's own ranges are kept
+  /// free (`iopt_reserve_iova`).
   ///
-  /// - Throws: `EINVAL` for an empty range, `EOVERFLOW` for one that wraps, `EADDRINUSE` where
-  ///   something is mapped or expressly allowed.
+  /// - Parameters:
+  ///   - name: the address space.
+  ///   - start: the first address.
+  ///   - length: in bytes.
+  /// - Throws: `ENOENT` when there is no such address space, `EINVAL` for an empty range,
+  ///   `EOVERFLOW` for one that wraps around, `EADDRINUSE` when something is mapped in it or when
+  ///   it was expressly allowed.
   public func reserve(_ name: String, start: UInt64, length: UInt64) throws(Refusal) {
     let ioas: IOAS = try find(.ioas, name)
     if length == 0 { throw Refusal(.EINVAL, field: "length", "nothing to reserve") }
@@ -38,8 +45,10 @@ extension AddressSpaces {
     }
   }
 
-  /// A device that is attached brings ranges of its own
-  /// (`iopt_table_enforce_dev_resv_regions`).
+  /// Reserves the addresses at which an attached device does not reach memory, such as those to
+  /// which it sends its interrupts (`iopt_table_enforce_dev_resv_regions`).
+  ///
+  /// - Throws: `EADDRINUSE` when something is mapped there or when it was expressly allowed.
   func reserveRanges(of device: Device, in domain: Domain) throws(Refusal) {
     guard let ioas = domain.pagingAncestor.ioas else { return }
     for range in device.smmu.driver.ops.reservedRanges(of: device) {
@@ -47,7 +56,7 @@ extension AddressSpaces {
     }
   }
 
-  /// A device that is no longer attached takes its ranges with it.
+  /// Lifts the reservations that were made for a device, because it is no longer attached.
   func releaseRanges(of device: Device, in domain: Domain) {
     guard let ioas = domain.pagingAncestor.ioas,
       ioas.reservations.contains(where: { $0.owner === device })
@@ -59,7 +68,10 @@ extension AddressSpaces {
 
   // MARK: Joining
 
-  /// A domain must be able to translate what is mapped already (`iopt_table_add_domain`).
+  /// Checks that a domain can translate everything that is mapped and allowed already, before it
+  /// joins the address space (`iopt_table_add_domain`).
+  ///
+  /// - Throws: `EADDRINUSE` when it cannot.
   func requireMappable(_ ioas: IOAS, by domain: Domain) throws(Refusal) {
     let constraints = domain.ops.constraints(of: domain)
     let aperture = constraints.aperture
@@ -79,7 +91,9 @@ extension AddressSpaces {
     }
   }
 
-  /// Something joins that needs mappings to be of whole pages.
+  /// Checks that all mappings are of whole pages, before something joins that needs them to be.
+  ///
+  /// - Throws: `EADDRINUSE` when one is not.
   func requirePageAligned(_ ioas: IOAS, field: String) throws(Refusal) {
     guard ioas.areas.allSatisfy({ $0.isAligned(to: ObjectCore.pageSize) }) else {
       throw Refusal(
@@ -89,10 +103,10 @@ extension AddressSpaces {
 
   // MARK: Allowing
 
-  /// Says where addresses may be chosen (`iommufd_ioas_allow_iovas`); nothing lifts the limit.
+  /// Restricts the ranges in which addresses may be chosen (`iommufd_ioas_allow_iovas`). An empty
+  /// list lifts the restriction.
   ///
-  /// - Throws: `EINVAL` for ranges that are empty or overlap, `EADDRINUSE` where one has
-  ///   something of what cannot be mapped.
+  /// - Throws: `EINVAL` for ranges that overlap, `EADDRINUSE` for one that is not wholly usable.
   func allow(_ ranges: [ClosedRange<UInt64>], in ioas: IOAS) throws(Refusal) {
     let sorted = ranges.sorted { $0.lowerBound < $1.lowerBound }
     for (left, right) in zip(sorted, sorted.dropFirst()) where left.overlaps(right) {
@@ -112,7 +126,8 @@ extension AddressSpaces {
     recorder?.record(.updated(ioas))
   }
 
-  /// The ranges that are not reserved, ascending (`iommufd_ioas_iova_ranges`).
+  /// The ranges in which something can be mapped, ascending (`iommufd_ioas_iova_ranges`): what the
+  /// domains can translate, without what is reserved.
   func usableRanges(of ioas: IOAS) -> [ClosedRange<UInt64>] {
     let aperture = constraints(of: ioas).aperture
     var result: [ClosedRange<UInt64>] = []
@@ -131,17 +146,20 @@ extension AddressSpaces {
 
   // MARK: Choosing
 
-  /// The lowest address at which a range fits (`iopt_alloc_iova`).
+  /// The lowest address at which a mapping fits (`iopt_alloc_iova`).
   ///
   /// - Parameters:
-  ///   - physical: what is to be mapped, where that is known; its offset in the page is kept, and
-  ///     as much of its alignment as large pages can use.
-  /// - Throws: `ENOSPC` when nothing fits.
+  ///   - length: in bytes.
+  ///   - physical: the address of the memory to map; nil where it is not taken yet. Its offset
+  ///     within a page is kept, and as much of its alignment as a large page can use.
+  /// - Throws: `ENOSPC` when it fits nowhere, `EINVAL` when the memory is not aligned as the
+  ///   domains require.
   func chooseIOVA(
     _ length: UInt64, physical: UInt64?, in ioas: IOAS, _ constraints: IOVAConstraints
   ) throws(Refusal) -> UInt64 {
     let page = ObjectCore.pageSize
-    // Address 0 is left out: a script that forgot an address should not find a mapping there.
+    // Addresses begin behind the first page: a program that forgot to set an address should not
+    // find a mapping at 0.
     let spans = ioas.allowed.isEmpty ? [page...UInt64.max - page] : ioas.allowed
     let offset = (physical ?? 0) % page
     let alignment = try chosenAlignment(length, physical, constraints)
@@ -183,7 +201,7 @@ extension AddressSpaces {
     return overflows ? nil : bumped & ~(alignment - 1) | offset
   }
 
-  /// The last address of something that stands in the way of a range.
+  /// The last address of what stands in the way of a range; nil when the range is free.
   private func obstacle(
     to range: ClosedRange<UInt64>, in ioas: IOAS, _ constraints: IOVAConstraints
   ) -> UInt64? {

@@ -1,20 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What became of a request to unmap.
+/// What a request to unmap has done.
 public struct UnmapOutcome: Sendable, Equatable {
+  /// How many bytes were unmapped; 0 when everything was to go and nothing was mapped.
   public var bytes: UInt64
-  /// Why something of the range stays mapped; only where Linux is followed, for elsewhere a
-  /// refused request changes nothing.
+  /// Why a part of the range is still mapped; nil when all of it went.
+  ///
+  /// Only the policy that follows Linux has such an outcome: there the mappings before the obstacle
+  /// stay unmapped. By the design's policy a refused request changes nothing and throws.
   public var refusal: Refusal?
 }
 
-/// Unmapping, and the memory behind mappings.
+/// Unmapping, and taking and giving back the memory behind mappings.
 extension AddressSpaces {
-  /// Unmaps whole areas (`iommufd_ioas_unmap`, `iopt_unmap_iova`); 0 and 2^64 - 1 name everything.
+  /// Unmaps all mappings in a range (`iommufd_ioas_unmap`, `iopt_unmap_iova`). A mapping goes as a
+  /// whole, and so none may reach beyond the range.
   ///
-  /// Areas go in the order of their addresses, up to the first that stands against it. With
-  /// Linux those before it stay unmapped; by the design's policy a refused request changes
-  /// nothing.
+  /// The mappings are taken in ascending order, up to the first that cannot be unmapped. By the
+  /// policy that follows Linux those before it stay unmapped; by the design's policy a refused
+  /// request changes nothing.
+  ///
+  /// - Parameters:
+  ///   - name: the address space.
+  ///   - iova: the first address.
+  ///   - length: in bytes; with an address of 0, a length of 2^64 - 1 stands for all addresses.
+  /// - Throws: `EINVAL` for an empty range, `EOVERFLOW` for one that wraps around, `ENOENT` when
+  ///   there is no such address space, when nothing is mapped in the range or when a mapping
+  ///   reaches beyond it, `EBUSY` when a hw-queue has its ring in a mapping.
   public func unmap(_ name: String, iova: UInt64, length: UInt64) throws(Refusal) -> UnmapOutcome {
     let ioas: IOAS = try find(.ioas, name)
     let isEverything = iova == 0 && length == .max
@@ -24,7 +36,7 @@ extension AddressSpaces {
     if length == 0 { throw Refusal(.EINVAL, field: "length", "nothing to unmap") }
     let (last, overflows) = iova.addingReportingOverflow(length - 1)
     if overflows { throw Refusal(.EOVERFLOW, field: "length", "the range wraps around") }
-    // "Everything" ends at the last address, which a length alone cannot say.
+    // The address space has 2^64 addresses, one more than a length can say.
     let range = iova...(isEverything ? .max : last)
     let first = ioas.firstArea(reaching: iova)
     var end = first
@@ -56,6 +68,7 @@ extension AddressSpaces {
     return nil
   }
 
+  /// Puts a mapping at its place among those that are there.
   func insert(_ area: Area, into ioas: IOAS) {
     let index = ioas.firstArea(reaching: area.iova)
     ioas.areas.insert(area, at: index)
@@ -75,18 +88,22 @@ extension AddressSpaces {
 
   // MARK: Memory
 
+  /// Takes memory that nobody uses, which reads as zero from the commit on.
+  ///
+  /// - Throws: `ENOMEM` when the host has none left of that length.
   func takeMemory(_ length: UInt64) throws(Refusal) -> MappedMemory {
     guard let address = core.machine.allocateMemory(length, alignment: ObjectCore.pageSize) else {
       throw Refusal(.ENOMEM, field: "length", "the host has no memory left for it")
     }
     let machine = core.machine
     transaction.onRollback { machine.freeMemory(address, length) }
-    // Nobody sees what another's mapping had in it.
+    // Fresh memory must not show what was in it when another mapping had it.
     transaction.onCommit { machine.clearMemory(address, length) }
     return MappedMemory(address: address, length: length)
   }
 
-  /// Memory that a mapping names, which nobody gets as fresh while it is mapped.
+  /// Takes note that a mapping uses memory which its request named, so that no other mapping gets
+  /// it as fresh memory in the meantime.
   func nameMemory(_ address: UInt64, _ length: UInt64) -> MappedMemory {
     core.machine.retainMemory(address, length)
     let machine = core.machine
@@ -94,6 +111,8 @@ extension AddressSpaces {
     return MappedMemory(address: address, length: length)
   }
 
+  /// Gives up the part that mappings have in their memory. Memory of which no mapping is left is
+  /// free from the commit on.
   func releaseMemory(of areas: [Area]) {
     let machine = core.machine
     for memory in areas.compactMap(\.memory) {

@@ -4,6 +4,13 @@
 public struct AddressSpaces: ObjectVerbs {
   unowned let core: ObjectCore
 
+  /// Makes an address space that maps nothing (`iommufd_ioas_alloc_ioctl`).
+  ///
+  /// - Parameters:
+  ///   - name: the name of the new object; nil to have one made up.
+  ///   - context: the open iommufd that it belongs to.
+  /// - Throws: `EEXIST` for a name that is taken, `ENOENT` when there is no such context, `EBADF`
+  ///   when the context's own file is closed.
   @discardableResult
   public func allocate(_ name: String?, context: String) throws(Refusal) -> IOAS {
     let context: Context = try resolve(.context, context, field: "context")
@@ -13,15 +20,16 @@ public struct AddressSpaces: ObjectVerbs {
     return ioas
   }
 
-  /// The end of an address space: memory that its mappings took is free again.
+  /// Does what the destruction of an address space brings with it: the memory of its mappings is
+  /// given back, and it no longer stands for a VFIO container.
   func end(_ ioas: IOAS) {
     releaseMemory(of: ioas.areas)
     let context = ioas.owner
     if context.compatibleIOAS === ioas { core.options.setCompatibleIOAS(nil, of: context) }
   }
 
-  /// What an address space's domains, queues and accesses together ask of a mapping
-  /// (`iopt_calculate_iova_alignment` and the ranges that domains reserve).
+  /// What the domains, hw-queues and accesses of an address space together require of a mapping
+  /// (`iopt_calculate_iova_alignment`, and the apertures that domains reserve).
   func constraints(of ioas: IOAS) -> IOVAConstraints {
     var result = IOVAConstraints(
       aperture: 0...UInt64.max, alignment: ioas.usesHugePages ? 1 : ObjectCore.pageSize)
@@ -31,7 +39,8 @@ public struct AddressSpaces: ObjectVerbs {
         let each = domain.ops.constraints(of: domain)
         let lower = max(result.aperture.lowerBound, each.aperture.lowerBound)
         let upper = min(result.aperture.upperBound, each.aperture.upperBound)
-        // Two drivers whose apertures do not meet leave nothing that could be mapped.
+        // An empty range cannot be written as a closed one, so apertures that do not meet leave one
+        // address, at which no mapping of a page fits.
         result.aperture = lower...max(lower, upper)
         result.alignment = max(result.alignment, each.alignment)
       case is HWQueue:
