@@ -1,26 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A window that user space has mapped (`iommufd_fops_mmap`); it pins the vIOMMU.
+/// A mapping of a vIOMMU's window into the memory of user space, as `mmap` on the iommufd makes it
+/// (`iommufd_fops_mmap`). It pins the vIOMMU.
 public struct MemoryMap {
+  /// The vIOMMU whose window is mapped.
   public let viommu: VIOMMU
-  /// In bytes, as the window's.
+  /// The offset of the window in the iommufd in bytes, a multiple of a page.
   public let offset: UInt64
+  /// The length of the window in bytes, a multiple of a page.
   public let length: UInt64
   let pin: Pin
 }
 
-/// What can be done with the windows of contexts' files.
+/// What can be done with the windows of a context's file.
 public struct MemoryMaps: ObjectVerbs {
   unowned let core: ObjectCore
 
-  /// Maps a window of a context's file.
+  /// Maps a window that a context's file has.
   ///
   /// - Parameters:
-  ///   - offset: in bytes; exactly where a window is.
-  ///   - length: in bytes; exactly as long as the window is.
-  /// - Returns: the number of the mapping.
-  /// - Throws: `EINVAL` for a private mapping or a part of a page, `EPERM` for an executable one,
-  ///   `ENXIO` where no window is.
+  ///   - name: the context.
+  ///   - offset: the offset of a window in bytes.
+  ///   - length: the length of the same window in bytes; a part of a window cannot be mapped.
+  ///   - isShared: whether it is mapped as `MAP_SHARED`, as registers have to be.
+  ///   - isExecutable: whether it is mapped as `PROT_EXEC`, which registers cannot be.
+  /// - Returns: the number of the mapping, the lowest free one of the context from 1 on.
+  /// - Throws: `ENOENT` when there is no such context, `EINVAL` for a private mapping or one that
+  ///   is not of whole pages, `EPERM` for an executable one, `ENXIO` when no window has that offset
+  ///   and length or the context's file is closed.
   public func map(
     ofContext name: String, offset: UInt64, length: UInt64, isShared: Bool, isExecutable: Bool
   ) throws(Refusal) -> UInt32 {
@@ -42,14 +49,20 @@ public struct MemoryMaps: ObjectVerbs {
     return try addMap(window.viommu, offset, length, to: context)
   }
 
-  /// The mapping once more, as in a process that forks: each has to be unmapped.
+  /// Maps once more what a mapping has, as happens when the process forks
+  /// (`iommufd_fops_vma_open`). Each of the two has to be unmapped.
+  ///
+  /// - Returns: the number of the new mapping.
+  /// - Throws: `ENOENT` when there is no such context or mapping.
   public func fork(_ number: UInt32, ofContext name: String) throws(Refusal) -> UInt32 {
     let context: Context = try find(.context, name)
     let map = try memoryMap(number, of: context)
     return try addMap(map.viommu, map.offset, map.length, to: context)
   }
 
-  /// Ends a mapping.
+  /// Ends a mapping (`iommufd_fops_vma_close`).
+  ///
+  /// - Throws: `ENOENT` when there is no such context or mapping.
   public func unmap(_ number: UInt32, ofContext name: String) throws(Refusal) {
     let context: Context = try find(.context, name)
     _ = try memoryMap(number, of: context)
@@ -58,7 +71,9 @@ public struct MemoryMaps: ObjectVerbs {
     recorder?.record(.updated(context))
   }
 
-  /// - Throws: `ENOENT` for a number under which nothing is mapped.
+  /// The mapping that has a number.
+  ///
+  /// - Throws: `ENOENT` with the reason `notFound` when nothing is mapped under the number.
   public func memoryMap(_ number: UInt32, of context: Context) throws(Refusal) -> MemoryMap {
     guard let map = context.memoryMaps[number] else {
       throw Refusal(.ENOENT, .notFound, "context \(context.name) has no mapping \(number)")
@@ -82,6 +97,7 @@ public struct MemoryMaps: ObjectVerbs {
     return number
   }
 
+  /// Ends a mapping whose context is known; where there is none of that number, nothing happens.
   func unmap(_ number: UInt32, of context: Context) {
     guard let map = context.memoryMaps.removeValue(forKey: number) else { return }
     context.memoryMapNumbers.free(number)

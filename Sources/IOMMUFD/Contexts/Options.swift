@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What can be set of a context and of an address space (`IOMMU_OPTION`, `IOMMU_VFIO_IOAS`).
+/// The options of a context and of an address space (`IOMMU_OPTION`, `IOMMU_VFIO_IOAS`).
 struct Options: ObjectVerbs {
   unowned let core: ObjectCore
 
-  /// Has pinned pages counted against the process or against its user; possible only while the
-  /// context has nothing (`iommufd_option_rlimit_mode`).
+  /// Chooses whether pinned pages count against the process or against its user
+  /// (`iommufd_option_rlimit_mode`). Pages that are counted already would have to be counted anew,
+  /// so the context must be empty.
   ///
-  /// - Throws: `EBUSY` when it has something, a tombstone among it.
+  /// - Throws: `EBUSY` when it has objects or tombstones.
   func setAccounting(_ isPerProcess: Bool, of context: Context) throws(Refusal) {
     try requireEmpty(context)
     try step()
@@ -26,8 +27,8 @@ struct Options: ObjectVerbs {
 
   /// Allows or forbids large pages (`iopt_disable_large_pages`).
   ///
-  /// - Throws: `EINVAL` when domains have mappings already that might be large, `EADDRINUSE` when
-  ///   a mapping is less than a page.
+  /// - Throws: `EINVAL` when domains translate mappings already, perhaps by large pages;
+  ///   `EADDRINUSE` when a mapping is not of whole pages.
   func setHugePages(_ isOn: Bool, of ioas: IOAS) throws(Refusal) {
     if isOn == ioas.usesHugePages { return }
     if !isOn {
@@ -43,7 +44,8 @@ struct Options: ObjectVerbs {
     recorder?.record(.updated(ioas))
   }
 
-  /// Makes an address space the one that stands for a VFIO container; it is not pinned by that.
+  /// Makes an address space the one that stands for a VFIO container; nil leaves the context
+  /// without one. The context does not pin it.
   func setCompatibleIOAS(_ ioas: IOAS?, of context: Context) {
     let previous = context.compatibleIOAS
     context.compatibleIOAS = ioas
