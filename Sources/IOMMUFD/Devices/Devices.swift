@@ -4,7 +4,17 @@
 public struct Devices: ObjectVerbs {
   unowned let core: ObjectCore
 
-  /// Plugs a device in and binds it to a context (`iommufd_device_bind`).
+  /// Plugs a device in and binds it to a context (`iommufd_device_bind`). When its group is
+  /// attached already, its traffic goes through the group's domains from now on.
+  ///
+  /// - Parameters:
+  ///   - name: the name of the new object; nil to have one made up.
+  ///   - smmu: the physical IOMMU that it is behind.
+  ///   - context: the open iommufd that it belongs to.
+  ///   - properties: what the endpoint is.
+  /// - Throws: `EEXIST` for a name that is taken, `ENOENT` when there is no such IOMMU or context,
+  ///   `EPERM` when its group belongs to another context, `EBADF` when the context's own file is
+  ///   closed, and the errors of the driver's `bind` and `attach`.
   @discardableResult
   public func bind(
     _ name: String?, smmu: String, context: String, properties: Device.Properties
@@ -26,7 +36,7 @@ public struct Devices: ObjectVerbs {
     try smmu.driver.ops.bind(device, in: transaction)
     try publish(device)
     enter(group, device)
-    // Its group may be attached already, and then the hardware sends its traffic there too.
+    // The hardware cannot keep the devices of a group apart, so this one goes where they are.
     for (pasid, domain) in group.domains.sorted(by: { $0.key < $1.key }) {
       let outcome = try smmu.driver.domainOps.attach(
         device, pasid: pasid, to: domain, in: transaction)
@@ -35,7 +45,10 @@ public struct Devices: ObjectVerbs {
     return device
   }
 
-  /// A group has one owner (`iommu_group_claim_dma_owner`).
+  /// The group of a name, or a new one. All devices of a group belong to one context
+  /// (`iommu_device_claim_dma_owner`).
+  ///
+  /// - Throws: `EPERM` when the group has devices of another context.
   private func group(_ name: String?, for context: Context) throws(Refusal) -> DeviceGroup {
     guard let name, let group = core.groups[name] else { return DeviceGroup(name: name) }
     if let member = group.devices.first, member.owner !== context {
@@ -56,7 +69,8 @@ public struct Devices: ObjectVerbs {
     if group.devices.isEmpty, let name = group.name { core.groups.removeValue(forKey: name) }
   }
 
-  /// The end of a device that nothing holds and that is not attached.
+  /// Does what the end of a device brings with it: it leaves its group, and its driver forgets its
+  /// streams. Nothing holds the device any more, and it is not attached.
   func unbind(_ device: Device) {
     let group = device.group
     let position = group.devices.firstIndex { $0 === device } ?? group.devices.count
@@ -72,8 +86,11 @@ public struct Devices: ObjectVerbs {
     }
   }
 
-  /// Unplugs a device by surprise (`iommufd_device_unbind` from the bus): never refused. It is
-  /// detached, its vdev becomes a tombstone, and it is gone.
+  /// Unplugs a device by surprise, as its bus does (`iommufd_device_unbind`). That is never
+  /// refused, whoever holds the device: it is detached, its vdev becomes a tombstone, and it is
+  /// gone.
+  ///
+  /// - Throws: `ENOENT` when there is no such device.
   public func unplug(_ name: String) throws(Refusal) {
     guard let device = object(.device, name) as? Device else {
       throw Refusal(.ENOENT, .notFound, "there is no device \(name)")

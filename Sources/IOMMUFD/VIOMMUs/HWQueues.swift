@@ -4,12 +4,29 @@
 public struct HWQueues: ObjectVerbs {
   unowned let core: ObjectCore
 
-  /// As many pages have a list that is more than the kernel allocates in one piece: `INT_MAX`
-  /// bytes of pointers.
+  /// The number of pages from which on the kernel cannot allocate the list of a ring's pages in one
+  /// piece: that list would then be longer than `INT_MAX` bytes.
   private static let pageArrayLimit: UInt64 = 1 << 28
 
-  /// Hands a command queue to a guest (`iommufd_hw_queue_alloc_ioctl`); its memory is checked
-  /// and pinned before the driver sees the index.
+  /// Hands a command queue to a guest (`iommufd_hw_queue_alloc_ioctl`). The memory of the ring is
+  /// checked and pinned before the driver sees the index.
+  ///
+  /// - Parameters:
+  ///   - name: the name of the new object; nil to have one made up.
+  ///   - viommu: the vIOMMU whose guest owns it.
+  ///   - type: what kind of queue it is.
+  ///   - index: which of the vIOMMU's queues it is.
+  ///   - iova: the address of the ring in the nesting parent's address space; it need not be the
+  ///     first of a page.
+  ///   - length: the length of the ring in bytes.
+  ///   - execution: who carries out the commands.
+  /// - Throws: `EINVAL` for a length of 0; `EOVERFLOW` when the ring wraps around, and `ERANGE`
+  ///   when only the end of its last page does; `ENOENT` when there is no such vIOMMU or a part of
+  ///   the ring is not mapped; `EOPNOTSUPP` when the vIOMMU has no queues of the type; `EEXIST` for
+  ///   a name that is taken; `EBADF` when the context's own file is closed; `ENOMEM` when the ring
+  ///   has too many pages; `EADDRINUSE` when a mapping of the address space is not of whole pages;
+  ///   `EPERM` when the ring's memory is not readable; `EFAULT` when it is not contiguous in the
+  ///   host's memory; and the errors of the driver's `initialize`.
   @discardableResult
   public func allocate(
     _ name: String?, viommu: String, type: HWQueueType, index: UInt32, iova: UInt64, length: UInt64,
@@ -42,7 +59,9 @@ public struct HWQueues: ObjectVerbs {
     return queue
   }
 
-  /// Finds the ring's memory page by page in address order and locks the areas it lies in.
+  /// Finds the memory of a ring, and locks the areas that it lies in so that they cannot be
+  /// unmapped. The kernel pins them in the order of their addresses, and so the first thing that is
+  /// wrong decides the error.
   private func lockRing(of queue: HWQueue) throws(Refusal) {
     let page = ObjectCore.pageSize
     let offset = queue.iova % page
@@ -56,7 +75,8 @@ public struct HWQueues: ObjectVerbs {
     let ioas = queue.viommu.ioas
     try core.addressSpaces.requirePageAligned(ioas, field: "iova")
     let first = queue.iova - offset
-    // Whole pages are pinned, and the last one may be the end of all addresses.
+    // Whole pages are pinned. Where the last one ends at the last address of all, the length of the
+    // range is kept below 2^64.
     let whole = min((size + (page - 1)) / page * page, UInt64.max - first)
     let areas = try core.addressSpaces.contiguousAreas(
       of: ioas, from: first, whole, for: .reading, field: "iova")
@@ -78,6 +98,8 @@ public struct HWQueues: ObjectVerbs {
     }
   }
 
+  /// Does what the end of a queue brings with it: the driver takes it back, and its ring is
+  /// unlocked.
   func end(_ queue: HWQueue) {
     queue.viommu.ops.destroy(queue, in: transaction)
     addLock(-1, to: queue)

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A device inside a vIOMMU under a virtual ID (`struct iommufd_vdevice`).
+/// A device inside a vIOMMU (`struct iommufd_vdevice`): it says which virtual ID a device has in a
+/// guest.
 public final class VDevice: ContextObject {
+  /// The vIOMMU that the device is in.
   public let viommu: VIOMMU
+  /// The device that the guest was given.
   public let device: Device
-  /// What the guest calls the device; to an SMMU its virtual stream ID.
+  /// The number by which the guest knows the device, unique in the vIOMMU. For an SMMUv3 it is the
+  /// virtual stream ID.
   public let virtualID: UInt64
-  /// What the driver keeps with a vdev.
+  /// What the driver keeps with the vdev; nobody else looks at it.
   public var driverData: AnyObject?
 
   init(name: String, viommu: VIOMMU, device: Device, virtualID: UInt64) {
@@ -22,6 +26,17 @@ public struct VDevices: ObjectVerbs {
   unowned let core: ObjectCore
 
   /// Allocates a vdev (`iommufd_vdevice_alloc_ioctl`).
+  ///
+  /// - Parameters:
+  ///   - name: the name of the new object; nil to have one made up.
+  ///   - viommu: the vIOMMU.
+  ///   - device: the device, which must be behind the vIOMMU's physical IOMMU and in the same
+  ///     context.
+  ///   - virtualID: the number by which the guest knows the device.
+  /// - Throws: `ENOENT` when there is no such vIOMMU or device; `EINVAL` when the device is behind
+  ///   another IOMMU; `EEXIST` when it has a vdev already, or when the virtual ID or the name is
+  ///   taken; `EBADF` when the context's own file is closed; and the errors of the driver's
+  ///   `initialize`.
   @discardableResult
   public func allocate(
     _ name: String?, viommu: String, device: String, virtualID: UInt64
@@ -67,15 +82,16 @@ public struct VDevices: ObjectVerbs {
     vdev.device.vdev = nil
   }
 
-  /// What the end of a vdev means, whether by deletion or by unplug.
+  /// Does what the end of a vdev brings with it, whether it is destroyed or its device is
+  /// unplugged.
   func leave(_ vdev: VDevice) {
     vdev.viommu.ops.destroy(vdev, in: transaction)
     VDevices.unlink(vdev)
     transaction.onRollback { link(vdev) }
   }
 
-  /// The end of a vdev whose device is unplugged: its ID stays taken until the file is closed
-  /// (`iommufd_object_tombstone_user`).
+  /// Ends a vdev whose device is unplugged (`iommufd_object_tombstone_user`). Its ID stays taken
+  /// until the context ends, so that a program which still uses the ID never meets another object.
   func entomb(_ vdev: VDevice) {
     leave(vdev)
     while let pin = vdev.holds.last { unpin(pin) }

@@ -2,30 +2,38 @@
 
 /// A slice of one physical IOMMU for one VM (`struct iommufd_viommu`).
 public final class VIOMMU: ContextObject {
+  /// What kind of vIOMMU it is, which decides what its guest can do with it.
   public let type: VIOMMUType
+  /// The physical IOMMU that it is a slice of.
   public let smmu: SMMU
-  /// The device that the vIOMMU was allocated for; it is not pinned and may be gone.
+  /// The name of the device that the vIOMMU was allocated for. The vIOMMU does not pin it, so it
+  /// may be gone.
   public let deviceName: String
-  /// The nesting parent: the VM's stage 2.
+  /// The nesting parent, whose tables are the stage 2 of the VM.
   public let parent: Domain
-  /// What the nesting parent translates by: the guest's memory.
+  /// The address space of the nesting parent, whose addresses are the guest's physical ones.
   public let ioas: IOAS
-  /// Registers that user space can map, at an offset of the iommufd (`struct iommufd_mmap`).
+  /// Registers of a vIOMMU that user space can map, at an offset of the iommufd
+  /// (`struct iommufd_mmap`).
   public struct Window {
+    /// The vIOMMU that the registers belong to.
     public let viommu: VIOMMU
-    /// Both in bytes, and multiples of a page.
+    /// The offset in the iommufd in bytes, a multiple of a page.
     public let offset: UInt64
+    /// The length in bytes, a multiple of a page.
     public let length: UInt64
   }
 
+  /// The registers that user space can map; nil where the type of vIOMMU has none.
   public internal(set) var window: Window?
+  /// The vdevs on the vIOMMU by their virtual IDs (`vdevs` of `struct iommufd_viommu`).
   public internal(set) var vdevs: [UInt64: VDevice] = [:]
-  /// Where the events of its devices go; used by the hardware's threads.
+  /// The queues that get the events of its devices. The hardware's threads report to them.
   public let events = VIOMMUEvents()
-  /// What the driver keeps with a vIOMMU.
+  /// What the driver keeps with the vIOMMU; nobody else looks at it.
   public var driverData: AnyObject?
 
-  /// What its driver does with it (`ops` of `struct iommufd_viommu`).
+  /// The driver's operations on the vIOMMU (`ops` of `struct iommufd_viommu`).
   public var ops: any VIOMMUOps { smmu.driver.viommuOps }
 
   init(name: String, type: VIOMMUType, device: Device, parent: Domain, ioas: IOAS) {
@@ -39,10 +47,12 @@ public final class VIOMMU: ContextObject {
 }
 
 extension VIOMMU {
-  /// Takes the lowest free offsets for the vIOMMU's window (`iommufd_viommu_alloc_mmap`); the
-  /// first page of the file is nobody's.
+  /// Gives the vIOMMU a window at the lowest offset of its context's file where one of that length
+  /// fits (`iommufd_viommu_alloc_mmap`). No window is in the first page of the file.
   ///
-  /// - Parameter length: in bytes, a multiple of a page.
+  /// - Parameters:
+  ///   - length: in bytes, a multiple of a page.
+  ///   - transaction: the transaction under way.
   public func openWindow(length: UInt64, in transaction: Transaction) {
     let context = owner
     var offset = ObjectCore.pageSize
@@ -60,7 +70,8 @@ extension VIOMMU {
     }
   }
 
-  /// The window's offsets are free again.
+  /// Takes the vIOMMU's window away, whose offsets are free again. Without a window nothing
+  /// happens.
   public func closeWindow(in transaction: Transaction) {
     let context = owner
     guard let position = context.windows.firstIndex(where: { $0.viommu === self }) else { return }
@@ -77,10 +88,20 @@ extension VIOMMU {
 public struct VIOMMUs: ObjectVerbs {
   unowned let core: ObjectCore
 
-  /// Allocates a vIOMMU (`iommufd_viommu_alloc_ioctl`).
+  /// Allocates a vIOMMU (`iommufd_viommu_alloc_ioctl`). The driver is asked for the type before the
+  /// domain is looked up, as in the kernel.
   ///
-  /// - Parameter data: what the caller hands to the driver.
-  /// - Returns: the vIOMMU, and the data as the caller gets it back.
+  /// - Parameters:
+  ///   - name: the name of the new object; nil to have one made up.
+  ///   - type: what kind of vIOMMU it is to be.
+  ///   - device: a device behind the physical IOMMU.
+  ///   - domain: the nesting parent, in the context of the device.
+  ///   - data: what the caller hands to the driver; nil when it is nothing.
+  /// - Returns: the vIOMMU, and the data as the driver hands it back.
+  /// - Throws: `ENOENT` when there is no such device or no such paging domain, `EOPNOTSUPP` when
+  ///   the driver makes no vIOMMU of the type, `EINVAL` for a domain that is no nesting parent,
+  ///   `EEXIST` for a name that is taken, `EBADF` when the context's own file is closed, and the
+  ///   errors of the driver's `initialize`.
   @discardableResult
   public func allocate(
     _ name: String?, type: VIOMMUType, device: String, domain: String, data: UserData? = nil
