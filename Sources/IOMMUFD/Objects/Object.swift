@@ -2,19 +2,24 @@
 
 /// What all objects have: a name, an ID, a revision, and the pins between them.
 ///
-/// Objects live under their host's lock. They change only through `ObjectCore`, which notes the
-/// inverse of each change in the transaction under way.
+/// Objects are only used under their host's lock. They change only through `ObjectCore`, which
+/// notes in the transaction under way how each change is taken back.
 public class Object {
+  /// What kind of object it is.
   public let kind: ObjectKind
-  /// The name in the API; unique per host and kind.
+  /// The name in the API, unique among the objects of the same kind on a host.
   public let name: String
   /// The open iommufd that the object belongs to; nil for an SMMU and for a context itself.
   public var context: Context? { nil }
-  /// The number the kernel would have given, lowest free first; nil for what has none there.
+  /// The number that the object has in the kernel's ABI (`id` of `struct iommufd_object`): the
+  /// lowest one that was free in its context. An SMMU and a context have none.
   public internal(set) var objectID: UInt32?
-  /// The transaction that last changed the object or its pins.
+  /// The number of the transaction that last changed the object or its pins.
   public internal(set) var revision: UInt64 = 0
+  /// The pins by which it holds other objects, in no particular order.
   public internal(set) var holds: [Pin] = []
+  /// The pins by which it is held, in no particular order. While there is one, it cannot be
+  /// destroyed.
   public internal(set) var heldBy: [Pin] = []
   /// Whether the object is in the table; false before it is published and after it is gone.
   public internal(set) var isLive = false
@@ -24,11 +29,13 @@ public class Object {
     self.name = name
   }
 
+  /// The kind and the name, by which the object can be found again.
   public var key: ObjectKey { ObjectKey(kind, name) }
 }
 
 /// An object of an open iommufd.
 public class ContextObject: Object {
+  /// The open iommufd that it belongs to, for as long as it lives.
   public let owner: Context
 
   init(_ kind: ObjectKind, _ name: String, in owner: Context) {
@@ -36,30 +43,38 @@ public class ContextObject: Object {
     super.init(kind, name)
   }
 
+  /// The same as `owner`, where it is not known what kind of object it is.
   public override var context: Context? { owner }
 }
 
-/// One reference that keeps an object alive: while it stands, its target cannot be deleted.
+/// One reference that keeps an object alive: while it stands, its target cannot be destroyed.
 ///
-/// iommufd counts them (`users` in `struct iommufd_object`); here each is an edge that can say
-/// who it is.
+/// iommufd only counts references (`users` of `struct iommufd_object`). Here each is an edge
+/// between two objects, so that a refusal can say who holds what.
 public final class Pin {
+  /// Why a pin stands, and with that what would end it.
   public enum Cause: Hashable, Sendable {
-    /// From creation to deletion, by a field of the holder.
+    /// It stands from the creation of the holder to its end, because a field of the holder names
+    /// the target.
     case field(String)
-    /// While the device is attached at that PASID (0 is the RID).
+    /// It stands while the device is attached at the PASID; PASID 0 stands for the RID.
     case attachment(pasid: UInt32)
-    /// While a reader has the queue's event file open.
+    /// It stands while somebody has the queue's event file open.
     case openFile
-    /// While user space has the vIOMMU's window mapped, under that number.
+    /// It stands while user space has the vIOMMU's window mapped; the number is that of the
+    /// mapping.
     case memoryMap(UInt32)
   }
 
-  /// nil for an event file or a memory mapping, which are no objects of their own.
+  /// The object that holds the target; nil for an event file or a memory mapping, which are no
+  /// objects of their own.
   public let holder: Object?
+  /// The object that is held.
   public let target: Object
+  /// Why the pin stands.
   public let cause: Cause
-  // Positions in `holder.holds` and `target.heldBy`, so that a pin goes in constant time.
+  // The positions of the pin in `holder.holds` and `target.heldBy`, kept so that it can be taken
+  // out in constant time.
   var holderIndex = 0
   var targetIndex = 0
 
@@ -69,12 +84,12 @@ public final class Pin {
     self.cause = cause
   }
 
-  /// Whether the pin can go while its holder stays.
+  /// Whether the pin can end while its holder stays.
   var isFreedByItself: Bool {
     if case .field = cause { false } else { true }
   }
 
-  /// The reason in words of the API, `vdev.viommu`.
+  /// The cause in the words of the API, as in `vdev.viommu`.
   public var why: String {
     switch cause {
     case .field(let name): (holder?.kind.rawValue ?? "") + "." + name

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The objects of a kind in the order of their names: what a listing walks through.
+/// The objects of a kind in the order of their names, as listings show them.
 ///
-/// A list of short sorted runs. Finding a place costs two binary searches; inserting and
-/// removing move one run at most, so their time does not grow with the number of objects as long
-/// as that stays in the millions.
+/// It is a list of short sorted arrays, called runs. Two binary searches find a place, and
+/// inserting or removing moves the elements of one run at most, so that even with millions of
+/// objects neither takes noticeably longer.
 struct SortedIndex {
   private static let runLimit = 256
   private var runs: [[Object]] = []
@@ -30,7 +30,8 @@ struct SortedIndex {
     if runs[run].isEmpty { runs.remove(at: run) }
   }
 
-  /// Visits the objects behind `name` (all of them for nil) in order while `body` returns true.
+  /// Visits the objects whose names come after `name` (all of them for nil) in order, until `body`
+  /// returns false.
   func visit(after name: String?, _ body: (Object) -> Bool) {
     var run = name.map { firstRun(reaching: $0) } ?? 0
     guard run < runs.count else { return }

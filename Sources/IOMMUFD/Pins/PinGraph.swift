@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// One request of a plan that frees an object of its pins.
+/// One request of a plan that frees an object of its pins, so that the object can be destroyed.
 public enum ReleaseStep: Hashable, Sendable {
+  /// Detach the device at a PASID; PASID 0 stands for the RID.
   case detach(device: String, pasid: UInt32)
+  /// Unplug the device, which detaches it and ends its vdev.
   case unplug(device: String)
+  /// Destroy the object, which releases its pins on others.
   case destroy(ObjectKey)
+  /// Close the open event files of the queue.
   case closeFiles(ObjectKey)
+  /// Unmap the window that the context has mapped under that number.
   case unmapMemory(context: String, number: UInt32)
 
   /// The object that the request names.
@@ -18,22 +23,27 @@ public enum ReleaseStep: Hashable, Sendable {
   }
 }
 
-/// Walks along the pins of an object: who holds it, through whom, and what would end that.
+/// Follows the pins of an object: it finds out who holds the object, through whom, and which
+/// requests would end that.
 public struct PinGraph {
-  /// Chains beyond these are counted, not listed: an SMMU with a hundred thousand devices has as
-  /// many.
+  /// How many chains are listed; further ones are only counted, because an SMMU with a hundred
+  /// thousand devices has as many.
   public static let chainLimit = 1_000
 
   private let policy: ObjectCore.PinPolicy
 
+  /// Makes a graph that follows the rules of a host.
+  ///
+  /// - Parameter policy: the host's policy. By that of Linux a bound device is never destroyed, so
+  ///   that plans unplug it.
   public init(policy: ObjectCore.PinPolicy) { self.policy = policy }
 
-  /// Pins in the order in which they are shown: by holder, then by cause.
+  /// Pins that hold one object, in the order in which they are shown: by holder, then by cause.
   public static func sorted(_ pins: [Pin]) -> [Pin] {
     pins.count < 2 ? pins : pins.sorted { isBefore($0, $1) }
   }
 
-  /// The pins that one object holds, by what they hold, then by cause.
+  /// Pins that one object has, in the order in which they are shown: by target, then by cause.
   public static func sortedByTarget(_ pins: [Pin]) -> [Pin] {
     guard pins.count > 1 else { return pins }
     return pins.sorted { left, right in
@@ -65,15 +75,19 @@ public struct PinGraph {
 
   // MARK: Chains
 
-  /// One way in which an object is held: the object, its holder, that one's holder, and so on.
+  /// The ways in which an object is held.
   public struct Chains {
+    /// The chains, `chainLimit` at most. Each begins with the object itself, and each next element
+    /// holds the one before it.
     public var listed: [[Object]] = []
+    /// How many further chains there are.
     public var omitted = 0
   }
 
-  /// All chains that end at an object, each from the object up to what nothing holds. An
-  /// attachment or an open file ends a chain: what frees it is a detach or a close, not the end
-  /// of the holder.
+  /// All chains of holders of an object, each up to one that nothing holds.
+  ///
+  /// An attachment or an open file ends a chain, because a detach or a close frees it while its
+  /// holder stays; whatever holds that holder does not matter.
   public func chains(to object: Object) -> Chains {
     var result = Chains()
     var path = [object]
@@ -108,11 +122,12 @@ public struct PinGraph {
 
   // MARK: Plans
 
-  /// The shortest list of steps, in order, after which an object could be destroyed; empty when
-  /// nothing stands against it.
+  /// The shortest list of requests, in order, after which an object could be destroyed; empty when
+  /// it can be destroyed as it is.
   ///
-  /// Each holder has to let go, and all but attachments and open files do so only by their own
-  /// end; so the plan is the holders, leaves first, and no choice is left that could shorten it.
+  /// Each holder has to let go, and except for attachments, open files and memory mappings it does
+  /// so only by its own end. So the plan consists of the holders, those first that nothing holds,
+  /// and there is no choice by which it could become shorter.
   public func plan(toDestroy object: Object) -> [ReleaseStep] {
     var plan = Plan()
     if let device = object as? Device, policy == .linux {
@@ -153,7 +168,7 @@ public struct PinGraph {
     }
   }
 
-  /// What ends a pin that no object holds.
+  /// The request that ends a pin which no object holds.
   private func letGo(_ pin: Pin) -> ReleaseStep {
     guard case .memoryMap(let number) = pin.cause, let context = pin.target.context else {
       return .closeFiles(pin.target.key)
@@ -165,12 +180,13 @@ public struct PinGraph {
     let step = ReleaseStep.destroy(holder.key)
     if plan.contains(step) { return }
     release(holder, &plan)
-    // An automatic domain goes with its last attachment, which the plan has ended by now.
+    // An automatic domain goes with its last attachment, and the steps so far have ended that.
     if let domain = holder as? Domain, domain.isAuto { return }
     plan.add(step)
   }
 
-  /// A device whose group is attached on another member's behalf is freed by detaching those.
+  /// Detaches a device, or, where the device is not attached itself and its traffic goes through
+  /// the group's domain, the members of the group that are.
   private func detach(_ device: Device, _ pasid: UInt32, _ plan: inout Plan) {
     for member in device.group.devices where member.attachments[pasid] != nil {
       let isConcerned = member === device || device.attachments[pasid] == nil
