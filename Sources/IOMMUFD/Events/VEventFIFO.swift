@@ -2,73 +2,90 @@
 import DequeModule
 import Locking
 
-/// The data of one vEVENT: up to four 64-bit words, as the hardware wrote them.
+/// The data of one event: up to four 64-bit words, as the hardware wrote them.
 public struct VEventData: Sendable, Equatable {
+  /// The words, which a reader of the event file gets in little-endian form.
   public let words: [UInt64]
-  /// Bytes of the data as a reader of the event file gets them; the last word can have less than
-  /// eight.
+  /// The length of the data in bytes; the last word may have fewer than eight of them.
   public let byteCount: Int
 
+  /// Takes whole words.
   public init(_ words: [UInt64]) { self.init(words, byteCount: words.count * 8) }
 
+  /// Takes words of which only the first bytes count.
   public init(_ words: [UInt64], byteCount: Int) {
     self.words = words
     self.byteCount = byteCount
   }
 }
 
-/// An entry as it is read from an event file: a header (`struct iommufd_vevent_header`), and data
-/// unless it is the header that says that events were lost.
+/// An entry of an event file: a header (`struct iommufd_vevent_header`), and behind it the data of
+/// an event. An entry without data says that events were lost (`IOMMU_VEVENTQ_FLAG_LOST_EVENTS`).
 public struct VEventRecord: Sendable, Equatable {
+  /// The number of the event, from 0 to 2^31 - 1, after which numbers begin again. Lost events
+  /// count as well, so that a gap shows how many there were.
   public let sequence: UInt32
-  /// nil for the lost-events header.
+  /// The data; nil for the entry that says that events were lost.
   public let data: VEventData?
 
+  /// Whether the entry says that events were lost.
   public var isLost: Bool { data == nil }
+  /// How many bytes of a reader's buffer the entry takes, its header of 8 bytes included.
   public var byteCount: Int { 8 + (data?.byteCount ?? 0) }
 }
 
-/// The queue behind a veventq (`struct iommufd_veventq`): bounded, and consumed by reading.
+/// The entries of a veventq (`struct iommufd_veventq`). It holds as many as its depth says, and
+/// reading takes them out.
 ///
-/// It is written by the hardware's threads and read by clients, so it has a lock of its own, a
-/// leaf to the host's and the stream table's.
+/// The hardware's threads write to it and clients read from it, so it has a lock of its own. No
+/// other lock is taken while that one is held.
 public final class VEventFIFO: Sendable {
-  /// Sequence numbers have 31 bits and wrap (`iommufd_vevent_handler`).
+  /// The bits of a sequence number, which wraps around after them (`iommufd_vevent_handler`).
   static let sequenceMask: UInt32 = 0x7fff_ffff
+  /// The length of an entry's header in bytes.
   static let headerBytes = 8
 
   private struct State {
     var records: Deque<VEventRecord> = []
-    /// The number in the lost-events header at the tail; that header is unique and counts
-    /// neither against the depth nor as a record.
+    /// The number of the last event that was lost, if events were lost since the last one that was
+    /// stored. The kernel keeps a header for them at the end of the queue. It is the only one of
+    /// its kind, and does not count against the depth.
     var lost: UInt32?
     var sequence: UInt32 = 0
     var isClosed = false
   }
 
-  /// What a queue holds and what went through it.
+  /// What a queue holds, and how far its numbers have come.
   public struct Status: Sendable, Equatable {
+    /// How many events have not been read; the entry for lost events is not counted.
     public var pending: Int
+    /// Whether an entry at the end says that events were lost.
     public var hasLost: Bool
-    /// The number that the next event will bear.
+    /// The number that the next event will bear, from 0 to 2^31 - 1.
     public var nextSequence: UInt32
+    /// Whether the queue has ended, after which nothing can be read any more.
     public var isClosed: Bool
   }
 
-  /// How many records fit.
+  /// How many events the queue holds, from 1 to 2^19.
   public let depth: Int
   private let state = Locked(State())
   private let reader = EventReader()
 
+  /// Makes an empty queue.
+  ///
+  /// - Parameters:
+  ///   - depth: how many events it holds.
+  ///   - firstSequence: the number of the first event, of which 31 bits count.
   public init(depth: Int, firstSequence: UInt32 = 0) {
     self.depth = depth
     state.withLock { $0.sequence = firstSequence & VEventFIFO.sequenceMask }
   }
 
-  /// Stores an event, or counts it as lost when the queue is full; that is no error to the one
-  /// who reports (`iommufd_viommu_report_event`).
+  /// Stores an event, or counts it as lost when the queue is full. The one who reports is not told
+  /// of a loss (`iommufd_viommu_report_event`); a reader sees it.
   ///
-  /// - Returns: whether the queue is still there.
+  /// - Returns: false when the queue has ended.
   @discardableResult
   public func report(_ data: VEventData) -> Bool {
     state.withLock { state in
@@ -78,7 +95,7 @@ public final class VEventFIFO: Sendable {
       if state.records.count >= depth {
         state.lost = sequence
       } else {
-        // The gap in the numbers tells of the loss from now on.
+        // The entry for lost events goes. From now on the gap in the numbers tells of the loss.
         state.lost = nil
         state.records.append(VEventRecord(sequence: sequence, data: data))
       }
@@ -86,10 +103,12 @@ public final class VEventFIFO: Sendable {
     }
   }
 
-  /// Reads as from the event file (`iommufd_veventq_fops_read`): whole entries, never waiting.
+  /// Reads as from the event file (`iommufd_veventq_fops_read`). An entry is read whole or not at
+  /// all, and a read never waits: an empty queue gives an empty array.
   ///
   /// - Parameter count: the size of the reader's buffer in bytes.
-  /// - Throws: `EINVAL` when the buffer has no room for a header, or for the first entry.
+  /// - Returns: the entries that fit, oldest first.
+  /// - Throws: `EINVAL` when the buffer has no room for a header, or none for the first entry.
   public func read(count: Int) throws(Refusal) -> [VEventRecord] {
     guard count >= VEventFIFO.headerBytes else { throw VEventFIFO.tooSmall }
     let result = state.withLock { state -> [VEventRecord]? in
@@ -114,6 +133,7 @@ public final class VEventFIFO: Sendable {
   private static let tooSmall = Refusal(
     .EINVAL, field: "count", "the buffer is too small for the first entry")
 
+  /// What the queue holds at this moment.
   public var status: Status {
     state.withLock { state in
       Status(
@@ -122,12 +142,13 @@ public final class VEventFIFO: Sendable {
     }
   }
 
-  /// Whether a read would return something: `POLLIN`.
+  /// Whether a read would return an entry, as `POLLIN` says.
   public var isReadable: Bool {
     state.withLock { !$0.records.isEmpty || $0.lost != nil }
   }
 
-  /// Ends the queue; what it holds is dropped and later events find it gone.
+  /// Ends the queue. It forgets what it holds, events that are reported later find it gone, and
+  /// whoever follows it is told.
   func close() {
     state.withLock { state in
       state.isClosed = true
@@ -137,10 +158,11 @@ public final class VEventFIFO: Sendable {
     wakeReader()
   }
 
-  /// Sets what is called when there is something to read: whoever follows the queue.
+  /// Sets the function that `wakeReader` calls, on behalf of the one who follows the queue; nil for
+  /// nobody.
   public func setReader(_ wake: (@Sendable () -> Void)?) { reader.set(wake) }
 
-  /// Tells the one who follows the queue that there is something to read. It is called with no
-  /// lock held.
+  /// Tells the one who follows the queue that there is something new. It is called with no lock
+  /// held, because what it calls may take one.
   public func wakeReader() { reader.wake() }
 }
