@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// One step of a host's history: all that an operation, a batch or a cascade changes.
+/// One step of a host's history: everything that an operation, a batch or a cascade changes.
 ///
-/// Every change of an object notes its inverse here. A transaction that fails, or that was a dry
-/// run, is undone in reverse order and leaves no trace. What others can see at once, the stream
-/// table and the event queues, changes only at commit.
+/// Every change of an object notes here how it is taken back. A transaction that fails, or that was
+/// a dry run, is undone in reverse order and leaves no trace. Hardware and other threads see the
+/// stream table and the event queues without the host's lock, so that those change only at commit.
 public final class Transaction {
+  /// How one change is taken back. The frequent changes have cases of their own, which cost less
+  /// than a closure.
   enum Undo {
     case remove(Object)
     case insert(Object)
@@ -20,29 +22,31 @@ public final class Transaction {
     case run(() -> Void)
   }
 
-  /// The transaction's number on its host; objects that it changes bear it as their revision.
+  /// The number of the transaction on its host. Objects that it changes bear it as their revision.
   public internal(set) var number: UInt64 = 0
   var undo: [Undo] = []
   private var effects: [() -> Void] = []
   private var changed: [Object] = []
-  /// The objects that were deleted, in the order in which they went.
+  /// The objects that it has deleted, in the order in which they went.
   public internal(set) var deleted: [ObjectKey] = []
   var testHooks = TestHooks()
 
-  /// Where tests step in.
+  /// What only tests set.
   struct TestHooks {
-    /// How many more steps may be taken before one fails with `ENOMEM`; nil lets all of them pass.
+    /// How many steps it takes until one fails with `ENOMEM`: with 1 the next one does. When it is
+    /// nil, none fails.
     var stepsUntilFault: Int?
   }
 
-  /// Registers the inverse of a change that was made.
+  /// Registers how a change that was made is taken back; rollback runs these in reverse order.
   public func onRollback(_ inverse: @escaping () -> Void) { undo.append(.run(inverse)) }
 
-  /// Registers what becomes visible outside the host's lock; run in order at commit.
+  /// Registers a change that others see without the host's lock; commit runs these in order. None
+  /// of them may fail.
   public func onCommit(_ effect: @escaping () -> Void) { effects.append(effect) }
 
-  /// Has an object count as changed although the core has not touched it: its driver has changed
-  /// something that is shown of it.
+  /// Notes an object of which its driver has changed something that is shown. The core, which did
+  /// not touch the object itself, then counts it as changed by the transaction.
   public func noteChange(of object: Object) { changed.append(object) }
 
   func takeChanged() -> [Object] {
@@ -50,7 +54,7 @@ public final class Transaction {
     return changed
   }
 
-  /// A point to come back to when one of several ways fails and another may be tried.
+  /// A point to come back to when one way of doing something fails and another one is tried.
   struct Savepoint {
     let undo: Int
     let effects: Int
@@ -61,7 +65,8 @@ public final class Transaction {
     Savepoint(undo: undo.count, effects: effects.count, deleted: deleted.count)
   }
 
-  /// Forgets the effects and deletions behind a savepoint; the core reverts the changes.
+  /// Forgets the effects and deletions since a savepoint. The core takes back the changes
+  /// themselves.
   func truncate(to savepoint: Savepoint) {
     effects.removeSubrange(savepoint.effects...)
     deleted.removeSubrange(savepoint.deleted...)
