@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What can be done with devices, but for attaching them.
+/// What can be done with devices, except for attaching them.
 public struct Devices: ObjectVerbs {
   unowned let core: ObjectCore
 

@@ -1,10 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What can be done with domains, but for attaching devices to them.
+/// What can be done with domains, except for attaching devices to them.
 public struct Domains: ObjectVerbs {
   unowned let core: ObjectCore
 
   /// Allocates a domain (`iommufd_hwpt_alloc`).
+  ///
+  /// - Parameters:
+  ///   - name: the name of the new object; nil to have one made up.
+  ///   - request: which domain it is to be.
+  /// - Throws: `ENOENT` when there is no such device or fault queue; `EINVAL` when there is no such
+  ///   page table, when it belongs to another IOMMU, or when it is no nesting parent; `EOPNOTSUPP`
+  ///   for flags that such a domain cannot have, for a nested domain without data, and for nesting
+  ///   on a parent where the driver needs a vIOMMU; `EADDRINUSE` when the address space maps what
+  ///   the domain cannot translate; `EEXIST` for a name that is taken; `EBADF` when the context's
+  ///   own file is closed; and the errors of the driver.
   @discardableResult
   public func allocate(
     _ name: String?, _ request: DomainRequest
@@ -23,7 +33,7 @@ public struct Domains: ObjectVerbs {
 
   // MARK: Paging
 
-  /// `iommufd_hwpt_paging_alloc`
+  /// Allocates a domain that an address space fills (`iommufd_hwpt_paging_alloc`).
   private func allocatePaging(
     _ name: String?, for device: Device, on ioas: String, _ request: DomainRequest
   ) throws(Refusal) -> Domain {
@@ -45,7 +55,8 @@ public struct Domains: ObjectVerbs {
     return domain
   }
 
-  /// A paging domain that its address space does not know of yet.
+  /// Makes a paging domain that has not joined its address space, so that the caller chooses when
+  /// it does.
   func makePaging(
     _ name: String?, for device: Device, on ioas: IOAS, _ flags: Domain.Flags, _ data: UserData?,
     isAuto: Bool
@@ -58,8 +69,11 @@ public struct Domains: ObjectVerbs {
     return domain
   }
 
-  /// Puts a domain to its address space, whose mappings it translates from now on
-  /// (`iopt_table_add_domain`).
+  /// Adds a domain to its address space. It translates the mappings that are there, and those that
+  /// come (`iopt_table_add_domain`).
+  ///
+  /// - Throws: `EADDRINUSE` when it cannot translate what is mapped, `ENOMEM` when there is no room
+  ///   for its tables.
   func join(_ domain: Domain, to ioas: IOAS) throws(Refusal) {
     try core.addressSpaces.requireMappable(ioas, by: domain)
     for area in ioas.areas { try domain.ops.map(area, in: domain, in: transaction) }
@@ -68,7 +82,7 @@ public struct Domains: ObjectVerbs {
 
   // MARK: Nested
 
-  /// `iommufd_viommu_alloc_hwpt_nested`
+  /// Allocates a domain for a guest's tables on a vIOMMU (`iommufd_viommu_alloc_hwpt_nested`).
   private func allocateNested(
     _ name: String?, for device: Device, on viommu: String, _ request: DomainRequest
   ) throws(Refusal) -> Domain {
@@ -82,7 +96,8 @@ public struct Domains: ObjectVerbs {
     return try makeNested(name, for: device, .nested(viommu), pinning: viommu, "viommu", request)
   }
 
-  /// `iommufd_hwpt_nested_alloc`
+  /// Allocates a domain for a guest's tables directly on a nesting parent
+  /// (`iommufd_hwpt_nested_alloc`).
   private func allocateNested(
     _ name: String?, for device: Device, directlyOn parent: String, _ request: DomainRequest
   ) throws(Refusal) -> Domain {
@@ -133,7 +148,8 @@ public struct Domains: ObjectVerbs {
 
   // MARK: Parts
 
-  /// The ID of a page table that is not there is `EINVAL` to `IOMMU_HWPT_ALLOC`, not `ENOENT`.
+  /// The object that a domain is to translate by. `IOMMU_HWPT_ALLOC` answers `EINVAL` for one that
+  /// is not there, and not `ENOENT` as all other calls do.
   private func resolvePageTable<Wanted: Object>(
     _ kind: ObjectKind, _ name: String, in context: Context, field: String
   ) throws(Refusal) -> Wanted {
@@ -144,7 +160,8 @@ public struct Domains: ObjectVerbs {
     }
   }
 
-  /// The last thing that can fail, as in the kernel: a bad flag hides a bad fault queue.
+  /// Has the domain report its page faults to a queue. As in the kernel this comes last, so that
+  /// whatever else is wrong with the request decides the error.
   private func bindFaultQueue(_ request: DomainRequest, to domain: Domain) throws(Refusal) {
     guard request.flags.contains(.faultIDValid) else { return }
     let queue: FaultQueue = try resolve(
@@ -160,9 +177,11 @@ public struct Domains: ObjectVerbs {
 
   // MARK: Dirty tracking
 
-  /// Begins or ends to note which pages are written (`IOMMU_HWPT_SET_DIRTY_TRACKING`).
+  /// Has the hardware begin or stop to note which pages are written
+  /// (`IOMMU_HWPT_SET_DIRTY_TRACKING`).
   ///
-  /// - Throws: `EOPNOTSUPP` for a domain that was not made for it.
+  /// - Throws: `ENOENT` when there is no such paging domain, `EOPNOTSUPP` for one that was
+  ///   allocated without the flag `dirtyTracking`.
   public func setDirtyTracking(_ name: String, _ isOn: Bool) throws(Refusal) {
     let domain: Domain = try resolve(.domain, name, field: "domain")
     guard !domain.isNested else {
