@@ -5,6 +5,14 @@ public struct FaultQueues: ObjectVerbs {
   unowned let core: ObjectCore
 
   /// Allocates a fault queue (`iommufd_fault_alloc`).
+  ///
+  /// - Parameters:
+  ///   - name: the name of the new object; nil to have one made up.
+  ///   - context: the open iommufd that it belongs to.
+  ///   - keepsFileOpen: whether its event file is open afterwards, as it is after the kernel's
+  ///     call.
+  /// - Throws: `EEXIST` for a name that is taken, `ENOENT` when there is no such context, `EBADF`
+  ///   when the context's own file is closed, `EMFILE` when no file can be opened.
   @discardableResult
   public func allocate(
     _ name: String?, context: String, keepsFileOpen: Bool = false
@@ -17,11 +25,17 @@ public struct FaultQueues: ObjectVerbs {
     return queue
   }
 
+  /// Ends the queue at commit, when those who follow it are told.
   func end(_ queue: FaultQueue) { transaction.onCommit { queue.close() } }
 
-  /// The fault queue that a page request of a device reaches (`iommu_report_device_fault`): that
-  /// of the domain attached at its PASID, or, where nothing is attached there, that of a nested
-  /// domain on the RID, whose guest owns the PASIDs.
+  /// Where a page request of a device goes (`iommu_report_device_fault`). It goes to the domain
+  /// that is attached at its PASID. Where nothing is attached there, a nested domain on the RID
+  /// gets it, because then the guest owns the PASIDs.
+  ///
+  /// - Parameters:
+  ///   - device: the device that asks.
+  ///   - pasid: the PASID of the request; nil for one without.
+  /// - Returns: the fault queue, and the PASID of the attachment; nil where nobody handles faults.
   public func faultRoute(of device: Device, pasid: UInt32?) -> (queue: FaultQueue, pasid: UInt32)? {
     let wanted = pasid ?? 0
     if let domain = device.domain(at: wanted) { return domain.faultQueue.map { ($0, wanted) } }
@@ -29,9 +43,13 @@ public struct FaultQueues: ObjectVerbs {
     return domain.faultQueue.map { ($0, 0) }
   }
 
-  /// A device asks for a page. The group is delivered at commit.
+  /// Has a device ask for pages. The group is delivered at commit.
   ///
-  /// - Returns: the queue that gets it; nil where nobody handles faults and it is dropped.
+  /// - Parameters:
+  ///   - device: the device that asks.
+  ///   - faults: the faults of one group, which all have the same PASID.
+  /// - Returns: the queue that gets the group; nil where nobody handles faults, so that it is
+  ///   dropped.
   public func requestPages(
     _ device: Device, _ faults: [PageFault]
   ) throws(Refusal) -> FaultQueue? {
@@ -47,9 +65,13 @@ public struct FaultQueues: ObjectVerbs {
     return queue
   }
 
-  /// Answers a group that was read.
+  /// Answers a group that was read. The device is told at commit.
   ///
-  /// - Throws: `EINVAL` for a cookie under which none waits.
+  /// - Parameters:
+  ///   - name: the fault queue.
+  ///   - cookie: the number that the group got when it was read.
+  ///   - code: the answer.
+  /// - Throws: `ENOENT` when there is no such queue, `EINVAL` when no group waits under the cookie.
   public func respond(_ name: String, cookie: UInt32, code: PageResponseCode) throws(Refusal) {
     let queue: FaultQueue = try find(.faultQueue, name)
     guard queue.fifo.isWaiting(cookie), !queue.answering.contains(cookie) else {
@@ -71,11 +93,12 @@ public struct FaultQueues: ObjectVerbs {
     group.faults.first.flatMap { object(.device, $0.device) as? Device }
   }
 
-  /// Answers as a write to the event file does (`iommufd_fault_fops_write`): records of a cookie
-  /// and a code, of 32 bits each, up to the first that is wrong.
+  /// Answers as a write to the event file does (`iommufd_fault_fops_write`). The bytes are records
+  /// of 8 bytes, a cookie and a code, and are taken up to the first record that is wrong.
   ///
   /// - Returns: how many bytes were taken.
-  /// - Throws: `ESPIPE` for a part of a record; `EINVAL` when the first one is wrong.
+  /// - Throws: `ENOENT` when there is no such queue, `ESPIPE` when the last record is incomplete,
+  ///   `EINVAL` when the first record is wrong.
   public func writeResponses(_ name: String, _ bytes: [UInt8]) throws(Refusal) -> Int {
     let queue: FaultQueue = try find(.faultQueue, name)
     let size = 8

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What can be done with the objects of one kind. The verbs hold nothing themselves: the state is
-/// the core's, and each verb checks everything first, in the kernel's order, and then changes
-/// objects through the primitives of `ObjectCore+Primitives.swift`, which are named here so that
-/// a verb reads like the kernel's function.
+/// What can be done with the objects of one kind.
+///
+/// The verbs hold nothing themselves, because the state is the core's. Each of them first checks
+/// everything, in the kernel's order, and then changes objects through the primitives of
+/// `ObjectCore+Primitives.swift`. The primitives have their names here as well, so that a verb
+/// reads like the kernel's function.
 protocol ObjectVerbs {
-  /// The core; it outlives its verbs, and what they note to undo must not keep it alive.
+  /// The core. It lives longer than its verbs, which therefore do not keep it alive; neither must
+  /// what they note in order to undo a change.
   var core: ObjectCore { get }
 }
 
@@ -61,7 +64,7 @@ extension ObjectVerbs {
   func unpin(_ pin: Pin) { core.unpin(pin) }
 }
 
-/// The verbs by the nouns that they are about.
+/// The verbs of the core, by the kinds of objects that they are about.
 extension ObjectCore {
   /// What can be done with physical IOMMUs.
   public var smmus: SMMUs { SMMUs(core: self) }
@@ -69,17 +72,17 @@ extension ObjectCore {
   public var contexts: Contexts { Contexts(core: self) }
   /// What can be done with the windows of contexts' files.
   public var memoryMaps: MemoryMaps { MemoryMaps(core: self) }
-  /// What can be set of contexts and address spaces.
+  /// The options of contexts and address spaces.
   var options: Options { Options(core: self) }
-  /// What can be done with devices, but for attaching them.
+  /// What can be done with devices, except for attaching them.
   public var devices: Devices { Devices(core: self) }
-  /// Attaching devices to domains, moving them, and taking them off.
+  /// Attaching devices to domains, moving them to other ones, and detaching them.
   public var attachments: Attachments { Attachments(core: self) }
   /// What can be done with I/O address spaces.
   public var addressSpaces: AddressSpaces { AddressSpaces(core: self) }
   /// What can be done with accesses.
   public var accesses: Accesses { Accesses(core: self) }
-  /// What can be done with domains, but for attaching devices to them.
+  /// What can be done with domains, except for attaching devices to them.
   public var domains: Domains { Domains(core: self) }
   /// What can be done with vIOMMUs.
   public var viommus: VIOMMUs { VIOMMUs(core: self) }
@@ -91,7 +94,7 @@ extension ObjectCore {
   public var veventqs: VEventQueues { VEventQueues(core: self) }
   /// What can be done with fault queues, and with the page faults in them.
   public var faultQueues: FaultQueues { FaultQueues(core: self) }
-  /// The files of event queues, opened and closed.
+  /// Opening and closing the files of event queues.
   public var eventFiles: EventFiles { EventFiles(core: self) }
   /// How objects end.
   public var removal: Removal { Removal(core: self) }

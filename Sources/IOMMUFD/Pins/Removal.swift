@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How objects end.
+/// How objects end, by request or as a step of a plan.
 public struct Removal: ObjectVerbs {
   unowned let core: ObjectCore
 
-  /// Destroys an object that nothing holds (`iommufd_destroy`).
+  /// Destroys an object that nothing holds (`iommufd_destroy`). For a context that means to close
+  /// it, with all of its objects.
   ///
-  /// - Throws: `EBUSY` when others hold it, or for a device that is attached or, as with Linux,
+  /// - Throws: `ENOENT` when there is no such object; `EBUSY` when others hold it, for a device
+  ///   that is attached, and, by the policy that follows Linux, for any device, because it is
   ///   bound.
   public func destroy(_ key: ObjectKey) throws(Refusal) {
     guard let object = object(key) else {
@@ -38,7 +40,7 @@ public struct Removal: ObjectVerbs {
     }
   }
 
-  /// The direct holders in words; the first few of them.
+  /// The first few holders of an object in words, and how many more there are.
   private func holders(of object: Object) -> String {
     let pins = PinGraph.sorted(object.heldBy)
     let named = pins.prefix(4).map { pin in
@@ -48,7 +50,7 @@ public struct Removal: ObjectVerbs {
     return named.joined(separator: ", ") + more
   }
 
-  /// Takes away an object that nothing holds, whatever it is.
+  /// Ends an object of any kind that nothing holds.
   func destroyUnheld(_ object: Object) {
     switch object {
     case let smmu as SMMU: smmu.driver.shutDown(in: transaction)
@@ -65,9 +67,11 @@ public struct Removal: ObjectVerbs {
     retire(object)
   }
 
-  /// Takes one step of a plan; one about an object that an earlier step took along is taken
-  /// already. An event file is such a step: the last one of a context whose own file is closed
-  /// ends the context.
+  /// Takes one step of a plan. A step about an object that is gone already does nothing, because an
+  /// earlier step may have taken the object along: a step that closes the last event file of a
+  /// context whose own file is closed ends the context, for one.
+  ///
+  /// - Throws: the errors of the request that the step stands for.
   public func take(_ step: ReleaseStep) throws(Refusal) {
     guard object(step.subject) != nil else { return }
     switch step {
