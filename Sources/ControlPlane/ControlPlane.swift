@@ -6,7 +6,9 @@ import Synchronization
 
 /// The API: finds the host and the endpoint of a request and answers it.
 public final class ControlPlane: RequestHandler {
+  /// What the API is made with.
   public struct Configuration: Sendable {
+    /// What clients may send.
     public var limits = Limits()
     /// The kinds of physical IOMMUs that there are; the first is the usual one.
     public var models: [any SMMUModel]
@@ -27,6 +29,8 @@ public final class ControlPlane: RequestHandler {
     /// Further lines for `/metrics`, from whoever serves the requests.
     public var serverMetrics: @Sendable () -> [Metric] = { [] }
 
+    /// A configuration with the usual limits; the document, the version and the metrics are set
+    /// afterwards.
     public init(models: [any SMMUModel], clock: @escaping @Sendable () -> Timestamp) {
       self.models = models
       self.clock = clock
@@ -37,6 +41,9 @@ public final class ControlPlane: RequestHandler {
   let hosts: HostRegistry
   private let isDrainingFlag = Atomic<Bool>(false)
 
+  /// Makes the host `default` and the hosts that the topology names.
+  ///
+  /// - Throws: the problem with the topology, with the place in it.
   public init(_ configuration: Configuration) throws(Problem) {
     self.configuration = configuration
     hosts = try HostRegistry(configuration)
@@ -52,6 +59,8 @@ public final class ControlPlane: RequestHandler {
 
   // MARK: Requests
 
+  /// Refuses a request by its header section alone, so that its body need not be read; nil when the
+  /// body decides.
   public func refusal(of head: RequestHead) -> Response? {
     do throws(Problem) {
       try configuration.sites.admit(head)
@@ -62,6 +71,7 @@ public final class ControlPlane: RequestHandler {
     }
   }
 
+  /// Carries a request out and answers it. It may be called from any thread.
   public func respond(to request: Request) -> Response {
     do throws(Problem) {
       guard let origin = try configuration.sites.admit(request.head) else {

@@ -12,6 +12,7 @@ public import Logging
 public final class HTTPServer: Sendable {
   /// What a server is made with.
   public struct Configuration: Sendable {
+    /// Where the server is to listen; more than one place is possible.
     public var listeners: [ListenAddress]
     /// The limit of connections counts for each listener by itself.
     public var limits: Limits
@@ -19,6 +20,7 @@ public final class HTTPServer: Sendable {
     /// owner may connect.
     public var unixMode: UInt32 = 0o600
 
+    /// A configuration with the usual limits, unless others are given.
     public init(listeners: [ListenAddress], limits: Limits = Limits()) {
       self.listeners = listeners
       self.limits = limits
@@ -39,6 +41,7 @@ public final class HTTPServer: Sendable {
   private let state = Locked(State())
   private let finished = Latch()
 
+  /// A server that is not started yet.
   public init(configuration: Configuration, handler: any RequestHandler, logger: Logger) {
     self.configuration = configuration
     self.handler = handler

@@ -19,6 +19,7 @@ public enum ServerError: Error, Equatable, CustomStringConvertible {
   /// The server was started before.
   case startedTwice
 
+  /// The error in words, for the one who started the server.
   public var description: String {
     switch self {
     case .noListener: "there is nothing to listen on"

@@ -8,6 +8,7 @@
 @frozen public struct SplitMix64: RandomNumberGenerator, Sendable {
   @usableFromInline var state: UInt64
 
+  /// A generator that gives the same numbers for the same seed, whichever it is.
   @inlinable public init(seed: UInt64) { state = seed }
 
   /// The next number, of 64 bits.

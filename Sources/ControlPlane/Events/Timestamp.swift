@@ -2,8 +2,10 @@
 
 /// A moment, in microseconds since 1970-01-01T00:00:00Z.
 public struct Timestamp: Sendable, Equatable, Codable {
+  /// Microseconds since the beginning of 1970, UTC, without leap seconds.
   public var microseconds: Int64
 
+  /// A moment by its microseconds since the beginning of 1970.
   public init(microseconds: Int64) { self.microseconds = microseconds }
 
   /// Appends it as RFC 3339 has it, `2026-11-22T12:00:00.000000Z`.

@@ -6,7 +6,9 @@ import SeededRandom
 
 /// What a device sends by itself, `PUT /devices/{id}/traffic`.
 public struct TrafficSettings: Sendable, Equatable, Codable {
+  /// A range of addresses that the device sends to.
   public struct Target: Sendable, Equatable, Codable {
+    /// Where the range begins.
     public var iova: UInt64
     /// In bytes, at least that of an access.
     public var length: UInt64

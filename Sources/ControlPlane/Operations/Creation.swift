@@ -15,6 +15,7 @@ public enum Creation: Equatable, Sendable, Codable {
   case faultQueue(FaultQueueRequest)
   case access(AccessRequest)
 
+  /// The kind of the object that is to be made.
   public var kind: ObjectKind {
     switch self {
     case .smmu: .smmu

@@ -72,7 +72,9 @@ public enum Operation: Equatable, Sendable, Codable {
 
 /// The answer to a page fault group (`struct iommu_hwpt_page_response`).
 public struct FaultResponse: Equatable, Sendable, Codable {
+  /// The cookie that the group had when it was read.
   public var cookie: UInt32
+  /// What the VMM made of the fault.
   public var code: PageResponseCode
 
   /// Bytes of a response in the kernel's ABI.

@@ -7,16 +7,23 @@ import IOMMUFD
 public struct PageRequest: Equatable, Sendable, Codable {
   /// One page of the group.
   public struct Page: Equatable, Sendable, Codable {
+    /// The address of the page, as the device sends it.
     public var address: UInt64
+    /// Whether the device wants to read there.
     public var isRead: Bool
+    /// Whether the device wants to write there.
     public var isWrite: Bool
+    /// Whether the device wants to fetch instructions there.
     public var isExecute: Bool
+    /// Whether the device claims to be privileged.
     public var isPrivileged: Bool
   }
 
+  /// The PASID that the request bears; nil for one without.
   public var pasid: UInt32?
   /// The group's index: 9 bits on PCIe, more elsewhere.
   public var group: UInt32
+  /// The pages of the group; the last one ends it.
   public var pages: [Page]
 
   init?(_ reader: ObjectReader) {

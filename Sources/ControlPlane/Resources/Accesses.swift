@@ -4,8 +4,11 @@ import IOMMUFD
 
 /// `POST /accesses`
 public struct AccessRequest: Equatable, Sendable, Codable {
+  /// The name that the client wants; nil for one of the server's.
   public var id: String?
+  /// The address space that it accesses.
   public var ioas: String
+  /// Whether it can pin pages, which needs mappings of whole pages.
   public var pinsPages: Bool
 
   init?(_ reader: ObjectReader, _ scope: DecodingScope) {

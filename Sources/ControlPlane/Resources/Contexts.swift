@@ -4,8 +4,10 @@ import IOMMUFD
 
 /// `POST /contexts`
 public struct ContextRequest: Equatable, Sendable, Codable {
+  /// The name that the client wants; nil for one of the server's.
   public var id: String?
 
+  /// Puts a request together.
   public init(id: String?) { self.id = id }
 }
 

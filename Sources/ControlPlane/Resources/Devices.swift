@@ -4,17 +4,27 @@ import IOMMUFD
 
 /// `POST /devices`
 public struct DeviceRequest: Equatable, Sendable, Codable {
+  /// The name that the client wants; nil for one of the server's.
   public var id: String?
+  /// The SMMU that the device is behind.
   public var smmu: String
+  /// The context that it is bound to.
   public var context: String
+  /// Its stream ID, or the first of several.
   public var streamID: UInt32
   /// Further streams of the device, as a bridge's aliases are.
   public var aliasStreamIDs: [UInt32]
+  /// The group that it is in; nil for one of its own.
   public var group: String?
+  /// Whether it can use ATS.
   public var ats: Bool
+  /// Whether it can ask for pages.
   public var pri: Bool
+  /// The width of its PASIDs in bits, 0 to 20.
   public var pasidBits: Int
+  /// Whether its transactions can wait for an answer to their faults.
   public var stall: Bool
+  /// Whether its IOMMU can note the pages that it writes.
   public var tracksDirtyPages: Bool
 
   init?(_ reader: ObjectReader, _ scope: DecodingScope) {

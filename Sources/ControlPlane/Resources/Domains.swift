@@ -9,7 +9,9 @@ enum DomainType: String, CaseIterable, Sendable {
 
 /// `POST /domains`
 public struct DomainCreation: Equatable, Sendable, Codable {
+  /// The name that the client wants; nil for one of the server's.
   public var id: String?
+  /// What the domain is to be.
   public var request: DomainRequest
 
   init(id: String?, request: DomainRequest) {

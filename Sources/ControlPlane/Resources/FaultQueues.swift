@@ -4,8 +4,11 @@ import IOMMUFD
 
 /// `POST /fault-queues`
 public struct FaultQueueRequest: Equatable, Sendable, Codable {
+  /// The name that the client wants; nil for one of the server's.
   public var id: String?
+  /// The context that it is to be in.
   public var context: String
+  /// Whether the event file stays open between reads, as a VMM's does.
   public var keepsFileOpen: Bool
 
   init(_ reader: ObjectReader, _ scope: DecodingScope) {

@@ -4,7 +4,9 @@ import IOMMUFD
 
 /// `POST /ioas`
 public struct IOASRequest: Equatable, Sendable, Codable {
+  /// The name that the client wants; nil for one of the server's.
   public var id: String?
+  /// The context that the address space is to be in.
   public var context: String
 }
 

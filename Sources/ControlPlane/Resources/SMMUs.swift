@@ -4,9 +4,12 @@ public import IOMMUFD
 
 /// `POST /smmus`
 public struct SMMURequest: Equatable, Sendable, Codable {
+  /// The name that the client wants; nil for one of the server's.
   public var id: String?
+  /// Which hardware it is to be.
   public var settings: SMMUSettings
 
+  /// Puts a request together.
   public init(id: String?, settings: SMMUSettings) {
     self.id = id
     self.settings = settings

@@ -4,9 +4,13 @@ import IOMMUFD
 
 /// `POST /vdevs`
 public struct VDevRequest: Equatable, Sendable, Codable {
+  /// The name that the client wants; nil for one of the server's.
   public var id: String?
+  /// The vIOMMU that the device is to be in.
   public var viommu: String
+  /// The device.
   public var device: String
+  /// What the guest calls the device.
   public var virtualID: UInt64
 
   init?(_ reader: ObjectReader, _ scope: DecodingScope) {

@@ -9,10 +9,15 @@ enum EventFileMode: String, CaseIterable, Sendable {
 
 /// `POST /veventqs`
 public struct VEventQueueRequest: Equatable, Sendable, Codable {
+  /// The name that the client wants; nil for one of the server's.
   public var id: String?
+  /// The vIOMMU whose events it is to get.
   public var viommu: String
+  /// Which events (`enum iommu_veventq_type`).
   public var type: VEventQueueType
+  /// How many events it holds, 1 to 2^19.
   public var depth: Int
+  /// Whether the event file stays open between reads, as a VMM's does.
   public var keepsFileOpen: Bool
 
   init?(_ reader: ObjectReader, _ scope: DecodingScope) {

@@ -4,9 +4,13 @@ public import IOMMUFD
 
 /// `POST /viommus`
 public struct VIOMMURequest: Equatable, Sendable, Codable {
+  /// The name that the client wants; nil for one of the server's.
   public var id: String?
+  /// Which vIOMMU (`enum iommu_viommu_type`).
   public var type: VIOMMUType
+  /// The device behind whose IOMMU it is to be.
   public var device: String
+  /// The nesting parent.
   public var domain: String
 
   init?(_ reader: ObjectReader, _ scope: DecodingScope) {

@@ -23,11 +23,15 @@ enum Routes {
 extension ControlPlane {
   /// An operation of the API as the OpenAPI document names it.
   public struct OperationName: Hashable, Sendable {
+    /// The method, as `GET`.
     public let method: String
+    /// The path's template, as `/v1/devices/{id}`.
     public let path: String
+    /// The operation's name, which is unique.
     public let operationID: String
     /// The names of its query parameters.
     public let query: [String]
+    /// Whether it takes a body.
     public let hasBody: Bool
   }
 

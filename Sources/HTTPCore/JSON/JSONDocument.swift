@@ -5,6 +5,7 @@
 /// Values are kept in document order, so a subtree is a contiguous run and nothing is allocated
 /// for each value. Text is decoded when it is asked for.
 public struct JSONDocument: Sendable {
+  /// What a value is (RFC 8259, section 3).
   public enum Kind: UInt8, Sendable {
     case null, bool, number, string, array, object
 
@@ -36,11 +37,13 @@ public struct JSONDocument: Sendable {
     var next: Int32 = 0
   }
 
+  /// The text that was read.
   public let bytes: [UInt8]
   var nodes: [Node] = []
 
   init(bytes: [UInt8]) { self.bytes = bytes }
 
+  /// The value that the whole text is.
   public var root: JSONValue { JSONValue(document: self, index: 0) }
 
   func text(_ node: Node) -> String {
@@ -69,11 +72,13 @@ public struct JSONValue: Sendable {
 
   private var node: JSONDocument.Node { document.nodes[index] }
 
+  /// What the value is.
   public var kind: JSONDocument.Kind { node.kind }
 
   /// The decoded text of a string.
   public var string: String? { kind == .string ? document.text(node) : nil }
 
+  /// The truth value; nil for a value of another kind.
   public var bool: Bool? {
     kind == .bool ? document.bytes[Int(node.start)] == UInt8(ascii: "t") : nil
   }

@@ -6,7 +6,9 @@
 public struct JSONParser {
   /// Where a text stops being JSON.
   public struct Failure: Error, Equatable, Sendable {
+    /// Where the text stops to be JSON, in bytes from its beginning.
     public let offset: Int
+    /// What is wrong there, in words.
     public let reason: String
   }
 

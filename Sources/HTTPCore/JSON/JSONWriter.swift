@@ -2,6 +2,7 @@
 
 /// Writes a JSON document into a byte buffer: members in the order of the calls, no white space.
 public struct JSONWriter: Sendable {
+  /// What was written so far.
   public internal(set) var bytes: [UInt8]
   /// Whether the next member or element is preceded by a comma.
   var needsComma = false
@@ -21,6 +22,7 @@ public struct JSONWriter: Sendable {
 
   // MARK: Containers
 
+  /// Writes an object, whose members `members` writes.
   @inlinable
   public mutating func object(_ members: (inout JSONWriter) -> Void) {
     beginObject()
@@ -28,11 +30,16 @@ public struct JSONWriter: Sendable {
     endObject()
   }
 
+  /// Begins an object; `endObject` must follow.
   public mutating func beginObject() { open(UInt8(ascii: "{")) }
+  /// Ends the object that was begun last.
   public mutating func endObject() { close(UInt8(ascii: "}")) }
+  /// Begins an array; `endArray` must follow.
   public mutating func beginArray() { open(UInt8(ascii: "[")) }
+  /// Ends the array that was begun last.
   public mutating func endArray() { close(UInt8(ascii: "]")) }
 
+  /// Writes an array, of which `write` writes each element.
   @inlinable
   public mutating func array<Elements: Sequence>(
     of elements: Elements, _ element: (inout JSONWriter, Elements.Element) -> Void
@@ -69,9 +76,12 @@ public struct JSONWriter: Sendable {
 
   // MARK: Values
 
+  /// Writes `null`.
   public mutating func null() { literal("null") }
+  /// Writes a truth value.
   public mutating func bool(_ value: Bool) { literal(value ? "true" : "false") }
 
+  /// Writes an integer.
   public mutating func int(_ value: Int) {
     separate()
     Decimal.append(value, to: &bytes)
@@ -141,31 +151,37 @@ public struct JSONWriter: Sendable {
 
   // MARK: Members
 
+  /// Writes a member that is a text.
   public mutating func field(_ name: String, text value: String) {
     key(name)
     text(value)
   }
 
+  /// Writes a member that is a text, or null.
   public mutating func field(_ name: String, text value: String?) {
     key(name)
     if let value { text(value) } else { null() }
   }
 
+  /// Writes a member that is an integer.
   public mutating func field(_ name: String, int value: Int) {
     key(name)
     int(value)
   }
 
+  /// Writes a member that is an integer, or null.
   public mutating func field(_ name: String, int value: Int?) {
     key(name)
     if let value { int(value) } else { null() }
   }
 
+  /// Writes a member that is a truth value.
   public mutating func field(_ name: String, bool value: Bool) {
     key(name)
     bool(value)
   }
 
+  /// Writes a member that is a number in hexadecimal, as a text.
   public mutating func field(_ name: String, hex value: UInt64) {
     key(name)
     hex(value)
@@ -174,11 +190,13 @@ public struct JSONWriter: Sendable {
 
 /// Decimal digits without going through `String`.
 public enum Decimal {
+  /// Appends an integer's digits.
   public static func append(_ value: Int, to bytes: inout [UInt8]) {
     if value < 0 { bytes.append(UInt8(ascii: "-")) }
     append(value.magnitude, to: &bytes)
   }
 
+  /// Appends an integer's digits.
   public static func append(_ value: UInt, to bytes: inout [UInt8]) {
     if value < 10 {
       bytes.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: value))

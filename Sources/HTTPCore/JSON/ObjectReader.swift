@@ -2,12 +2,16 @@
 
 /// What a field of a wire type is, as the contract names it.
 public struct FieldSpec: Sendable, Equatable {
+  /// What a field's value must be, in the words of the OpenAPI document.
   public enum Kind: String, Sendable {
     case identifier, reference, text, bool, int, hex, choice, array, object
   }
 
+  /// The field's name.
   public let name: String
+  /// What its value must be.
   public let kind: Kind
+  /// Whether it must be there.
   public let isRequired: Bool
 }
 
@@ -24,8 +28,10 @@ public final class ObjectReader {
   private let value: JSONValue?
   private let pointer: String
   private var known: [Int] = []
+  /// What was found to be wrong so far.
   public private(set) var faults: [Problem.Fault] = []
   private let isRecording: Bool
+  /// The fields that were asked for so far.
   public private(set) var fields: [FieldSpec] = []
   /// The recording readers of the objects inside, by their members' names.
   public private(set) var recordedObjects: [String: ObjectReader] = [:]
@@ -141,6 +147,7 @@ public final class ObjectReader {
     fault(.invalidField, name, "expected \(expected), got \(value.kind.noun)")
   }
 
+  /// The text of a field; nil where it is missing, null, or wrong, which is noted.
   public func text(
     _ name: String, required: Bool = false, limit: Int = 256, as kind: FieldSpec.Kind = .text
   ) -> String? {
@@ -168,16 +175,19 @@ public final class ObjectReader {
     return text
   }
 
+  /// The name of another object; nil where it is missing, null, or wrong, which is noted.
   public func reference(_ name: String, required: Bool = false) -> String? {
     identifier(name, required: required, as: .reference)
   }
 
+  /// A truth value; nil where it is missing, null, or wrong, which is noted.
   public func bool(_ name: String) -> Bool? {
     guard let value = take(name, .bool, required: false) else { return nil }
     if value.bool == nil { mismatch(name, "a boolean", value) }
     return value.bool
   }
 
+  /// An integer of a range; nil where it is missing, null, or wrong, which is noted.
   public func int(_ name: String, required: Bool = false, in range: ClosedRange<Int>) -> Int? {
     guard let value = take(name, .int, required: required) else { return nil }
     guard value.kind == .number, let number = JSONNumber.int(value.rawScalar) else {
@@ -238,6 +248,9 @@ public final class ObjectReader {
     return choice
   }
 
+  /// The elements of an array; nil where it is missing, null, or wrong, which is noted.
+  ///
+  /// - Parameter count: how many elements there may be.
   public func array(
     _ name: String, required: Bool = false, count: ClosedRange<Int>
   ) -> [JSONValue]? {
@@ -282,7 +295,9 @@ public final class ObjectReader {
 
 /// The names of objects.
 public enum Identifier {
+  /// The longest name, in bytes.
   public static let limit = 63
+  /// What a text that is no name is told.
   public static let rule =
     "an identifier has 1 to 63 characters, a-z 0-9 . _ -, and begins with a letter or digit"
 

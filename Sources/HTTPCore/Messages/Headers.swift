@@ -24,6 +24,7 @@ public struct Headers: Sendable, Equatable {
 
   private var fields: [(name: Name, value: String)] = []
 
+  /// No field at all.
   public init() {}
 
   /// Adds a field line; several of one name are joined by `, ` as RFC 9110, section 5.3, says.
@@ -35,11 +36,14 @@ public struct Headers: Sendable, Equatable {
     }
   }
 
+  /// The value of a field; of one that came more than once, the values behind each other with
+  /// commas. nil without it.
   public subscript(name: Name) -> String? {
     for field in fields where field.name == name { return field.value }
     return nil
   }
 
+  /// Whether both have the same fields with the same values.
   public static func == (left: Headers, right: Headers) -> Bool {
     left.fields.elementsEqual(right.fields, by: ==)
   }

@@ -2,10 +2,12 @@
 
 /// Bytes as text: two hex digits each, without a prefix.
 public enum HexBytes {
+  /// What a text that is not this is told.
   public static let rule = "must be hex digits, two for each byte"
 
   private static let digits = Array("0123456789abcdef".utf8)
 
+  /// The bytes as two lower case digits each.
   public static func text(of bytes: some Collection<UInt8>) -> String {
     var text: [UInt8] = []
     text.reserveCapacity(bytes.count * 2)

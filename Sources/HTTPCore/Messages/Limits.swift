@@ -23,5 +23,6 @@ public struct Limits: Sendable, Equatable {
   /// Seconds that a body may take from its first byte to its last.
   public var bodySeconds = 60
 
+  /// The usual limits.
   public init() {}
 }

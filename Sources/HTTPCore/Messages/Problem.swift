@@ -40,12 +40,15 @@ public struct Problem: Error, Sendable {
 
   /// One fault of a body, a query or a header field.
   public struct Fault: Sendable, Equatable {
+    /// What kind of mistake it is.
     public var code: Code
     /// Where: a JSON Pointer (RFC 6901) into the body, `?name` for a query parameter, or a
     /// header field's name.
     public var pointer: String
+    /// What is wrong there, in words.
     public var detail: String
 
+    /// Says what is wrong with one place of a request.
     public init(_ code: Code, at pointer: String, _ detail: String) {
       self.code = code
       self.pointer = pointer
@@ -53,17 +56,26 @@ public struct Problem: Error, Sendable {
     }
   }
 
+  /// What kind of problem it is; the status and the title follow from it.
   public var code: Code
   /// The errno that the kernel's interface would have given, by its symbol.
   public var errno: String?
+  /// What went wrong this time, in words.
   public var detail: String
+  /// The path that the problem is about; nil until somebody knows it.
   public var instance: String?
+  /// All that is wrong with the request, place by place; empty where it is not the request.
   public var faults: [Fault]
   /// Further members, written by whoever knows them.
   public var members: (@Sendable (inout JSONWriter) -> Void)?
+  /// Header fields that the answer must have, such as `Allow`.
   public var headers: [(name: Response.HeaderName, value: String)] = []
+  /// Whether nothing more can be read from the connection.
   public var closesConnection = false
 
+  /// Puts a problem together.
+  ///
+  /// - Parameter errno: the name of the kernel's error, where there is one.
   public init(_ code: Code, errno: String? = nil, _ detail: String, faults: [Fault] = []) {
     self.code = code
     self.errno = errno ?? code.usualErrno
@@ -81,6 +93,7 @@ public struct Problem: Error, Sendable {
       isAlike ? first.code : .invalidField, "\(place)\(first.detail)\(more)", faults: faults)
   }
 
+  /// The status code that the problem is answered with.
   public var status: Int { code.status }
 
   /// The same problem of a document that has this one's inside it, at a JSON Pointer.
@@ -108,6 +121,7 @@ public struct Problem: Error, Sendable {
     return writer.bytes
   }
 
+  /// Writes the problem document (RFC 9457, section 3).
   public func write(to writer: inout JSONWriter) {
     writer.object { writer in
       writer.field("type", text: "urn:viommud:problem:" + code.rawValue)
@@ -133,6 +147,7 @@ public struct Problem: Error, Sendable {
 }
 
 extension Problem.Code {
+  /// The status code that a problem of this kind is answered with.
   public var status: Int {
     switch self {
     case .malformedJSON, .malformedRequest: 400
@@ -174,6 +189,7 @@ extension Problem.Code {
     }
   }
 
+  /// The summary that all problems of this kind have in common.
   public var title: String {
     switch self {
     case .malformedJSON: "The body is not JSON"

@@ -2,8 +2,11 @@
 
 /// What is known of a request once its header section has been read.
 public struct RequestHead: Sendable {
+  /// What is to be done.
   public var method: Method
+  /// The path and the query.
   public var target: Target
+  /// The header fields that the program knows.
   public var headers: Headers
   /// The declared length of the body in bytes; nil without one or with a chunked body.
   public var contentLength: UInt64?
@@ -12,6 +15,7 @@ public struct RequestHead: Sendable {
   /// Whether it came by a Unix socket, which only programs of this machine reach.
   public var isFromUnixSocket = false
 
+  /// Puts a header section together.
   public init(
     method: Method, target: Target, headers: Headers = Headers(),
     contentLength: UInt64? = nil, hasBody: Bool = false
@@ -26,9 +30,12 @@ public struct RequestHead: Sendable {
 
 /// A whole request.
 public struct Request: Sendable {
+  /// All that came before the body.
   public var head: RequestHead
+  /// The body without any coding; empty without one.
   public var body: [UInt8]
 
+  /// Puts a request together.
   public init(head: RequestHead, body: [UInt8] = []) {
     self.head = head
     self.body = body

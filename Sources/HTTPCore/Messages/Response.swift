@@ -42,6 +42,7 @@ public struct Response: Sendable {
     }
   }
 
+  /// What follows the header section.
   public enum Body: Sendable {
     case bytes([UInt8])
     /// Sent chunked, as the source produces it.
@@ -50,12 +51,16 @@ public struct Response: Sendable {
     case deferred(DeferredResponse)
   }
 
+  /// The status code, 200 to 599.
   public var status: Int
+  /// The header fields that the program sets, in the order in which they are sent.
   public var headers: [(name: HeaderName, value: String)]
+  /// What follows the header section.
   public var body: Body
   /// Whether the connection ends with this response.
   public var closesConnection = false
 
+  /// Puts a response together; without a body it has none.
   public init(
     status: Int, headers: [(name: HeaderName, value: String)] = [], body: Body = .bytes([])
   ) {
@@ -70,6 +75,7 @@ public struct Response: Sendable {
       status: status, headers: [(.contentType, MediaType.json)], body: .bytes(json))
   }
 
+  /// The value of the first field with a name; nil without one.
   public subscript(name: HeaderName) -> String? {
     headers.first { $0.name == name }?.value
   }
@@ -77,13 +83,21 @@ public struct Response: Sendable {
 
 /// The media types that are spoken here.
 public enum MediaType {
+  /// JSON (RFC 8259).
   public static let json = "application/json"
+  /// A problem document (RFC 9457).
   public static let problem = "application/problem+json"
+  /// One JSON value a line.
   public static let ndjson = "application/x-ndjson"
+  /// Server-sent events, as `EventSource` reads them.
   public static let eventStream = "text/event-stream"
+  /// YAML (RFC 9512).
   public static let yaml = "application/yaml"
+  /// Bytes that mean nothing to HTTP.
   public static let octets = "application/octet-stream"
+  /// A graph in the language of Graphviz.
   public static let dot = "text/vnd.graphviz"
+  /// Plain text in UTF-8.
   public static let text = "text/plain; charset=utf-8"
 
   /// The type of a Content-Type field, without its parameters and in small letters.

@@ -2,13 +2,18 @@
 
 /// The parameters of a query, in the order in which they were sent.
 public struct Query: Sendable, Equatable {
+  /// A name and its value, decoded.
   public struct Parameter: Sendable, Equatable {
+    /// What stands before the equals sign.
     public let name: String
+    /// What stands behind it; empty without one.
     public let value: String
   }
 
+  /// All parameters, in the order in which they came.
   public private(set) var parameters: [Parameter] = []
 
+  /// A query without parameters.
   public init() {}
 
   /// - Throws: `Target.Malformed` for a bad escape or text that is not UTF-8.
@@ -23,6 +28,7 @@ public struct Query: Sendable, Equatable {
     }
   }
 
+  /// The value of the first parameter with a name; nil without one.
   public subscript(name: String) -> String? {
     parameters.first { $0.name == name }?.value
   }

@@ -2,14 +2,18 @@
 
 /// A path of the API, `/v1/devices/{device}/attachment`: literal segments and parameters.
 public struct PathPattern: Sendable, Hashable {
+  /// What one segment of a path must be.
   public enum Segment: Sendable, Hashable {
     case literal([UInt8])
     case parameter(String)
   }
 
+  /// The pattern as it is written, as `/devices/{id}`.
   public let text: String
+  /// The pattern segment by segment.
   public let segments: [Segment]
 
+  /// Reads a pattern: a segment in braces takes anything, every other one itself.
   public init(_ text: String) {
     self.text = text
     segments = text.utf8.split(separator: UInt8(ascii: "/")).map { part in
@@ -25,16 +29,21 @@ public struct PathPattern: Sendable, Hashable {
 /// Finds the route of a path and a method. Routes are told by their positions in the table that
 /// the router was made of. Literals win over parameters.
 public struct Router: Sendable {
+  /// A method and a pattern.
   public struct Route: Sendable {
+    /// The method of the route; a GET's route takes HEAD too.
     public let method: Method
+    /// The paths of the route.
     public let pattern: PathPattern
 
+    /// A route for a method and a pattern as it is written.
     public init(_ method: Method, _ pattern: String) {
       self.method = method
       self.pattern = PathPattern(pattern)
     }
   }
 
+  /// What a method and a path stand for.
   public enum Match: Sendable {
     /// The route's position, and for each parameter of its pattern the index of the segment that
     /// fills it.
@@ -51,6 +60,7 @@ public struct Router: Sendable {
 
   private var nodes: [Node] = [Node()]
 
+  /// A router for routes, which are told by their positions.
   public init(_ routes: [Route]) {
     for (position, route) in routes.enumerated() { insert(route, position) }
   }

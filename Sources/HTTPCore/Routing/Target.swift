@@ -26,6 +26,7 @@ public struct Target: Sendable, Equatable {
   private let bytes: [UInt8]
   private let places: [Place]
 
+  /// How many segments the path has.
   public var segmentCount: Int { places.count }
 
   /// The decoded bytes of a segment.

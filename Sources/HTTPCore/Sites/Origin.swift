@@ -2,7 +2,9 @@
 
 /// Where the page comes from that has a browser send a request (RFC 6454; the Fetch standard).
 public struct Origin: Sendable, Hashable {
+  /// The scheme in lower case, as `https`.
   public let scheme: String
+  /// The host and, unless it is the scheme's own, the port.
   public let authority: Authority
 
   /// Reads `http://localhost:3000`.
@@ -31,6 +33,7 @@ public struct Origin: Sendable, Hashable {
 }
 
 extension Origin: CustomStringConvertible {
+  /// The origin as a browser sends it (RFC 6454, section 6.2).
   public var description: String {
     let host = authority.host.contains(":") ? "[\(authority.host)]" : authority.host
     return "\(scheme)://\(host)" + (authority.port.map { ":\($0)" } ?? "")

@@ -16,6 +16,7 @@ public struct SiteGuard: Sendable {
   /// Sites whose pages may use the server.
   public var origins: Set<Origin>
 
+  /// Says which hosts are served and which foreign pages may use them.
   public init(
     hosts: Set<String> = [], listensEverywhere: Bool = false, origins: Set<Origin> = []
   ) {

@@ -16,6 +16,7 @@ public final class DeferredResponse: Sendable {
 
   private let state = Locked<State>(.empty)
 
+  /// A response that nobody has given and nobody waits for yet.
   public init() {}
 
   /// Gives the answer.

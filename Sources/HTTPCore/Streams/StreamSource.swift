@@ -40,6 +40,7 @@ public protocol StreamSource: AnyObject, Sendable {
 }
 
 extension StreamSource {
+  /// Does nothing: most sources are told of news by whoever has them.
   public func prompt() {}
 }
 

@@ -16,8 +16,10 @@ public final class Topic: Sendable {
   private let listeners = Locked<[any TopicListener]>([])
   private let isWatched = Atomic<Bool>(false)
 
+  /// A topic to which nobody listens yet.
   public init() {}
 
+  /// Tells everybody who listens. The thread that calls it may hold locks.
   public func publish() {
     guard isWatched.load(ordering: .acquiring) else { return }
     listeners.withLock { listeners in
@@ -25,6 +27,7 @@ public final class Topic: Sendable {
     }
   }
 
+  /// Adds a listener, which is held until it is taken out.
   public func subscribe(_ listener: any TopicListener) {
     listeners.withLock { listeners in
       listeners.append(listener)
@@ -32,6 +35,7 @@ public final class Topic: Sendable {
     }
   }
 
+  /// Takes a listener out; it is told of nothing that is published from then on.
   public func unsubscribe(_ listener: any TopicListener) {
     listeners.withLock { listeners in
       listeners.removeAll { $0 === listener }

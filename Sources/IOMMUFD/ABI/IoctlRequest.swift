@@ -6,10 +6,12 @@ public struct IoctlRequest: Sendable, Equatable, Codable {
   public var number: UInt32
   /// The bytes of the argument; nil for a pointer that leads nowhere.
   public var argument: [UInt8]?
+  /// What is in the caller's memory, as far as pointers in the argument lead there.
   public var memory: UserMemory
   /// The name for the object that the call makes; nil for one of the server's.
   public var name: String?
 
+  /// Puts a call together.
   public init(
     number: UInt32, argument: [UInt8]?, memory: UserMemory = UserMemory(), name: String? = nil
   ) {
@@ -24,7 +26,9 @@ public struct IoctlRequest: Sendable, Equatable, Codable {
 public struct IoctlResult: Sendable, Equatable {
   /// The argument as the kernel wrote it back.
   public var argument: [UInt8]
+  /// The caller's memory as the kernel left it.
   public var memory: UserMemory
+  /// The object that the call has made; nil when it made none.
   public var created: ObjectKey?
   /// Why the call failed, where it has changed something nevertheless.
   public var refusal: Refusal?

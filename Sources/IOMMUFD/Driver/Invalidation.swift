@@ -11,9 +11,12 @@ public struct InvalidationArray: Sendable, Equatable, Codable {
   public var type: UInt32
   /// Bytes of an entry.
   public var entryLength: Int
+  /// How many entries there are; 0 only asks whether the type is known.
   public var count: Int
+  /// The entries one after the other, each of `entryLength` bytes.
   public var bytes: [UInt8]
 
+  /// Puts an array together; `bytes` has `count` times `entryLength` bytes.
   public init(type: UInt32, entryLength: Int, count: Int, bytes: [UInt8]) {
     self.type = type
     self.entryLength = entryLength
@@ -56,6 +59,7 @@ public struct InvalidationOutcome: Sendable, Equatable {
   /// Why the next one was not; nil when all were.
   public var refusal: Refusal?
 
+  /// Says how far it came, and what stopped it, if anything did.
   public init(handled: Int, refusal: Refusal? = nil) {
     self.handled = handled
     self.refusal = refusal

@@ -2,17 +2,21 @@
 
 /// One thing about a physical IOMMU that its ID registers say, by the register field's name.
 public struct SMMUFeature: Sendable, Equatable {
+  /// Which values a feature can have: 0 and 1, a range, or some numbers.
   public enum Kind: Sendable, Equatable {
     case flag
     case number(ClosedRange<Int>)
     case oneOf([Int])
   }
 
+  /// The name of the field, in lower case.
   public let name: String
+  /// Which values it can have.
   public let kind: Kind
   /// The value where nothing else is said; 0 or 1 for a flag.
   public let usual: Int
 
+  /// Describes a feature.
   public init(_ name: String, _ kind: Kind, usual: Int) {
     self.name = name
     self.kind = kind
@@ -31,6 +35,7 @@ public struct SMMUSettings: Sendable, Equatable, Codable {
     /// Stream IDs that an interface can translate.
     public var sidsPerVINTF: Int
 
+    /// Puts the three sizes together; whether such hardware exists, the model judges.
     public init(vintfs: Int, vcmdqs: Int, sidsPerVINTF: Int) {
       self.vintfs = vintfs
       self.vcmdqs = vcmdqs
@@ -42,10 +47,12 @@ public struct SMMUSettings: Sendable, Equatable, Codable {
   public var driver: String
   /// The width of stream IDs in bits.
   public var streamIDBits: Int
+  /// The extension for guest-owned queues; nil without it.
   public var cmdqv: CMDQV?
   /// Values of features by name; those left out have their usual ones.
   public var features: [String: Int]
 
+  /// Puts settings together; whether such hardware exists, the model judges.
   public init(driver: String, streamIDBits: Int, cmdqv: CMDQV?, features: [String: Int] = [:]) {
     self.driver = driver
     self.streamIDBits = streamIDBits
@@ -102,11 +109,14 @@ public protocol Machine: AnyObject, Sendable {
 
 /// A record of the hardware that was not forwarded.
 public struct UnclaimedEvent: Sendable, Equatable {
+  /// The SMMU whose hardware reported it.
   public let smmu: String
+  /// The record as the hardware wrote it.
   public let words: [UInt64]
   /// What the driver's handler returned.
   public let errno: Errno
 
+  /// Says what was reported, and why nobody was told.
   public init(smmu: String, words: [UInt64], errno: Errno) {
     self.smmu = smmu
     self.words = words
@@ -116,6 +126,7 @@ public struct UnclaimedEvent: Sendable, Equatable {
 
 /// A fact that a driver tells about an object of its own, for people to see.
 public struct DriverFact: Sendable {
+  /// A fact's value, in the form in which people read it.
   public enum Value: Sendable {
     case none
     case bool(Bool)
@@ -126,9 +137,12 @@ public struct DriverFact: Sendable {
     case list([[DriverFact]])
   }
 
+  /// The name of the fact, as the API writes it.
   public let name: String
+  /// What the fact is at this moment.
   public let value: Value
 
+  /// Names a fact.
   public init(_ name: String, _ value: Value) {
     self.name = name
     self.value = value
@@ -137,6 +151,7 @@ public struct DriverFact: Sendable {
 
 /// Something that a driver told its hardware, or that the hardware did by itself.
 public struct HardwareTrace: Sendable, Equatable {
+  /// What the hardware was told or did.
   public enum Kind: Sendable, Equatable {
     /// A command of a command queue: two words, and which queue.
     case command([UInt64], queue: String)
@@ -161,9 +176,12 @@ public struct HardwareTrace: Sendable, Equatable {
     case queueRan(queue: String, commands: UInt64, prod: UInt32, cons: UInt32, error: String?)
   }
 
+  /// The SMMU that it happened to.
   public let smmu: String
+  /// What happened.
   public let kind: Kind
 
+  /// Says what happened, and to which SMMU.
   public init(smmu: String, _ kind: Kind) {
     self.smmu = smmu
     self.kind = kind

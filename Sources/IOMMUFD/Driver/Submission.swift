@@ -13,6 +13,7 @@ public final class Submission: @unchecked Sendable {
     /// Why it was refused.
     public var error: String?
 
+    /// Says what became of a command.
     public init(index: UInt32, guest: [UInt64], executed: [UInt64]?, error: String?) {
       self.index = index
       self.guest = guest
@@ -21,9 +22,11 @@ public final class Submission: @unchecked Sendable {
     }
   }
 
+  /// The state of the queue once the doorbell was rung.
   public struct Result: Sendable, Equatable {
     /// The indices as they are now, with their wrap bits.
     public var prod: UInt32
+    /// The consumer index, with its wrap bit.
     public var cons: UInt32
     /// Whether the queue runs at all.
     public var isEnabled: Bool
@@ -34,6 +37,7 @@ public final class Submission: @unchecked Sendable {
     /// Those that were carried out or refused before the answer.
     public var commands: [Command] = []
 
+    /// Puts the state together, with no command yet.
     public init(prod: UInt32, cons: UInt32, isEnabled: Bool, pending: UInt32, error: String?) {
       self.prod = prod
       self.cons = cons
@@ -44,7 +48,9 @@ public final class Submission: @unchecked Sendable {
   }
 
   // Written and read under the host's lock only.
+  /// What came of it; nil before the commit.
   public var result: Result?
 
+  /// A submission that is still to be committed.
   public init() {}
 }

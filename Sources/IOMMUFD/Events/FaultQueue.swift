@@ -2,6 +2,7 @@
 
 /// A queue of the page faults of fault-capable domains (`struct iommufd_fault`).
 public final class FaultQueue: EventQueue {
+  /// What is in the queue, read and unread; the hardware's threads write it.
   public let fifo = FaultFIFO()
   /// The cookies that the transaction under way answers.
   var answering: Set<UInt32> = []

@@ -5,8 +5,11 @@ public final class VEventQueue: EventQueue {
   /// The greatest depth that the kernel allows (`VIOMMU_EVENT_DEPTH_MAX`).
   public static let depthLimit = 1 << 19
 
+  /// Whose events it gets.
   public let viommu: VIOMMU
+  /// Which of the vIOMMU's events it gets; a vIOMMU has one queue of a type.
   public let type: VEventQueueType
+  /// What is in the queue; the hardware's threads write it.
   public let fifo: VEventFIFO
 
   init(name: String, viommu: VIOMMU, type: VEventQueueType, depth: Int) {

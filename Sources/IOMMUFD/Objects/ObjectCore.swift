@@ -26,10 +26,12 @@ public final class ObjectCore {
   /// The host's page size in bytes.
   public static let pageSize: UInt64 = 4096
 
+  /// What pins what, where the design and Linux differ.
   public let pinPolicy: PinPolicy
   let machine: any Machine
   /// What is told of events; it owns the core and so outlives it.
   public unowned var recorder: (any ObjectEventRecorder)?
+  /// The transaction under way; between two of them the last one, as it was left.
   public let transaction = Transaction()
   var tables: [KindTable]
   var groups: [String: DeviceGroup] = [:]
@@ -89,12 +91,15 @@ public final class ObjectCore {
 
   // MARK: Looking things up
 
+  /// The object of a kind that has a name; nil when there is none.
   public func object(_ kind: ObjectKind, _ name: String) -> Object? {
     tables[kind.index].byName[name]
   }
 
+  /// The object that a key names; nil when there is none.
   public func object(_ key: ObjectKey) -> Object? { object(key.kind, key.id) }
 
+  /// How many objects of a kind there are.
   public func count(_ kind: ObjectKind) -> Int { tables[kind.index].byName.count }
 
   /// The transaction that last changed any object of a kind.

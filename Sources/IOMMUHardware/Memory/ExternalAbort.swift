@@ -5,5 +5,6 @@ public struct ExternalAbort: Error, Sendable, Equatable {
   /// The first address that does not exist.
   public var address: UInt64
 
+  /// Nothing answers at the address.
   public init(address: UInt64) { self.address = address }
 }

@@ -5,12 +5,18 @@ public struct ContextDescriptor: Sendable, Equatable {
   /// Bytes of a descriptor in memory.
   public static let byteCount: UInt64 = 64
 
+  /// Bits 63 to 0 of the descriptor.
   public var dw0: UInt64
+  /// Bits 127 to 64 of the descriptor.
   public var dw1: UInt64
+  /// Bits 191 to 128 of the descriptor.
   public var dw2: UInt64
+  /// Bits 255 to 192 of the descriptor.
   public var dw3: UInt64
+  /// Bits 319 to 256 of the descriptor.
   public var dw4: UInt64
 
+  /// A descriptor by its words; what is not given is zero.
   public init(
     dw0: UInt64 = 0, dw1: UInt64 = 0, dw2: UInt64 = 0, dw3: UInt64 = 0, dw4: UInt64 = 0
   ) {

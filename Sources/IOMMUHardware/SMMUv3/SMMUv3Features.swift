@@ -4,6 +4,7 @@
 public struct SMMUv3Features: Sendable, Equatable {
   /// IDR0.S1P and S2P: stage 1 and stage 2 translation.
   public var s1p = true
+  /// IDR0.S2P: stage 2 translation.
   public var s2p = true
   /// IDR0.COHACC: table walks and queues are coherent.
   public var cohacc = true
@@ -11,11 +12,15 @@ public struct SMMUv3Features: Sendable, Equatable {
   public var httu = 2
   /// IDR0.HYP: EL2's translation regime, and the commands for it.
   public var hyp = false
+  /// IDR0.ATS: devices may translate for themselves.
   public var ats = true
   /// IDR0.ASID16 and VMID16: 16-bit identifiers, else 8-bit ones.
   public var asid16 = true
+  /// IDR0.VMID16: VMIDs of 16 bits, else of 8.
   public var vmid16 = true
+  /// IDR0.MSI: interrupts can be messages.
   public var msi = true
+  /// IDR0.PRI: devices can ask for pages.
   public var pri = true
   /// IDR0.STALL_MODEL: 0 stall and terminate, 1 terminate only, 2 stall forced.
   public var stallModel = 0
@@ -25,7 +30,9 @@ public struct SMMUv3Features: Sendable, Equatable {
   public var ssidSize = 20
   /// IDR1.CMDQS, EVENTQS and PRIQS: logarithms of the greatest queues.
   public var cmdqs = 19
+  /// IDR1.EVENTQS: the logarithm of the greatest event queue.
   public var evtqs = 19
+  /// IDR1.PRIQS: the logarithm of the greatest PRI queue.
   public var priqs = 19
   /// IDR3.HAD: hierarchical attributes of stage 1's tables can be switched off.
   public var had = false
@@ -37,8 +44,11 @@ public struct SMMUv3Features: Sendable, Equatable {
   public var bbml = 2
   /// IDR5.OAS: output address bits.
   public var oas = 48
+  /// IDR5.GRAN4K: granules of 4 KiB.
   public var gran4k = true
+  /// IDR5.GRAN16K: granules of 16 KiB.
   public var gran16k = true
+  /// IDR5.GRAN64K: granules of 64 KiB.
   public var gran64k = true
   /// IDR5.DS: the 52-bit descriptor format.
   public var ds = false
@@ -46,6 +56,7 @@ public struct SMMUv3Features: Sendable, Equatable {
   /// does not stall.
   public var stallMax = 64
 
+  /// What the SMMU of a current server has.
   public init() {}
 
   /// The values of IDR5.OAS in bits, by their codes.
@@ -59,11 +70,14 @@ public struct SMMUv3Features: Sendable, Equatable {
   /// The width of intermediate physical addresses: stage 2's input.
   public var ias: Int { min(oas, 48) }
 
+  /// The width of VMIDs.
   public var vmidBits: Int { vmid16 ? 16 : 8 }
+  /// The width of ASIDs.
   public var asidBits: Int { asid16 ? 16 : 8 }
 
   // MARK: ID registers
 
+  /// SMMU_IDR0 (IHI 0070, section 6.3.1).
   public var idr0: UInt32 {
     var value: UInt64 = 0
     value.setBit(0, s2p)
@@ -84,6 +98,7 @@ public struct SMMUv3Features: Sendable, Equatable {
     return UInt32(truncatingIfNeeded: value)
   }
 
+  /// SMMU_IDR1 (IHI 0070, section 6.3.2).
   public var idr1: UInt32 {
     var value: UInt64 = 0
     value.setField(5, 0, UInt64(sidSize))
@@ -94,6 +109,7 @@ public struct SMMUv3Features: Sendable, Equatable {
     return UInt32(truncatingIfNeeded: value)
   }
 
+  /// SMMU_IDR3 (IHI 0070, section 6.3.4).
   public var idr3: UInt32 {
     var value: UInt64 = 0
     value.setBit(2, had)
@@ -103,6 +119,7 @@ public struct SMMUv3Features: Sendable, Equatable {
     return UInt32(truncatingIfNeeded: value)
   }
 
+  /// SMMU_IDR5 (IHI 0070, section 6.3.6).
   public var idr5: UInt32 {
     var value: UInt64 = 0
     value.setField(2, 0, oasCode)

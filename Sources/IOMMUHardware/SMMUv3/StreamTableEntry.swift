@@ -5,26 +5,42 @@ public struct StreamTableEntry: Sendable, Equatable {
   /// What happens to a stream's transactions (`Config`, dw0 bits 3:1). Open: a guest may write
   /// any of the eight values.
   public struct Config: RawRepresentable, Sendable, Equatable {
+    /// Config as it stands in the entry, 0 to 7.
     public let rawValue: UInt64
+    /// A value of the field; bits above the third are cut off.
     public init(rawValue: UInt64) { self.rawValue = rawValue & 7 }
 
+    /// All transactions are aborted.
     public static let abort = Config(rawValue: 0)
+    /// Transactions pass untranslated.
     public static let bypass = Config(rawValue: 4)
+    /// Stage 1 translates.
     public static let stage1 = Config(rawValue: 5)
+    /// Stage 2 translates.
     public static let stage2 = Config(rawValue: 6)
+    /// Stage 1 translates, and then stage 2.
     public static let nested = Config(rawValue: 7)
   }
 
+  /// Bits 63 to 0 of the entry.
   public var dw0: UInt64
+  /// Bits 127 to 64 of the entry.
   public var dw1: UInt64
+  /// Bits 191 to 128 of the entry.
   public var dw2: UInt64
+  /// Bits 255 to 192 of the entry.
   public var dw3: UInt64
   // The upper half has fields of other security states and features only.
+  /// Bits 319 to 256 of the entry.
   public var dw4: UInt64 = 0
+  /// Bits 383 to 320 of the entry.
   public var dw5: UInt64 = 0
+  /// Bits 447 to 384 of the entry.
   public var dw6: UInt64 = 0
+  /// Bits 511 to 448 of the entry.
   public var dw7: UInt64 = 0
 
+  /// An entry by its first four words; the others are zero.
   public init(dw0: UInt64 = 0, dw1: UInt64 = 0, dw2: UInt64 = 0, dw3: UInt64 = 0) {
     self.dw0 = dw0
     self.dw1 = dw1
@@ -32,6 +48,7 @@ public struct StreamTableEntry: Sendable, Equatable {
     self.dw3 = dw3
   }
 
+  /// The eight words, as they are in memory.
   public var words: [UInt64] { [dw0, dw1, dw2, dw3, dw4, dw5, dw6, dw7] }
 
   /// V, dw0 bit 0: whether the entry means anything.
@@ -40,6 +57,7 @@ public struct StreamTableEntry: Sendable, Equatable {
     set { dw0.setBit(0, newValue) }
   }
 
+  /// Config, dw0 bits 3:1: what is done with transactions.
   public var config: Config {
     get { Config(rawValue: dw0.field(3, 1)) }
     set { dw0.setField(3, 1, newValue.rawValue) }

@@ -30,6 +30,7 @@ public final class Tegra241CMDQV: Sendable {
     /// SID slots of an interface: a power of two, at most 16.
     public var sidsPerVINTF: Int
 
+    /// Puts the three sizes together; `isValid` says whether such hardware exists.
     public init(vintfs: Int, vcmdqs: Int, sidsPerVINTF: Int) {
       self.vintfs = vintfs
       self.vcmdqs = vcmdqs
@@ -62,12 +63,16 @@ public final class Tegra241CMDQV: Sendable {
 
     /// Whether VINTF_CONFIG.HYP_OWN can be set. In a VM's CMDQV it cannot: it reads back as 0.
     public var allowsHypOwn = true
+    /// What becomes of guests' CMD_SYNCs that ask for a signal.
     public var guestSignals = GuestSignals.areIllegal
 
+    /// What the hardware of a Tegra241 does.
     public init() {}
   }
 
+  /// What there is of everything.
   public let size: Size
+  /// What this implementation does where implementations differ.
   public let behaviour: Behaviour
   let smmu: SMMUv3
   let sink: (any CMDQVSink)?

@@ -32,6 +32,7 @@ public enum ListenAddress: Sendable, Hashable, CustomStringConvertible {
     self = .tcp(host: host == "localhost" ? "127.0.0.1" : String(host), port: port)
   }
 
+  /// The address as it is written on the command line.
   public var description: String {
     switch self {
     case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"

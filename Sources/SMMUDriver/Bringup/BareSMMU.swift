@@ -5,15 +5,22 @@ import IOMMUHardware
 /// An SMMUv3 that no driver runs: whoever writes its registers does. Its devices send what they
 /// send through it, and iommufd can make nothing for them. For those who write a driver.
 public struct BareSMMUv3Model: SMMUModel {
+  /// There is one kind of it.
   public init() {}
 
+  /// The name by which hosts ask for it.
   public let name = "arm-smmuv3-bare"
+  /// The features of the SMMUv3, without those that are the driver's.
   public var features: [SMMUFeature] { SMMUv3Model().features.filter { $0.name != "trace" } }
 
+  /// An SMMU with stream IDs of 16 bits and without CMDQV.
   public var usualSettings: SMMUSettings {
     SMMUSettings(driver: name, streamIDBits: 16, cmdqv: nil)
   }
 
+  /// Makes hardware in the state out of reset, and what stands in a driver's place.
+  ///
+  /// - Throws: `EINVAL` for settings that no such hardware has.
   public func makeDriver(
     _ settings: SMMUSettings, named smmu: String, on machine: any Machine,
     in transaction: Transaction

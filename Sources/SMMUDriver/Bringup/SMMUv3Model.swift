@@ -7,13 +7,17 @@ import Locking
 public struct SMMUv3Model: SMMUModel {
   private let places: ThreadPlaces
 
+  /// There is one kind of it; guests' queues share the threads of the process.
   public init() { self.init(places: .queues) }
 
   /// - Parameter places: of the threads of guests' queues.
   init(places: ThreadPlaces) { self.places = places }
 
+  /// The name by which hosts ask for it.
   public let name = "arm-smmuv3"
 
+  /// The fields of the ID registers that can be chosen, by their names, and the driver's switch for
+  /// tracing.
   public let features: [SMMUFeature] = [
     SMMUFeature("s1p", .flag, usual: 1),
     SMMUFeature("s2p", .flag, usual: 1),
@@ -38,11 +42,17 @@ public struct SMMUv3Model: SMMUModel {
     SMMUFeature("trace", .flag, usual: 0),
   ]
 
+  /// What a Tegra241 has, but smaller: stream IDs of 16 bits, and a CMDQV with 4 interfaces, 8
+  /// queues and 16 slots an interface.
   public var usualSettings: SMMUSettings {
     SMMUSettings(
       driver: name, streamIDBits: 16, cmdqv: .init(vintfs: 4, vcmdqs: 8, sidsPerVINTF: 16))
   }
 
+  /// Makes the hardware and its driver, which brings the hardware up at the transaction's commit.
+  ///
+  /// - Throws: `EINVAL` for settings that no such hardware has, `ENOMEM` when the machine has no
+  ///   memory for tables and queues.
   public func makeDriver(
     _ settings: SMMUSettings, named smmu: String, on machine: any Machine,
     in transaction: Transaction

@@ -4,9 +4,13 @@ import IOMMUFD
 
 /// `POST /contexts/{id}/mmaps`: which window of the iommufd user space maps, and how.
 public struct MemoryMapRequest: Equatable, Sendable, Codable {
+  /// The offset of the file at which the window is, in bytes.
   public var offset: UInt64
+  /// The window's length in bytes.
   public var length: UInt64
+  /// Whether it is a shared mapping (`MAP_SHARED`).
   public var isShared: Bool
+  /// Whether it could be executed (`PROT_EXEC`).
   public var isExecutable: Bool
 
   init?(_ reader: ObjectReader) {

@@ -3,18 +3,24 @@ import IOMMUFD
 
 /// A number that `/metrics` shows, in the text format of Prometheus.
 public struct Metric: Sendable {
+  /// Whether a number only grows, or goes up and down.
   public enum Kind: String, Sendable { case counter, gauge }
 
+  /// The metric's name, with its unit and, for a counter, `_total` at the end.
   public let name: String
+  /// Whether it only grows.
   public let kind: Kind
+  /// What is counted, in a sentence.
   public let help: String
   /// Values by their labels, written out: `kind="vdev"`; one without labels has an empty key.
   public let samples: [(labels: String, value: Int)]
 
+  /// A metric without labels.
   public init(_ name: String, _ kind: Kind, _ help: String, _ value: Int) {
     self.init(name, kind, help, [("", value)])
   }
 
+  /// A metric with a value for each of some labels.
   public init(
     _ name: String, _ kind: Kind, _ help: String, _ samples: [(labels: String, value: Int)]
   ) {

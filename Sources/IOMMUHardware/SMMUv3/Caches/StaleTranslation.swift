@@ -5,6 +5,7 @@
 ///
 /// Times are counts of writes to pages that tables were read from (`PhysicalMemory.tableWrites`).
 public struct StaleTranslation: Sendable, Equatable {
+  /// Which cache gave the answer.
   public enum Cache: Sendable, Equatable {
     case streamTableEntry
     case contextDescriptor
@@ -13,6 +14,7 @@ public struct StaleTranslation: Sendable, Equatable {
     case atc
   }
 
+  /// Which cache gave the answer.
   public var cache: Cache
   /// At this count cache and tables last agreed. The change came after it.
   public var agreedAt: UInt64

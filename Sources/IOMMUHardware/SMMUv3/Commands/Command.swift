@@ -8,39 +8,67 @@ public struct Command: Sendable, Hashable, BitwiseCopyable {
 
   /// What is to be done (dw0 bits 7:0). Open: a guest may write any value.
   public struct Opcode: RawRepresentable, Sendable, Hashable, BitwiseCopyable {
+    /// The opcode's number.
     public let rawValue: UInt8
+    /// An opcode by its number, which need not be one that has a name.
     public init(rawValue: UInt8) { self.rawValue = rawValue }
 
+    /// CMD_PREFETCH_CONFIG: a hint that a stream will be used.
     public static let prefetchConfig = Opcode(rawValue: 0x01)
+    /// CMD_PREFETCH_ADDR: a hint that an address will be used.
     public static let prefetchAddress = Opcode(rawValue: 0x02)
+    /// CMD_CFGI_STE: drops what is cached of a stream table entry.
     public static let cfgiSTE = Opcode(rawValue: 0x03)
     /// With a range of 31 this is CFGI_ALL.
     public static let cfgiSTERange = Opcode(rawValue: 0x04)
+    /// CMD_CFGI_CD: drops what is cached of a context descriptor.
     public static let cfgiCD = Opcode(rawValue: 0x05)
+    /// CMD_CFGI_CD_ALL: drops what is cached of all context descriptors of a stream.
     public static let cfgiCDAll = Opcode(rawValue: 0x06)
+    /// CMD_TLBI_NH_ALL: drops the stage 1 translations of a VMID.
     public static let tlbiNHAll = Opcode(rawValue: 0x10)
+    /// CMD_TLBI_NH_ASID: drops the stage 1 translations of an ASID.
     public static let tlbiNHASID = Opcode(rawValue: 0x11)
+    /// CMD_TLBI_NH_VA: drops the stage 1 translations of addresses of an ASID.
     public static let tlbiNHVA = Opcode(rawValue: 0x12)
+    /// CMD_TLBI_NH_VAA: drops the stage 1 translations of addresses, whatever the ASID.
     public static let tlbiNHVAA = Opcode(rawValue: 0x13)
+    /// CMD_TLBI_EL3_ALL: of the secure side; illegal here.
     public static let tlbiEL3All = Opcode(rawValue: 0x18)
+    /// CMD_TLBI_EL3_VA: of the secure side; illegal here.
     public static let tlbiEL3VA = Opcode(rawValue: 0x1a)
+    /// CMD_TLBI_EL2_ALL: drops the translations of EL2.
     public static let tlbiEL2All = Opcode(rawValue: 0x20)
+    /// CMD_TLBI_EL2_ASID: drops EL2's translations of an ASID.
     public static let tlbiEL2ASID = Opcode(rawValue: 0x21)
+    /// CMD_TLBI_EL2_VA: drops EL2's translations of addresses of an ASID.
     public static let tlbiEL2VA = Opcode(rawValue: 0x22)
+    /// CMD_TLBI_EL2_VAA: drops EL2's translations of addresses, whatever the ASID.
     public static let tlbiEL2VAA = Opcode(rawValue: 0x23)
+    /// CMD_TLBI_S12_VMALL: drops the translations of both stages of a VMID.
     public static let tlbiS12VMAll = Opcode(rawValue: 0x28)
+    /// CMD_TLBI_S2_IPA: drops the stage 2 translations of addresses of a VMID.
     public static let tlbiS2IPA = Opcode(rawValue: 0x2a)
+    /// CMD_TLBI_NSNH_ALL: drops all translations of the non-secure side but those of EL2.
     public static let tlbiNSNHAll = Opcode(rawValue: 0x30)
+    /// CMD_ATC_INV: has a device drop translations of its own.
     public static let atcInv = Opcode(rawValue: 0x40)
+    /// CMD_PRI_RESP: answers a group of page requests.
     public static let priResp = Opcode(rawValue: 0x41)
+    /// CMD_RESUME: answers a stalled transaction.
     public static let resume = Opcode(rawValue: 0x44)
+    /// CMD_STALL_TERM: ends all stalled transactions of a stream.
     public static let stallTerm = Opcode(rawValue: 0x45)
+    /// CMD_SYNC: waits for all that came before it.
     public static let sync = Opcode(rawValue: 0x46)
   }
 
+  /// Bits 63 to 0 of the command.
   public var dw0: UInt64
+  /// Bits 127 to 64 of the command.
   public var dw1: UInt64
 
+  /// A command by its words.
   public init(dw0: UInt64, dw1: UInt64) {
     self.dw0 = dw0
     self.dw1 = dw1
@@ -48,8 +76,10 @@ public struct Command: Sendable, Hashable, BitwiseCopyable {
 
   init(_ opcode: Opcode) { self.init(dw0: UInt64(opcode.rawValue), dw1: 0) }
 
+  /// The two words, as they are in memory.
   public var words: [UInt64] { [dw0, dw1] }
 
+  /// What the command is, dw0 bits 7:0.
   public var opcode: Opcode { Opcode(rawValue: UInt8(truncatingIfNeeded: dw0)) }
 
   /// SSec, dw0 bit 10: meant for the secure state, of which there is none here.

@@ -7,24 +7,32 @@
 /// while they are zero. What has no layout is called `UNKNOWN`, with its two words `dw0` and
 /// `dw1`.
 public struct CommandDescription: Sendable, Equatable {
+  /// A field and its value.
   public struct Field: Sendable, Equatable {
+    /// The name of the field, in lower case.
     public var name: String
+    /// The value of the field; an address is whole, not shifted.
     public var value: UInt64
 
+    /// A field with its value.
     public init(_ name: String, _ value: UInt64) {
       self.name = name
       self.value = value
     }
   }
 
+  /// The command's name, without `CMD_`.
   public var name: String
+  /// Its fields, in the order of their bits.
   public var fields: [Field]
 
+  /// Puts a description together.
   public init(name: String, fields: [Field]) {
     self.name = name
     self.fields = fields
   }
 
+  /// The name of what has no layout.
   public static let unknownName = "UNKNOWN"
 }
 
@@ -38,6 +46,7 @@ public enum CommandDescriptionError: Error, Sendable, Equatable {
 }
 
 extension Command {
+  /// The command by its name and fields.
   public var description: CommandDescription {
     guard let layout = CommandLayout.of(opcode) else {
       return CommandDescription(

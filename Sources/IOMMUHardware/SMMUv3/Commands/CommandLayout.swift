@@ -4,10 +4,13 @@
 public struct CommandLayout: Sendable {
   /// A named range of bits.
   public struct Field: Sendable, Equatable {
+    /// The name of the field, in lower case.
     public let name: String
     /// 0 or 1.
     public let word: Int
+    /// Its highest bit.
     public let high: Int
+    /// Its lowest bit.
     public let low: Int
     /// The value is an address, whose lower bits are those of the range's position.
     public let isAddress: Bool
@@ -16,8 +19,11 @@ public struct CommandLayout: Sendable {
     var mask: UInt64 { UInt64.ones(high - low + 1) << UInt64(low) }
   }
 
+  /// The commands that have the layout.
   public let opcode: Command.Opcode
+  /// The command's name, without `CMD_`.
   public let name: String
+  /// Its fields, in the order of their bits.
   public let fields: [Field]
 
   /// All that there are, by opcode.

@@ -166,6 +166,7 @@ struct MachineState {
 public struct SMMUCounters: Sendable, Equatable {
   /// Records in the event queue, and records that found it full or off.
   public var events: UInt64 = 0
+  /// Records that found the event queue full or off.
   public var lostEvents: UInt64 = 0
   /// Requests in the PRI queue.
   public var pageRequests: UInt64 = 0

@@ -2,19 +2,26 @@
 
 /// A page request of a device with PRI, as the PRI queue has it: two 64-bit words.
 public struct PRIRequest: Sendable, Equatable {
+  /// The stream of the device that asks.
   public var streamID: UInt32
+  /// The PASID that the request bears; nil without one.
   public var substreamID: UInt32?
   /// The page; the lower 12 bits are not sent.
   public var address: UInt64
   /// PRGIDX, 9 bits.
   public var group: UInt16
+  /// Whether the device wants to read there.
   public var isRead: Bool
+  /// Whether the device wants to write there.
   public var isWrite: Bool
+  /// Whether the device wants to fetch instructions there.
   public var isExecute: Bool
+  /// Whether the device claims to be privileged.
   public var isPrivileged: Bool
   /// The last of its group, which is the one that is answered.
   public var isLast: Bool
 
+  /// Puts a request together.
   public init(
     streamID: UInt32, substreamID: UInt32? = nil, address: UInt64, group: UInt16,
     isRead: Bool = true, isWrite: Bool = false, isExecute: Bool = false,
@@ -45,6 +52,7 @@ public struct PRIRequest: Sendable, Equatable {
     return (first, address & ~0xfff | UInt64(group & 0x1ff))
   }
 
+  /// Reads an entry of the PRI queue.
   public init(words: (UInt64, UInt64)) {
     let (first, second) = words
     self.init(

@@ -2,6 +2,7 @@
 
 /// Something that the SMMU tells the world: to a handler on the processor's side, or to a device.
 public enum SMMUNotification: Sendable, Equatable {
+  /// The interrupts of the SMMU.
   public enum Interrupt: Sendable, Equatable {
     case globalError
     case eventQueue
@@ -30,6 +31,7 @@ public protocol SMMUSink: Sendable {
 
 /// The end of a stall (RESUME, STALL_TERM).
 public struct StallAnswer: Sendable, Equatable {
+  /// What becomes of the transaction that waited.
   public enum Outcome: Sendable, Equatable {
     /// The device is to issue the transaction again; it may fault, and stall, anew.
     case retry
@@ -39,8 +41,11 @@ public struct StallAnswer: Sendable, Equatable {
     case zero
   }
 
+  /// The transaction that waited.
   public var transaction: DeviceTransaction
+  /// The tag under which it waited.
   public var stag: UInt16
+  /// What becomes of it.
   public var outcome: Outcome
 }
 
@@ -55,10 +60,13 @@ public struct PageResponse: Sendable, Equatable {
     case success = 2
   }
 
+  /// The stream of the device that asked.
   public var streamID: UInt32
+  /// The PASID of the group; nil without one.
   public var substreamID: UInt32?
   /// PRGIDX, 9 bits.
   public var group: UInt16
+  /// How the group was answered.
   public var code: Code
   /// The SMMU answered by itself: its queue was full or off.
   public var isAutomatic: Bool

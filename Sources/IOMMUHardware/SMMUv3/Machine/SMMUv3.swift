@@ -13,8 +13,11 @@ import Synchronization
 /// shard of the TLB or the state (registers, queues, what is on its way out). Nobody is told
 /// anything while one is held.
 public final class SMMUv3: Sendable {
+  /// The memory that it reads its tables and queues from.
   public let memory: PhysicalMemory
+  /// What the ID registers say.
   public let features: SMMUv3Features
+  /// What this implementation does where implementations differ.
   public let behaviour: SMMUv3Behaviour
   let core: SMMUCore
   private let control = Locked(CommandUnit())
@@ -167,6 +170,7 @@ public final class SMMUv3: Sendable {
 
   // MARK: What others may know
 
+  /// What the SMMU has done since it was made.
   public var counters: SMMUCounters { core.state.withLock { $0.counters } }
 
   /// How many transactions wait for a RESUME.

@@ -11,6 +11,7 @@ public struct SMMUv3Behaviour: Sendable, Equatable {
     case reportsAbort
   }
 
+  /// What a full event queue does to an event.
   public var fullEventQueue = FullEventQueue.setsOverflowFlag
   /// Whether an invalidation of one address of a stage 1 block takes all translations that come
   /// from the block, though stage 2 cut them smaller. Else it takes the one of that address.
@@ -19,5 +20,6 @@ public struct SMMUv3Behaviour: Sendable, Equatable {
   /// there is delivered as a notification and aborts nothing.
   public var doorbells: Range<UInt64> = 0..<0
 
+  /// What the architecture says, where it says something.
   public init() {}
 }

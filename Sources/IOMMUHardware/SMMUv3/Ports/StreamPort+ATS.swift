@@ -3,6 +3,7 @@ import Synchronization
 
 /// The completion of an ATS Translation Request.
 public struct ATSCompletion: Sendable, Equatable {
+  /// How a request was completed.
   public enum Status: Sendable, Equatable {
     case success
     /// UR: the stream may not use ATS.
@@ -11,9 +12,11 @@ public struct ATSCompletion: Sendable, Equatable {
     case completerAbort
   }
 
+  /// How the request was completed.
   public var status: Status
   /// What may be done, and where; nil if nothing may, which is not an error (R = W = 0).
   public var translation: Translation?
+  /// What the caches gave that the tables no longer say.
   public var stale: StaleTranslation?
   /// What the event queue got of it.
   public var record: EventRecord?

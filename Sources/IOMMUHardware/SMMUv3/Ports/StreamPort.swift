@@ -8,6 +8,7 @@ import Synchronization
 /// A port takes one transaction at a time; ports of different streams work on different threads
 /// and share nothing on the path of a hit but two counters that they only read.
 public final class StreamPort: @unchecked Sendable {
+  /// The stream whose port it is.
   public let streamID: UInt32
   /// Its place among all ports of the SMMU, in the order in which they were made.
   let number: Int

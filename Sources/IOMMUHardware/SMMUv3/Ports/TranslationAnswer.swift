@@ -2,6 +2,7 @@
 
 /// What the SMMU answers to a transaction.
 public struct TranslationAnswer: Sendable, Equatable {
+  /// What becomes of the transaction.
   public enum Outcome: Sendable, Equatable {
     case translated(Translation)
     /// The device sees an abort.
@@ -12,19 +13,23 @@ public struct TranslationAnswer: Sendable, Equatable {
     case stalled(stag: UInt16, TranslationFault)
   }
 
+  /// What becomes of the transaction.
   public var outcome: Outcome
   /// The caches that were used no longer agree with the tables in memory.
   public var stale: StaleTranslation?
 
+  /// An answer, and what was stale of it.
   public init(_ outcome: Outcome, stale: StaleTranslation? = nil) {
     self.outcome = outcome
     self.stale = stale
   }
 
+  /// Where the address leads; nil unless the transaction goes on.
   public var translation: Translation? {
     if case .translated(let translation) = outcome { translation } else { nil }
   }
 
+  /// Why the transaction does not go on; nil when it does.
   public var fault: TranslationFault? {
     switch outcome {
     case .translated: nil
@@ -35,6 +40,7 @@ public struct TranslationAnswer: Sendable, Equatable {
 
 /// What became of a device's access to memory.
 public struct DMAAnswer: Sendable, Equatable {
+  /// How the access ended.
   public enum Outcome: Sendable, Equatable {
     case done
     case aborted
@@ -43,6 +49,7 @@ public struct DMAAnswer: Sendable, Equatable {
     case stalled(stag: UInt16)
   }
 
+  /// How the access ended.
   public var outcome: Outcome
   /// Bytes that were read or written before the outcome.
   public var count: Int

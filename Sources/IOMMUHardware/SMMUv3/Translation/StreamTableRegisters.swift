@@ -22,6 +22,7 @@ public struct TranslationRegisters: Sendable, Equatable {
   /// STRTAB_BASE_CFG.SPLIT: how many bits of a stream ID the second level resolves.
   public var streamTableSplit = 0
 
+  /// What the registers say out of reset.
   public init() {}
 }
 

@@ -9,9 +9,11 @@ public struct TranslationFault: Error, Sendable, Equatable {
     case input = 2
   }
 
+  /// The event that the fault is reported as.
   public var id: EventRecord.ID
   /// Whether stage 2 found it.
   public var isStage2 = false
+  /// What was being done when the fault came.
   public var faultClass: Class
   /// The intermediate address that stage 2 refused, or the address of a fetch that aborted.
   public var detail: UInt64
@@ -24,6 +26,7 @@ public struct TranslationFault: Error, Sendable, Equatable {
   /// Whether the device sees an abort; else its reads give zero and its writes vanish (CD.A).
   public var isAbort = true
 
+  /// A fault that is recorded and aborts, unless it is changed.
   public init(
     _ id: EventRecord.ID, isStage2: Bool = false, class faultClass: Class = .input,
     detail: UInt64 = 0

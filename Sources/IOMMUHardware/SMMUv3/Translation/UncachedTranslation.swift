@@ -3,10 +3,14 @@
 /// One translation, by the tables in memory and by nothing else: no cache is asked or filled, and
 /// no access flag is set. What the machine's caches are held against.
 public struct UncachedTranslation {
+  /// Where the tables are.
   public let memory: PhysicalMemory
+  /// What the SMMU can do.
   public let features: SMMUv3Features
+  /// What the registers say about translation.
   public let registers: TranslationRegisters
 
+  /// Puts together what a translation depends on.
   public init(
     memory: PhysicalMemory, features: SMMUv3Features, registers: TranslationRegisters
   ) {
