@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A table of small numbers that any thread may read and write at any time, all zero at first.
+/// A table of 16-bit numbers that any thread may read and write at any time without a lock. All are
+/// zero at first.
 @safe final class AtomicTable: @unchecked Sendable {
   private let elements: UnsafeMutableRawPointer
+  /// How many numbers the table has.
   let count: Int
 
   /// - Parameter count: how many numbers, at least one.
@@ -16,7 +18,7 @@
 
   deinit { unsafe elements.deallocate() }
 
-  /// A number; 0 beyond the end. What is written beyond the end is not kept.
+  /// The number at an index. Beyond the end of the table 0 is read, and what is written is dropped.
   @inline(__always)
   subscript(_ index: Int) -> UInt16 {
     get {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// An access that nothing in the machine answers: the interconnect's external abort.
+/// The error of an access to memory that is not there: what the interconnect of a machine answers
+/// with an external abort.
 public struct ExternalAbort: Error, Sendable, Equatable {
-  /// The first address that does not exist.
+  /// The first address of the access that does not exist, or that there was no page left for.
   public var address: UInt64
 
-  /// Nothing answers at the address.
+  /// The abort of an access that failed at `address`.
   public init(address: UInt64) { self.address = address }
 }

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A table of plain values at a stable address, whose length is a power of two and whose index
-/// is cut to it: an array without the checks and the references, for the path of a TLB hit.
+/// A table of plain values at an address that does not change. Its length is a power of two, and an
+/// index that is too great wraps around. It is used in place of an array where a TLB hit passes,
+/// because an array would check its bounds and count references.
 @safe struct MaskedTable<Element: BitwiseCopyable>: ~Copyable {
   private let elements: UnsafeMutablePointer<Element>
   private let mask: Int
 
-  /// - Parameter log2Count: the logarithm of the number of elements, at most 20.
+  /// - Parameters:
+  ///   - log2Count: the logarithm of the number of elements; it is limited to 0 to 20.
+  ///   - element: what every element is at first.
   init(log2Count: Int, repeating element: Element) {
     let count = 1 << min(max(log2Count, 0), 20)
     mask = count - 1
@@ -16,8 +19,10 @@
 
   deinit { unsafe elements.deallocate() }
 
+  /// How many elements the table has.
   var count: Int { mask + 1 }
 
+  /// The element at the index, of which only the low bits count.
   @inline(__always)
   subscript(_ index: Int) -> Element {
     get { unsafe elements[index & mask] }

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import Synchronization
 
-/// An integer that memory reads and writes in one piece.
+/// An unsigned integer that memory reads and writes in one piece.
 ///
-/// The processors of the host and its devices race for the same bytes, as in a real machine, so
-/// every access is an atomic one: a reader sees an old word or a new one, never half of each, and
-/// to the language there is no race.
+/// The processors of the host and its devices use the same bytes at the same time, as in a real
+/// machine. Every access is therefore an atomic one: a reader sees either the old word or the new
+/// one, never half of each, and Swift's rules about data races are kept.
 protocol MemoryWord: FixedWidthInteger & UnsignedInteger & Sendable {
+  /// Reads the word at a pointer that is aligned to the word's size (acquiring).
   static func load(_ pointer: UnsafeMutableRawPointer) -> Self
+  /// Writes the word at a pointer that is aligned to the word's size (releasing).
   static func store(_ value: Self, _ pointer: UnsafeMutableRawPointer)
 }
 

@@ -5,34 +5,51 @@ extension PhysicalMemory {
   // MARK: Words
 
   /// Reads a byte.
+  ///
+  /// - Throws: an abort if the address does not exist.
   public func read8(_ address: UInt64) throws(ExternalAbort) -> UInt8 { try load(address) }
-  /// Reads a little-endian word, in one piece if it is aligned.
+  /// Reads a little-endian word of 16 bits: in one piece if it is aligned, byte by byte if not.
+  ///
+  /// - Throws: an abort if one of its bytes does not exist.
   public func read16(_ address: UInt64) throws(ExternalAbort) -> UInt16 { try load(address) }
-  /// Reads a little-endian word, in one piece if it is aligned.
+  /// Reads a little-endian word of 32 bits: in one piece if it is aligned, byte by byte if not.
+  ///
+  /// - Throws: an abort if one of its bytes does not exist.
   public func read32(_ address: UInt64) throws(ExternalAbort) -> UInt32 { try load(address) }
-  /// Reads a little-endian word, in one piece if it is aligned.
+  /// Reads a little-endian word of 64 bits: in one piece if it is aligned, byte by byte if not.
+  ///
+  /// - Throws: an abort if one of its bytes does not exist.
   public func read64(_ address: UInt64) throws(ExternalAbort) -> UInt64 { try load(address) }
 
   /// Writes a byte.
+  ///
+  /// - Throws: an abort if the address does not exist, or if no page is left for it.
   public func write8(_ value: UInt8, at address: UInt64) throws(ExternalAbort) {
     try store(value, at: address)
   }
 
-  /// Writes a little-endian word, in one piece if it is aligned.
+  /// Writes a little-endian word of 16 bits: in one piece if it is aligned, byte by byte if not.
+  ///
+  /// - Throws: an abort if one of its bytes does not exist, or if no page is left for it.
   public func write16(_ value: UInt16, at address: UInt64) throws(ExternalAbort) {
     try store(value, at: address)
   }
 
-  /// Writes a little-endian word, in one piece if it is aligned.
+  /// Writes a little-endian word of 32 bits: in one piece if it is aligned, byte by byte if not.
+  ///
+  /// - Throws: an abort if one of its bytes does not exist, or if no page is left for it.
   public func write32(_ value: UInt32, at address: UInt64) throws(ExternalAbort) {
     try store(value, at: address)
   }
 
-  /// Writes a little-endian word, in one piece if it is aligned.
+  /// Writes a little-endian word of 64 bits: in one piece if it is aligned, byte by byte if not.
+  ///
+  /// - Throws: an abort if one of its bytes does not exist, or if no page is left for it.
   public func write64(_ value: UInt64, at address: UInt64) throws(ExternalAbort) {
     try store(value, at: address)
   }
 
+  /// Reads a little-endian word of any width. A page that was never written reads as zero.
   @inline(__always)
   func load<Word: MemoryWord>(_ address: UInt64) throws(ExternalAbort) -> Word {
     let width = UInt64(MemoryLayout<Word>.size)
@@ -42,6 +59,8 @@ extension PhysicalMemory {
     return unsafe Word(littleEndian: Word.load(page + Int(offset & (Self.pageSize - 1))))
   }
 
+  /// Writes a little-endian word of any width, and counts the write if a table was read from its
+  /// page.
   @inline(__always)
   func store<Word: MemoryWord>(_ value: Word, at address: UInt64) throws(ExternalAbort) {
     let width = UInt64(MemoryLayout<Word>.size)
@@ -73,11 +92,16 @@ extension PhysicalMemory {
     }
   }
 
-  /// Replaces a word that is what it is expected to be, in one piece, as the SMMU does when it
-  /// sets an access flag. It does not count as a write to a table: the translation stays.
+  /// Replaces a word in one piece if it has an expected value, as the SMMU does when it sets an
+  /// access flag or a dirty state. It is not counted in `tableWrites`, because the table still
+  /// gives the same translation.
   ///
-  /// - Parameter address: a multiple of 8.
-  /// - Returns: whether the word was what was expected.
+  /// - Parameters:
+  ///   - address: a multiple of 8.
+  ///   - expected: the value that is replaced.
+  ///   - desired: the value that takes its place.
+  /// - Returns: whether the word had the expected value, so that it was replaced.
+  /// - Throws: an abort if the address does not exist, or if no page is left for it.
   func compareExchange(
     _ address: UInt64, expected: UInt64, desired: UInt64
   ) throws(ExternalAbort) -> Bool {
@@ -89,11 +113,11 @@ extension PhysicalMemory {
     ).exchanged
   }
 
-  /// Reads a word of a table, and marks its page as one of tables.
+  /// Reads a word of a table, and marks its page as one that a table was read from.
   ///
   /// - Parameters:
   ///   - address: a multiple of 8.
-  ///   - pages: gets the page.
+  ///   - pages: gets the page, with the count of table writes before the read.
   @inline(__always)
   func readTable(
     _ address: UInt64, _ pages: inout TablePages
@@ -107,13 +131,16 @@ extension PhysicalMemory {
 
   // MARK: Blocks
 
-  /// Reads bytes into a buffer. The whole of it must exist, or nothing is read.
+  /// Reads bytes into a buffer, as many as it has.
+  ///
+  /// - Throws: an abort if one of the bytes does not exist; nothing is read then.
   public func read(
     _ address: UInt64, into buffer: UnsafeMutableRawBufferPointer
   ) throws(ExternalAbort) {
     unsafe copyOut(try offset(of: address, UInt64(buffer.count)), buffer)
   }
 
+  /// Copies bytes at an offset out of memory; all of them exist.
   private func copyOut(_ start: UInt64, _ buffer: UnsafeMutableRawBufferPointer) {
     var offset = start
     var done = 0
@@ -131,14 +158,17 @@ extension PhysicalMemory {
     }
   }
 
-  /// Writes the bytes of a buffer. All addresses must exist, or nothing is written; where the
-  /// machine runs out of pages, what is before it is written.
+  /// Writes the bytes of a buffer.
+  ///
+  /// - Throws: an abort if one of the addresses does not exist; nothing is written then. Also an
+  ///   abort if no page is left for one of them; what is before that page has been written.
   public func write(
     _ buffer: UnsafeRawBufferPointer, at address: UInt64
   ) throws(ExternalAbort) {
     try unsafe copyIn(offset(of: address, UInt64(buffer.count)), buffer)
   }
 
+  /// Copies bytes into memory at an offset; all of these addresses exist.
   private func copyIn(
     _ start: UInt64, _ buffer: UnsafeRawBufferPointer
   ) throws(ExternalAbort) {
@@ -157,20 +187,30 @@ extension PhysicalMemory {
   }
 
   /// Reads bytes.
+  ///
+  /// - Parameters:
+  ///   - address: the first address.
+  ///   - count: how many bytes; a negative number is taken for 0.
+  /// - Throws: an abort if one of the bytes does not exist.
   public func read(_ address: UInt64, count: Int) throws(ExternalAbort) -> [UInt8] {
-    // Before the array is made: a length that does not exist must not cost memory.
+    // This is checked before the array is made, because a length that does not exist must not cost
+    // memory.
     let offset = try offset(of: address, UInt64(clamping: count))
     var bytes = [UInt8](repeating: 0, count: max(0, count))
     unsafe bytes.withUnsafeMutableBytes { unsafe copyOut(offset, $0) }
     return bytes
   }
 
-  /// Writes bytes.
+  /// Writes the bytes of an array.
+  ///
+  /// - Throws: what writing a buffer throws.
   public func write(_ bytes: [UInt8], at address: UInt64) throws(ExternalAbort) {
     let offset = try offset(of: address, UInt64(bytes.count))
     try copyIn(bytes, 0..<bytes.count, offset)
   }
 
+  /// Copies a part of a page out of memory. Every access to memory is atomic, so it goes word by
+  /// word where memory is aligned to 8 bytes, and byte by byte elsewhere.
   private func copy(
     from source: UnsafeMutableRawPointer, to buffer: UnsafeMutableRawBufferPointer
   ) {
@@ -188,6 +228,7 @@ extension PhysicalMemory {
     }
   }
 
+  /// Copies bytes into a part of a page, word by word where memory is aligned to 8 bytes.
   private func copy(from buffer: UnsafeRawBufferPointer, to target: UnsafeMutableRawPointer) {
     var index = 0
     while index < buffer.count {
@@ -206,7 +247,13 @@ extension PhysicalMemory {
 // MARK: Parts of arrays
 
 extension PhysicalMemory {
-  /// Reads bytes into a part of an array, which has that part.
+  /// Reads bytes into a part of an array.
+  ///
+  /// - Parameters:
+  ///   - address: the first address.
+  ///   - bytes: the array.
+  ///   - range: the indices that are filled; the array must have them.
+  /// - Throws: an abort if one of the bytes does not exist; nothing is read then.
   public func read(
     _ address: UInt64, into bytes: inout [UInt8], _ range: Range<Int>
   ) throws(ExternalAbort) {
@@ -217,7 +264,13 @@ extension PhysicalMemory {
     }
   }
 
-  /// Writes the bytes of a part of an array, which has that part.
+  /// Writes the bytes of a part of an array.
+  ///
+  /// - Parameters:
+  ///   - bytes: the array.
+  ///   - range: the indices that are written; the array must have them.
+  ///   - address: the first address.
+  /// - Throws: what writing a buffer throws.
   public func write(
     _ bytes: [UInt8], _ range: Range<Int>, at address: UInt64
   ) throws(ExternalAbort) {

@@ -3,7 +3,12 @@
 extension PhysicalMemory {
   private static let zeros = [UInt8](repeating: 0, count: Int(pageSize))
 
-  /// Zeroes a range, of which only what was written costs anything. What is no memory is left out.
+  /// Zeroes a range of memory. It costs time only for pages that were written before, since all
+  /// others are zero anyhow. The part of the range that is outside memory is left out.
+  ///
+  /// - Parameters:
+  ///   - address: the first address.
+  ///   - length: in bytes.
   public func clear(_ address: UInt64, _ length: UInt64) {
     let (end, wraps) = address.addingReportingOverflow(length)
     let wanted = (address..<(wraps ? .max : end)).clamped(to: range)

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension PhysicalMemory {
-  /// Reads entries of a command queue, each word in one piece. All of them must exist, or none is
-  /// read.
+  /// Reads entries of a command queue. Each of an entry's two words is read in one piece. Either
+  /// all entries are read or, if one of them is outside memory, none.
   ///
   /// - Parameters:
-  ///   - address: of the first; a multiple of an entry's size.
-  ///   - table: has room for them.
+  ///   - address: the address of the first entry; a multiple of an entry's 16 bytes.
+  ///   - count: how many entries are read.
+  ///   - table: gets the entries from index 0 on; it has room for `count` of them.
   func readCommands(
     _ address: UInt64, _ count: Int, into table: borrowing MaskedTable<Command>
   ) throws(ExternalAbort) {

@@ -7,50 +7,54 @@ import Synchronization
   import Musl
 #endif
 
-/// The memory of a host: what its processors, its devices and its SMMU's table walks read and
+/// The memory of a host, which its processors, its devices and its SMMU's table walks read and
 /// write.
 ///
-/// Pages come to be when they are first written; what was never written reads as zero and costs
-/// nothing. Any number of threads may read and write at once. Words that are aligned to their
-/// size are read and written in one piece, and a word that is written makes what its writer
-/// wrote before visible to its reader; longer blocks go word by word.
+/// A page is allocated when it is first written. What was never written reads as zero and costs
+/// nothing. Any number of threads may read and write at once. A word that is aligned to its size is
+/// read and written in one piece, and whoever reads a word that another thread wrote also sees what
+/// that thread wrote before it. Longer blocks are copied word by word.
 ///
-/// Memory also knows which of its pages hold tables that the SMMU has read: the first write to
-/// such a page afterwards counts up `tableWrites`. A cache that has agreed with the tables at
-/// some count still agrees while the count is the same, which is how a translation can be known
-/// not to be stale without looking at a table.
+/// Memory also knows which of its pages hold tables that the SMMU has read. The first write to such
+/// a page afterwards counts up `tableWrites`. A cache entry that agreed with the tables when the
+/// count had some value still agrees while the count has that value. So a translation can be known
+/// not to be stale without a look at a table.
 @safe public final class PhysicalMemory: @unchecked Sendable {
-  /// Bytes of a page of memory; the least that is allocated.
+  /// Bytes of a page of memory. Memory is allocated by the page.
   public static let pageSize: UInt64 = 4096
-  /// The most that a host may have, in bytes: 256 TiB.
+  /// The most memory that a host may have, in bytes: 256 TiB.
   public static let greatestSize: UInt64 = 1 << 48
 
   private static let pageShift: UInt64 = 12
-  /// The logarithm of what one table of the directory maps: 32 MiB.
+  /// The logarithm of a region's bytes. A region of 32 MiB is what one table of the directory maps.
   static let regionShift: UInt64 = 25
   private static let pagesPerRegion = 1 << 13
-  /// In an entry of the directory: the SMMU has read a table here.
+  /// The mark, bit 0 of an entry of the directory: the SMMU has read a table in the page (or in the
+  /// region that has no table of pages yet), and it was not written since.
   private static let mark: UInt = 1
 
-  /// The addresses that exist.
+  /// The addresses that exist, from the first to the one behind the last.
   public let range: Range<UInt64>
   private let base: UInt64
   private let size: UInt64
   private let regionCount: Int
-  /// One word for each region: 0, or the address of its table of pages. A region without a table
-  /// has only the mark.
+  /// One word for each region: the address of its table of pages, or 0 while nothing in the region
+  /// was written. While a region has no table, its mark is in this word. Afterwards each page has a
+  /// mark of its own, in its entry of the table.
   private let root: UnsafeMutablePointer<Atomic<UInt>>
   private let tableWriteCount = Atomic<UInt64>(0)
-  /// The same for parts of memory, cut by a hash of the page.
+  /// The table writes of each of 64 parts of memory, which `TablePages.part(of:)` tells apart.
   private let parts = InlineArray<64, Atomic<UInt64>> { _ in Atomic(0) }
   private let pageCount = Atomic<Int>(0)
-  /// Pages that may be written to; a write to one more is an abort.
+  /// How many pages may be allocated. A write that needs one more is aborted.
   private let pageLimit: Int
 
   /// - Parameters:
-  ///   - base: the first address; is rounded down to a page.
-  ///   - size: in bytes, at most `greatestSize`; is rounded up to a page.
-  ///   - residentLimit: bytes of pages that may be written to: what the memory costs at most.
+  ///   - base: the first address. It is rounded down to a page.
+  ///   - size: in bytes. It is rounded up to a page, and limited to `greatestSize` and to what
+  ///     there is room for above `base`.
+  ///   - residentLimit: in bytes, how much may be allocated for what is written: the most that the
+  ///     memory costs the server.
   public init(
     base: UInt64 = PhysicalMemoryMap.base, size: UInt64 = 1 << 40, residentLimit: UInt64 = .max
   ) {
@@ -79,17 +83,22 @@ import Synchronization
     unsafe free(root)
   }
 
-  /// Bytes that have been allocated for what was written.
+  /// The bytes of all pages that were allocated because something was written to them.
   public var residentBytes: UInt64 {
     UInt64(clamping: pageCount.load(ordering: .relaxed)) * PhysicalMemory.pageSize
   }
 
-  /// Pages that may still be allocated.
+  /// How many pages may still be allocated.
   public var freePages: Int { max(0, pageLimit - pageCount.load(ordering: .relaxed)) }
 
-  /// Allocates the pages of a range, so that writing to them cannot fail any more.
+  /// Allocates the pages of a range, so that a later write to them cannot fail any more.
   ///
-  /// - Throws: the first address that does not exist, or that there is no page left for.
+  /// - Parameters:
+  ///   - address: the first address.
+  ///   - length: in bytes.
+  ///
+  /// - Throws: an abort with the first address that does not exist, or that no page is left for.
+  ///   Pages before it stay allocated.
   public func makeResident(_ address: UInt64, _ length: UInt64) throws(ExternalAbort) {
     let start = try offset(of: address, length)
     var offset = start & ~(PhysicalMemory.pageSize - 1)
@@ -99,13 +108,15 @@ import Synchronization
     }
   }
 
-  /// How many writes have changed pages that held tables the SMMU had read; it only grows.
+  /// How often a page that held a table which the SMMU had read was written afterwards. Further
+  /// writes to the page count again only after the SMMU has read it again. The count only grows.
   @inline(__always)
   public var tableWrites: UInt64 { tableWriteCount.load(ordering: .sequentiallyConsistent) }
 
   // MARK: The directory
 
-  // `calloc` gives large blocks as pages that the kernel zeroes when they are touched.
+  // `calloc` is used because it takes large blocks from the kernel as pages that are zeroed only
+  // when they are touched: an empty directory costs almost nothing.
   private static func directory(_ count: Int) -> UnsafeMutablePointer<Atomic<UInt>> {
     guard let memory = unsafe calloc(count, MemoryLayout<UInt>.stride) else {
       fatalError("out of memory")
@@ -118,7 +129,10 @@ import Synchronization
     unsafe UnsafeMutablePointer(bitPattern: word)
   }
 
-  /// The offset of an address that exists with `count` bytes behind it.
+  /// The offset of an address from the beginning of memory.
+  ///
+  /// - Parameter count: how many bytes at the address must exist.
+  /// - Throws: an abort with the first of these addresses that does not exist.
   @inline(__always)
   func offset(of address: UInt64, _ count: UInt64) throws(ExternalAbort) -> UInt64 {
     let offset = address &- base
@@ -127,7 +141,7 @@ import Synchronization
     return offset
   }
 
-  /// The entry of a page, if its region has a table.
+  /// The directory's entry for the page of an offset; nil while its region has no table.
   @inline(__always)
   private func entry(_ offset: UInt64) -> UnsafeMutablePointer<Atomic<UInt>>? {
     let region = Int(truncatingIfNeeded: offset >> PhysicalMemory.regionShift)
@@ -136,12 +150,13 @@ import Synchronization
     return unsafe table + PhysicalMemory.index(offset)
   }
 
+  /// The place of an offset's page in the table of its region.
   @inline(__always)
   private static func index(_ offset: UInt64) -> Int {
     Int(truncatingIfNeeded: offset >> pageShift) & (pagesPerRegion - 1)
   }
 
-  /// The page of an offset, nil while nothing was written there.
+  /// The page of an offset; nil while nothing was written there.
   @inline(__always)
   func page(_ offset: UInt64) -> UnsafeMutableRawPointer? {
     guard let entry = unsafe entry(offset) else { return nil }
@@ -149,11 +164,15 @@ import Synchronization
     return unsafe UnsafeMutableRawPointer(bitPattern: word)
   }
 
+  /// Whether the page of an offset is allocated.
   func hasPage(_ offset: UInt64) -> Bool { unsafe page(offset) != nil }
 
+  /// Whether the region of an offset has a table, so that some of its pages may be allocated.
   func hasRegion(_ offset: UInt64) -> Bool { unsafe entry(offset) != nil }
 
-  /// The entry of a page that exists now, if it did not before.
+  /// The directory's entry for the page of an offset, which is allocated first if it is not there.
+  ///
+  /// - Throws: an abort with the page's first address if no page may be allocated any more.
   @inline(__always)
   func entryForWriting(
     _ offset: UInt64
@@ -169,13 +188,15 @@ import Synchronization
     return unsafe entry
   }
 
-  /// Threads that ask at the same moment may each get a page; the limit is not exact.
+  /// Checks that one more page may be allocated. The limit is not exact: threads that ask at the
+  /// same moment may each get a page.
   private func requireRoom(_ offset: UInt64) throws(ExternalAbort) {
     if pageCount.load(ordering: .relaxed) >= pageLimit {
       throw ExternalAbort(address: base &+ offset)
     }
   }
 
+  /// The page of an entry, which must have one.
   @inline(__always)
   func page(of entry: UnsafeMutablePointer<Atomic<UInt>>) -> UnsafeMutableRawPointer {
     let word = unsafe entry.pointee.load(ordering: .acquiring) & ~PhysicalMemory.mark
@@ -195,8 +216,9 @@ import Synchronization
       let (won, original) = unsafe root[region].compareExchange(
         expected: known, desired: UInt(bitPattern: table), ordering: .acquiringAndReleasing)
       if won {
-        // The region's mark is lost: whoever has read one of its pages is to look again, and
-        // marks that page.
+        // The region's mark goes with the word that was replaced, and does not say which pages it
+        // was for. Counting all parts has everybody who has read a table here look again, and that
+        // sets the mark of the page itself.
         if known & PhysicalMemory.mark != 0 { countAllParts() }
         unsafe addPage(table + index)
         return unsafe table + index
@@ -204,7 +226,7 @@ import Synchronization
       known = original
     }
     unsafe free(table)
-    // Another thread has made the table; the page may still be missing.
+    // Another thread was quicker and its table is used. In it the page may still be missing.
     guard let entry = unsafe entry(offset) else { preconditionFailure("a region cannot go") }
     if unsafe entry.pointee.load(ordering: .acquiring) & ~PhysicalMemory.mark == 0 {
       unsafe addPage(entry)
@@ -233,7 +255,8 @@ import Synchronization
 
   // MARK: Tables
 
-  /// Marks the page as one that a table was read from. To be called before the read.
+  /// Marks the page of an offset as one that a table was read from. It must be called before the
+  /// read, so that no write between the two is missed.
   @inline(__always)
   func markTable(_ offset: UInt64) {
     guard let entry = unsafe entry(offset) else { return markRegion(offset) }
@@ -250,11 +273,11 @@ import Synchronization
     if !won, original & ~PhysicalMemory.mark != 0 { markTable(offset) }
   }
 
-  /// Counts a write to a page that a table was read from. To be called after the write.
+  /// Counts a write if a table was read from the page. It must be called after the write.
   @inline(__always)
   func noteWrite(_ entry: UnsafeMutablePointer<Atomic<UInt>>, _ offset: UInt64) {
-    // Between the write and the look at the mark: else the table's reader could miss the write
-    // while the writer misses the mark.
+    // The fence keeps the write before the look at the mark. Otherwise the reader of a table could
+    // miss the write while the writer misses the reader's mark.
     atomicMemoryFence(ordering: .sequentiallyConsistent)
     if unsafe entry.pointee.load(ordering: .relaxed) & PhysicalMemory.mark != 0 {
       unsafe noteTableWrite(entry, offset)
@@ -269,7 +292,8 @@ import Synchronization
       ~PhysicalMemory.mark, ordering: .sequentiallyConsistent
     ).oldValue
     if old & PhysicalMemory.mark != 0 {
-      // The part before the whole: who sees the whole move finds the part that did.
+      // The part is counted before the whole, so that whoever sees the whole count move also finds
+      // the part that moved it.
       parts[TablePages.part(of: offset)].wrappingAdd(1, ordering: .sequentiallyConsistent)
       tableWriteCount.wrappingAdd(1, ordering: .sequentiallyConsistent)
     }
@@ -282,7 +306,8 @@ import Synchronization
 
   // MARK: Parts
 
-  /// Notes that the page of an offset is about to be read.
+  /// Notes that the page of an offset is about to be read: `pages` gets its part and that part's
+  /// count, unless it has them.
   @inline(__always)
   func note(_ offset: UInt64, in pages: inout TablePages) {
     let part = TablePages.part(of: offset)
@@ -291,9 +316,10 @@ import Synchronization
     pages.count &+= parts[part].load(ordering: .sequentiallyConsistent)
   }
 
-  /// Adds pages to others, if no table in them was written since they were read.
+  /// Adds the pages of a cached piece to those that a walk has read so far, if no table in the
+  /// added ones was written since they were read.
   ///
-  /// - Returns: whether that is so.
+  /// - Returns: whether no table was written, so that they were added.
   func add(_ added: TablePages, to pages: inout TablePages) -> Bool {
     var all: UInt64 = 0
     var new: UInt64 = 0
@@ -311,7 +337,8 @@ import Synchronization
     return true
   }
 
-  /// Whether no table in the pages was written since they were read.
+  /// Whether no table in the pages was written since they were read. The answer may be no because
+  /// of another page in the same part of memory.
   func isCurrent(_ pages: TablePages) -> Bool {
     var none = TablePages()
     return add(pages, to: &none)

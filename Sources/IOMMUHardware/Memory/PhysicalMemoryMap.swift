@@ -1,41 +1,49 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Which physical addresses of a machine are in use, and by how many.
+/// Which physical addresses of a machine's memory are in use, and by how many users.
 ///
-/// Memory is taken at the lowest address that fits and that nobody uses. What is free depends on
-/// what is in use and on nothing else, so an allocation that is taken back leaves no trace.
+/// Memory is handed out at the lowest address that fits and that nobody uses. What is free depends
+/// only on what is in use now, so an allocation that is given back leaves no trace.
 public struct PhysicalMemoryMap: Sendable {
-  /// Where memory begins; below are the devices' registers.
+  /// The address at which memory begins. The addresses below it belong to the registers of devices.
   public static let base: UInt64 = 0x8000_0000
-  /// Bytes of memory that a machine has.
+  /// The size of the memory in bytes.
   public let size: UInt64
   private let range: Range<UInt64>
-  /// Ascending; no two that touch have the same number of users.
+  /// The ranges in use, in ascending order. Two that touch have different numbers of users; else
+  /// they would be one.
   private var used: [Segment] = []
 
+  /// A range whose addresses all have the same number of users.
   private struct Segment {
+    /// The addresses.
     var range: Range<UInt64>
-    /// At least 1.
+    /// How many use them, at least 1.
     var users: Int
   }
 
+  /// A map of which nothing is in use.
+  ///
   /// - Parameters:
   ///   - base: the first address.
-  ///   - size: in bytes; by default 1 TiB, which costs nothing until it is touched.
+  ///   - size: in bytes; by default 1 TiB, which costs nothing until it is written. The sum of both
+  ///     must be less than 2^64.
   public init(base: UInt64 = PhysicalMemoryMap.base, size: UInt64 = 1 << 40) {
     self.size = size
     range = base..<base + size
   }
 
-  /// Bytes that are in use.
+  /// How many bytes are in use, however many users they have.
   public var takenBytes: UInt64 {
     used.reduce(0) { $0 + ($1.range.upperBound - $1.range.lowerBound) }
   }
 
+  /// Takes the lowest range that nobody uses.
+  ///
   /// - Parameters:
   ///   - length: in bytes, at least 1.
   ///   - alignment: in bytes, a power of two.
-  /// - Returns: an address; nil when no memory is left.
+  /// - Returns: the first address of the range; nil when no range of that length is free.
   public mutating func allocate(_ length: UInt64, alignment: UInt64) -> UInt64? {
     var start = range.lowerBound
     for index in 0...used.count {
@@ -52,16 +60,27 @@ public struct PhysicalMemoryMap: Sendable {
     return nil
   }
 
-  /// Uses a range that has been named, whether others use it or not. What is no memory is nobody's.
+  /// Counts one more user of a range that the caller names itself, whether others use it or not.
+  /// The part of the range that is outside memory is left out.
+  ///
+  /// - Parameters:
+  ///   - address: the first address.
+  ///   - length: in bytes, at least 1.
   public mutating func retain(_ address: UInt64, _ length: UInt64) {
     change(address, length, by: 1)
   }
 
-  /// Gives back what `allocate` has handed out or `retain` was asked for.
+  /// Counts one user less of a range that `allocate` has handed out or that `retain` has counted.
+  ///
+  /// - Parameters:
+  ///   - address: the first address.
+  ///   - length: in bytes, at least 1.
   public mutating func free(_ address: UInt64, _ length: UInt64) {
     change(address, length, by: -1)
   }
 
+  /// Adds `users` to the number of users of each address of the range, and puts the segments around
+  /// it together anew.
   private mutating func change(_ address: UInt64, _ length: UInt64, by users: Int) {
     let (last, wraps) = address.addingReportingOverflow(length &- 1)
     let end = wraps || last == .max ? UInt64.max : last + 1
@@ -96,6 +115,7 @@ public struct PhysicalMemoryMap: Sendable {
     used.replaceSubrange(first..<behind, with: PhysicalMemoryMap.merged(pieces))
   }
 
+  /// Joins segments that touch and have the same number of users, and leaves out what nobody uses.
   private static func merged(_ pieces: [Segment]) -> [Segment] {
     var result: [Segment] = []
     for piece in pieces where piece.users > 0 && !piece.range.isEmpty {
@@ -110,7 +130,7 @@ public struct PhysicalMemoryMap: Sendable {
     return result
   }
 
-  /// The first segment that ends at an address or behind it.
+  /// The index of the first segment that ends at the address or behind it.
   private func firstSegment(reaching address: UInt64) -> Int {
     var low = 0
     var high = used.count
