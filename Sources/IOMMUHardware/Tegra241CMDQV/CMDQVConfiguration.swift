@@ -1,31 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What the host has set up: the configuration page and the interfaces. From it follows which
-/// queue is bound to what.
+/// What the host has set up: the registers of the configuration page and of the interfaces. Which
+/// queue is bound to what follows from them.
 struct CMDQVConfiguration: Sendable {
-  /// An interface's registers.
+  /// The registers of an interface.
   struct Interface: Sendable, Equatable {
+    /// VINTF_CONFIG.
     var config: UInt32 = 0
+    /// SID_MATCH of each slot: EN 0, the guest's stream ID 20:1.
     var match: [UInt32]
+    /// SID_REPLACE of each slot: the stream ID that the SMMU knows.
     var replace: [UInt32]
 
+    /// The registers out of reset.
     init(slots: Int) {
       match = Array(repeating: 0, count: slots)
       replace = Array(repeating: 0, count: slots)
     }
 
-    /// ENABLE_OK follows EN at once.
+    /// VINTF_CONFIG.EN. VINTF_STATUS.ENABLE_OK follows it at once.
     var isEnabled: Bool { config & 1 != 0 }
+    /// VINTF_CONFIG.VMID, bits 16:1.
     var vmid: UInt16 { UInt16(truncatingIfNeeded: config >> 1) }
+    /// VINTF_CONFIG.HYP_OWN, bit 17.
     var isHypervisorOwned: Bool { config & 1 << 17 != 0 }
   }
 
   let size: Tegra241CMDQV.Size
   private let allowsHypOwn: Bool
+  /// CONFIG.
   private(set) var config: UInt32 = 0
+  /// CMDQ_ALLOC of each queue.
   private(set) var allocations: [UInt32]
+  /// The interfaces, by their numbers.
   private(set) var interfaces: [Interface]
-  /// What every queue was last told; kept by who tells them.
+  /// What each queue was last told that it is bound to. It is updated by the code that tells them.
   var bindings: [VCMDQBinding?]
 
   init(_ size: Tegra241CMDQV.Size, _ behaviour: Tegra241CMDQV.Behaviour) {
@@ -38,21 +47,25 @@ struct CMDQVConfiguration: Sendable {
 
   // MARK: Registers
 
+  /// CONFIG.EN. STATUS.ENABLED follows it at once.
   var isEnabled: Bool { config & 1 != 0 }
+  /// CONFIG.CONS_DRAM_EN: whether queues write CONS to memory.
   var writesCONS: Bool { config & 1 << 20 != 0 }
 
+  /// PARAM: VER 3:0, which is 1, and the logarithms of the numbers of queues 7:4, of interfaces
+  /// 11:8, and of SID slots 15:12.
   var parameters: UInt32 {
     UInt32(1) | UInt32(size.vcmdqs.trailingZeroBitCount) << 4
       | UInt32(size.vintfs.trailingZeroBitCount) << 8
       | UInt32(size.sidsPerVINTF.trailingZeroBitCount) << 12
   }
 
-  /// Writes a register: only the bits that are there.
+  /// Writes a register, of which only the bits that exist are kept.
   mutating func write(_ value: UInt32, to register: CMDQVRegister) {
     switch register {
-    // EN, PER_CMD_OFFSET, MAX_CLK_BATCH, MAX_CMD_BATCH, CONS_DRAM_EN.
+    // The fields are EN, PER_CMD_OFFSET, MAX_CLK_BATCH, MAX_CMD_BATCH and CONS_DRAM_EN.
     case .config: config = value & 0x1f_ffff
-    // ALLOC, LVCMDQ, VINTF.
+    // The fields are ALLOC, LVCMDQ and VINTF.
     case .allocation(let queue): allocations[queue] = value & 0x1f_80ff
     case .interfaceConfig(let vintf):
       interfaces[vintf].config = value & (allowsHypOwn ? 0x3_ffff : 0x1_ffff)
@@ -64,15 +77,16 @@ struct CMDQVConfiguration: Sendable {
 
   // MARK: The allocation map
 
-  /// Where CMDQ_ALLOC puts a queue.
+  /// The interface and the logical number that a value of CMDQ_ALLOC names.
   static func target(of allocation: UInt32) -> (vintf: Int, logical: Int) {
     (Int(allocation >> 15 & 0x3f), Int(allocation >> 1 & 0x7f))
   }
 
   /// The queues of each interface, by their logical numbers.
   ///
-  /// Hardware wants them mapped in order: a logical queue without its predecessor is not there. Of
-  /// two queues in one place the first counts.
+  /// Drivers map logical queues in ascending order, because the hardware expects each to have its
+  /// predecessor. A queue behind a gap is therefore taken for not mapped. If two queues claim the
+  /// same place, the one with the lower global number has it.
   func mappedQueues() -> [[Int]] {
     let limit = Tegra241CMDQV.logicalQueueLimit
     var places = [Int](repeating: -1, count: size.vintfs * limit)
@@ -85,7 +99,7 @@ struct CMDQVConfiguration: Sendable {
     }
   }
 
-  /// What every queue is to be bound to.
+  /// What each queue is to be bound to, by the registers as they are now.
   func wantedBindings() -> [VCMDQBinding?] {
     var bindings = [VCMDQBinding?](repeating: nil, count: size.vcmdqs)
     for (vintf, queues) in mappedQueues().enumerated() {

@@ -1,33 +1,49 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A register of the CMDQV: what an offset means.
+/// A register of the CMDQV, decoded from its offset. The offsets are those of Linux's
+/// `tegra241-cmdqv.c`.
 enum CMDQVRegister: Equatable {
-  // The configuration page.
+  // These are in the configuration page.
+  /// CONFIG, at 0x000.
   case config
+  /// PARAM, at 0x004.
   case parameters
+  /// STATUS, at 0x008.
   case status
-  /// One of two words.
+  /// VI_ERR_MAP: one of two words, with a bit for each interface.
   case interfaceErrorMap(Int)
+  /// VI_INT_MASK: one of two words, with a bit for each interface.
   case interfaceInterruptMask(Int)
-  /// One of four words.
+  /// CMDQ_ERR_MAP: one of four words, with a bit for each queue.
   case queueErrorMap(Int)
+  /// CMDQ_ALLOC of a queue.
   case allocation(queue: Int)
+  /// VINTF_CONFIG of an interface.
   case interfaceConfig(Int)
+  /// VINTF_STATUS of an interface.
   case interfaceStatus(Int)
+  /// SID_MATCH of a slot of an interface.
   case sidMatch(Int, slot: Int)
+  /// SID_REPLACE of a slot of an interface.
   case sidReplace(Int, slot: Int)
-  /// One of four words, and the next with it if 8 bytes are read.
+  /// LVCMDQ_ERR_MAP of an interface: one of four words of 4 bytes. A read of 8 bytes gets the next
+  /// word with it.
   case logicalQueueErrorMap(Int, word: Int)
-  // The pages of queues.
+  // These are in the pages of queues.
+  /// A register of a queue, and through which page it is reached.
   case queue(VCMDQPlace, VCMDQRegister)
 
+  /// Bytes of a page.
   static let pageSize: UInt32 = 0x1_0000
+  /// Bytes between the registers of two queues in a page.
   private static let queueStride: UInt32 = 0x80
+  /// Where page 0 of the first interface is.
   private static let firstInterfacePage: UInt32 = 0x3_0000
 
-  /// What an offset means; nil if nothing.
+  /// The register at an offset from the beginning of the configuration page; nil if there is none.
   ///
-  /// - Throws: 4 bytes are taken everywhere; 8 of LVCMDQ_ERR_MAP and where the base addresses are.
+  /// - Throws: `RegisterError`, unless `width` is 4, or is 8 where LVCMDQ_ERR_MAP or the base
+  ///   addresses are; also if the offset is not a multiple of the width, or behind the last page.
   init?(_ offset: UInt32, _ width: Int, _ size: Tegra241CMDQV.Size) throws(RegisterError) {
     try CMDQVRegister.check(offset, width, limit: Tegra241CMDQV.byteCount(size))
     let page = offset / CMDQVRegister.pageSize
@@ -53,7 +69,10 @@ enum CMDQVRegister: Equatable {
     }
   }
 
-  /// What an offset into page 0 of an interface means.
+  /// The register at an offset into page 0 of an interface; nil if there is none.
+  ///
+  /// - Throws: `RegisterError`, unless `width` is 4; also if the offset is not a multiple of 4, or
+  ///   outside the page.
   init?(window vintf: Int, _ offset: UInt32, _ width: Int) throws(RegisterError) {
     if width != 4 { throw .width(offset: offset, width) }
     try CMDQVRegister.check(offset, width, limit: UInt64(CMDQVRegister.pageSize))
@@ -110,25 +129,39 @@ enum CMDQVRegister: Equatable {
   }
 }
 
-/// Through which pages a queue is reached.
+/// Which pages a queue is reached through: by its global number or, in an interface, by its logical
+/// one.
 enum VCMDQPlace: Equatable {
+  /// The global pages, by the global number.
   case global(Int)
+  /// The pages of an interface, by the logical number there.
   case logical(vintf: Int, Int)
 }
 
-/// A register of a queue.
+/// A register of a queue (VCMDQ).
 enum VCMDQRegister: Equatable {
+  /// CONS_INDX.
   case cons
+  /// PROD_INDX.
   case prod
+  /// CONFIG.
   case config
+  /// STATUS.
   case status
+  /// GERROR.
   case gerror
+  /// GERRORN.
   case gerrorn
-  /// 8 bytes, of which 4 may be written at a time.
+  /// BASE: 8 bytes, of which 4 may be accessed at a time. Then `isUpperHalf` tells which.
   case base(isUpperHalf: Bool)
+  /// CONS_INDX_BASE_DRAM: 8 bytes like BASE.
   case consBase(isUpperHalf: Bool)
 
-  /// - Parameter offset: from the beginning of the queue's part of a page.
+  /// The register at an offset; nil if there is none.
+  ///
+  /// - Parameters:
+  ///   - offset: from the beginning of the queue's part of a page.
+  ///   - isBasePage: whether it is the page of base addresses, else the one of control registers.
   init?(_ offset: UInt32, isBasePage: Bool) {
     switch (isBasePage, offset) {
     case (false, 0x00): self = .cons

@@ -7,9 +7,11 @@ extension Tegra241CMDQV {
   /// Reads a register.
   ///
   /// - Parameters:
-  ///   - offset: from the beginning of the configuration page. What is reserved, and a logical
-  ///     queue that is not mapped, reads as zero.
-  ///   - width: 4 bytes, or 8 of LVCMDQ_ERR_MAP and in the pages of base addresses.
+  ///   - offset: from the beginning of the configuration page. Reserved registers, and those of a
+  ///     logical queue that is not mapped, read as zero.
+  ///   - width: 4 bytes; 8 are allowed for LVCMDQ_ERR_MAP and in the pages of base addresses.
+  /// - Throws: a width that is not allowed there, an offset that is not a multiple of it, or one
+  ///   behind the last page.
   public func readRegister(_ offset: UInt32, width: Int) throws(RegisterError) -> UInt64 {
     guard let register = try CMDQVRegister(offset, width, size) else { return 0 }
     switch register {
@@ -27,12 +29,15 @@ extension Tegra241CMDQV {
     }
   }
 
-  /// Writes a register, and does what the write asks for: queues that it gives work carry it out.
+  /// Writes a register, and does what the write asks for: queues that now have work carry it out
+  /// before this returns, unless they are deferred.
   ///
   /// - Parameters:
-  ///   - offset: as for `readRegister`. What is reserved, read-only, or of a logical queue that is
-  ///     not mapped, is not written.
+  ///   - offset: as for `readRegister`. Nothing is written to registers that are reserved or
+  ///     read-only, or that belong to a logical queue that is not mapped.
+  ///   - value: of which a write of 4 bytes takes the lower half.
   ///   - width: as for `readRegister`.
+  /// - Throws: what `readRegister` throws.
   public func writeRegister(
     _ offset: UInt32, _ value: UInt64, width: Int
   ) throws(RegisterError) {
@@ -47,11 +52,13 @@ extension Tegra241CMDQV {
 
   // MARK: A guest's window
 
-  /// Reads a register in page 0 of an interface: what a guest has mapped.
+  /// Reads a register in page 0 of an interface, the page that a guest has mapped.
   ///
   /// - Parameters:
+  ///   - vintf: the interface. One that does not exist has no queues.
   ///   - offset: from the beginning of the page, below 0x10000.
-  ///   - width: 4 bytes.
+  ///   - width: must be 4 bytes.
+  /// - Throws: another width, an offset that is not a multiple of 4, or one outside the page.
   public func readWindow(
     _ vintf: Int, _ offset: UInt32, width: Int
   ) throws(RegisterError) -> UInt64 {
@@ -60,7 +67,15 @@ extension Tegra241CMDQV {
     return read(register, at: place, width: width)
   }
 
-  /// Writes a register in page 0 of an interface.
+  /// Writes a register in page 0 of an interface, the page that a guest has mapped. A queue that
+  /// now has work carries it out before this returns, unless it is deferred.
+  ///
+  /// - Parameters:
+  ///   - vintf: the interface.
+  ///   - offset: as for `readWindow`.
+  ///   - value: of which the lower 4 bytes are written.
+  ///   - width: must be 4 bytes.
+  /// - Throws: what `readWindow` throws.
   public func writeWindow(
     _ vintf: Int, _ offset: UInt32, _ value: UInt64, width: Int
   ) throws(RegisterError) {
@@ -69,13 +84,15 @@ extension Tegra241CMDQV {
     write(value, to: register, at: place, width: width)
   }
 
-  /// Writes PROD through the window, and says what became of each command that this made the
-  /// queue carry out. It is carried out here even if the queue is deferred.
+  /// Writes PROD as a guest does, and reports each command that the queue carries out then. The
+  /// commands are carried out here even if the queue is deferred.
   ///
   /// - Parameters:
   ///   - vintf: the interface.
-  ///   - logical: the queue's number there. Of one that is not mapped nothing is carried out.
-  /// - Returns: a value for each command, at most twice as many as the ring has entries.
+  ///   - logical: the queue's number there. If no queue is mapped under it, nothing is done.
+  ///   - prod: the new value of PROD_INDX.
+  /// - Returns: an element for each command, in order; at most twice as many as the greatest ring
+  ///   has entries.
   public func submit(_ vintf: Int, _ logical: Int, prod: UInt32) -> [ExecutedCommand] {
     let place = VCMDQPlace.logical(vintf: vintf, logical)
     guard let queue = queue(at: place) else { return [] }
@@ -101,6 +118,7 @@ extension Tegra241CMDQV {
 
   // MARK: Registers of queues
 
+  /// The queue at a place; nil if there is none.
   private func queue(at place: VCMDQPlace) -> VCMDQ? {
     switch place {
     case .global(let number): queues.indices.contains(number) ? queues[number] : nil
@@ -108,8 +126,8 @@ extension Tegra241CMDQV {
     }
   }
 
-  /// Whether the queue is still mapped where it was found: it may have been given to another
-  /// interface before its lock was taken.
+  /// Whether the queue is still mapped where it was found. It may have been given to another
+  /// interface before its lock was taken, and a guest must not reach it there.
   private func isHere(_ state: VCMDQState, _ place: VCMDQPlace) -> Bool {
     switch place {
     case .global: true
@@ -118,6 +136,7 @@ extension Tegra241CMDQV {
     }
   }
 
+  /// Reads a register of a queue; a queue that is not there reads as zero.
   private func read(_ register: VCMDQRegister, at place: VCMDQPlace, width: Int) -> UInt64 {
     guard let queue = queue(at: place) else { return 0 }
     let value = queue.lock.withLock { isHere($0, place) ? $0.value(register) : 0 }
@@ -125,6 +144,7 @@ extension Tegra241CMDQV {
     return (register.isUpperHalf ? value >> 32 : value) & 0xffff_ffff
   }
 
+  /// Writes a register of a queue, if it is there, and does what the write asks for.
   private func write(
     _ value: UInt64, to register: VCMDQRegister, at place: VCMDQPlace, width: Int
   ) {
@@ -142,6 +162,7 @@ extension Tegra241CMDQV {
 
   // MARK: The configuration
 
+  /// The value of a register that only the configuration is needed for.
   private func value(_ register: CMDQVRegister, _ configuration: CMDQVConfiguration) -> UInt64 {
     switch register {
     case .config: UInt64(configuration.config)
@@ -156,7 +177,8 @@ extension Tegra241CMDQV {
     }
   }
 
-  /// VINTF_STATUS: ENABLE_OK, STATUS 3:1 (1 while a queue has an error), NUM_LVCMDQ 23:16.
+  /// VINTF_STATUS of an interface: ENABLE_OK 0, STATUS 3:1 (nothing public says its values; here it
+  /// is 1 while one of the interface's queues has an error), NUM_LVCMDQ 23:16.
   func status(_ vintf: Int, _ configuration: CMDQVConfiguration) -> UInt32 {
     let mapped = configuration.mappedQueues()[vintf]
     let hasError = mapped.contains { errors.hasError($0) }
@@ -164,7 +186,9 @@ extension Tegra241CMDQV {
       | UInt32(mapped.count) << 16
   }
 
-  /// LVCMDQ_ERR_MAP: a bit for each of an interface's queues, in two words.
+  /// LVCMDQ_ERR_MAP of an interface: a bit for each of its logical queues, in two words of 64.
+  ///
+  /// - Parameter mapped: the interface's queues, by their logical numbers.
   func errorMap(_ mapped: [Int]) -> [UInt64] {
     var map: [UInt64] = [0, 0]
     for (logical, queue) in mapped.enumerated() where errors.hasError(queue) {
@@ -173,6 +197,7 @@ extension Tegra241CMDQV {
     return map
   }
 
+  /// VI_ERR_MAP: a bit for each interface, which is set while one of its queues has an error.
   private func interfaceErrorMap(_ configuration: CMDQVConfiguration) -> UInt64 {
     var map: UInt64 = 0
     for (vintf, mapped) in configuration.mappedQueues().enumerated()
@@ -182,7 +207,7 @@ extension Tegra241CMDQV {
     return map
   }
 
-  /// Writes the configuration, and tells the queues.
+  /// Writes a register of the configuration, and has the queues follow.
   private func configure(_ value: UInt32, _ register: CMDQVRegister) {
     let changed = configuration.withLock { configuration in
       configuration.write(value, to: register)
@@ -196,7 +221,10 @@ extension Tegra241CMDQV {
     for (queue, effects) in changed { finish(effects, queue) }
   }
 
-  /// Has every queue know what it is bound to now.
+  /// Tells each queue whose binding has changed what it is bound to now.
+  ///
+  /// - Returns: these queues, and what is to be done for them when the configuration's lock is
+  ///   released.
   private func rebind(
     _ configuration: inout CMDQVConfiguration
   ) -> [(VCMDQ, VCMDQEffects)] {
@@ -220,12 +248,14 @@ extension Tegra241CMDQV {
     return changed
   }
 
+  /// The place in `routes` of a binding's interface and logical number.
   private func place(_ binding: VCMDQBinding) -> Int {
     binding.vintf * Tegra241CMDQV.logicalQueueLimit + binding.logical
   }
 }
 
 extension VCMDQRegister {
+  /// Whether the offset was that of the upper 4 of the register's 8 bytes.
   var isUpperHalf: Bool {
     switch self {
     case .base(let isUpper), .consBase(let isUpper): isUpper
@@ -233,7 +263,8 @@ extension VCMDQRegister {
     }
   }
 
-  /// The register's new value, of which a write of 4 bytes gives one half.
+  /// The new value of a register after a write of 4 bytes, which replaces one half of a register of
+  /// 8.
   func merge(_ value: UInt64, into old: UInt64) -> UInt64 {
     let half = value & 0xffff_ffff
     switch self {

@@ -2,72 +2,77 @@
 import Locking
 
 extension Tegra241CMDQV {
-  /// What an interface's registers say.
+  /// What the registers of an interface (VINTF) say.
   public struct Interface: Sendable, Equatable {
-    /// A SID slot.
+    /// An SID slot: a pair of SID_MATCH and SID_REPLACE.
     public struct Slot: Sendable, Equatable {
-      /// SID_MATCH.EN: whether the slot counts.
+      /// SID_MATCH.EN: whether the slot is used.
       public var isEnabled: Bool
-      /// The guest's stream ID, of 20 bits.
+      /// SID_MATCH: the guest's stream ID, of 20 bits.
       public var guestStream: UInt32
-      /// The SMMU's.
+      /// SID_REPLACE: the stream ID that the SMMU knows.
       public var stream: UInt32
     }
 
-    /// VINTF_CONFIG.
+    /// VINTF_CONFIG.EN.
     public var isEnabled: Bool
-    /// VINTF_CONFIG.VMID: whose commands come through the interface.
+    /// VINTF_CONFIG.VMID: the VMID that takes the place of that in a guest's commands.
     public var vmid: UInt16
-    /// VINTF_CONFIG.HYP_OWN: whether the hypervisor's own commands come through it.
+    /// VINTF_CONFIG.HYP_OWN: whether the interface is the hypervisor's own, in which all commands
+    /// are allowed.
     public var isHypervisorOwned: Bool
-    /// VINTF_STATUS.ENABLE_OK and STATUS, which is 1 while a queue has an error.
+    /// VINTF_STATUS.ENABLE_OK, which follows `isEnabled` at once.
     public var isEnableOK: Bool
-    /// VINTF_STATUS.STATUS, which is 1 while a queue of the interface has an error.
+    /// VINTF_STATUS.STATUS: 1 while one of the interface's queues has an error, else 0.
     public var status: UInt32
-    /// The queues that are mapped, by their logical numbers.
+    /// The global numbers of the queues that are mapped, by their logical numbers.
     public var queues: [Int]
-    /// LVCMDQ_ERR_MAP: 128 bits in two words.
+    /// LVCMDQ_ERR_MAP: one bit for each logical queue, 128 bits in two words.
     public var errorMap: [UInt64]
-    /// The SID_MATCH and SID_REPLACE pairs, by their numbers.
+    /// The SID slots, by their numbers.
     public var slots: [Slot]
   }
 
-  /// What a queue's registers say.
+  /// What the registers of a queue (VCMDQ) say.
   public struct Queue: Sendable, Equatable {
-    /// CMDQ_ALLOC.
+    /// CMDQ_ALLOC.ALLOC: whether the queue is allocated to an interface.
     public var isAllocated: Bool
-    /// The interface that the queue is allocated to.
+    /// CMDQ_ALLOC.VINTF: the interface that the queue is allocated to.
     public var vintf: Int
-    /// Its logical number in that interface.
+    /// CMDQ_ALLOC.LVCMDQ: the queue's logical number in that interface.
     public var logical: Int
-    /// Whether it is there, in the pages of `vintf`: no queue with a lower logical number is
-    /// missing.
+    /// Whether the queue can be reached in the pages of `vintf`. It cannot if the interface lacks a
+    /// queue with a lower logical number, or has another one in this place.
     public var isMapped: Bool
-    /// PROD_INDX.WR, CONS_INDX.RD and CONS_INDX.ERR.
+    /// PROD_INDX.WR: the index behind the last entry that was handed to the queue, with its wrap
+    /// bit.
     public var prod: UInt32
-    /// CONS_INDX.RD: the next entry to be carried out, with its wrap bit.
+    /// CONS_INDX.RD: the index of the next entry to be carried out, with its wrap bit.
     public var cons: UInt32
-    /// CONS_INDX.ERR: why the queue stands still; it counts while GERROR and GERRORN differ.
+    /// CONS_INDX.ERR: why the queue has stopped (`QueueError`). It counts only while GERROR and
+    /// GERRORN differ, and otherwise is left over from an earlier error.
     public var error: UInt32
-    /// CONFIG.EN and STATUS.EN_OK.
+    /// CONFIG.EN: whether software has enabled the queue.
     public var isEnabled: Bool
-    /// STATUS.EN_OK: whether the queue runs.
+    /// STATUS.EN_OK: whether the queue runs, for which it also needs a base address and an
+    /// interface that is enabled.
     public var isEnableOK: Bool
-    /// GERROR: a bit is toggled by each new error.
+    /// GERROR: a new error toggles its bit.
     public var gerror: UInt32
-    /// GERRORN: what software has acknowledged of GERROR.
+    /// GERRORN: an error is acknowledged when its bit here is the same as in GERROR.
     public var gerrorn: UInt32
-    /// BASE, with LOG2SIZE as it was written, and CONS_INDX_BASE_DRAM.
+    /// BASE, as it was written: LOG2SIZE 4:0 and ADDR 47:5.
     public var base: UInt64
-    /// CONS_INDX_BASE_DRAM: where the consumer index is written to memory.
+    /// CONS_INDX_BASE_DRAM: the address at which CONS_INDX is written to memory; 0 for none.
     public var consBase: UInt64
-    /// The logarithm of the ring's entries, which the SMMU's IDR1.CMDQS bounds.
+    /// The logarithm of the ring's entries: LOG2SIZE, limited to the SMMU's IDR1.CMDQS.
     public var log2Size: UInt32
-    /// Whether the doorbell only tells of work, which somebody else carries out.
+    /// Whether the queue is deferred: its doorbell only tells the sink of work, which somebody else
+    /// has carried out.
     public var isDeferred: Bool
-    /// Whether there are commands that can be carried out.
+    /// Whether there are commands that can be carried out now.
     public var hasWork: Bool
-    /// What the queue has done since the hardware was made.
+    /// What the queue has done since the machine was made.
     public var counters: VCMDQCounters
   }
 
@@ -108,7 +113,7 @@ extension Tegra241CMDQV {
     }
   }
 
-  /// How often queues have stopped and what they have carried out, all together.
+  /// The sums of all queues' counters.
   public var counters: VCMDQCounters {
     var sum = VCMDQCounters()
     for queue in queues {

@@ -2,45 +2,47 @@
 import Locking
 import Synchronization
 
-/// NVIDIA Tegra241's CMDQV: further command queues beside an SMMUv3's own, which a host gives to
-/// guests.
+/// The CMDQV of NVIDIA's Tegra241: further command queues beside an SMMUv3's own, which a host
+/// gives to guests. Its registers are those that Linux's `tegra241-cmdqv.c` uses.
 ///
-/// Queues (VCMDQs) are mapped into interfaces (VINTFs), one for each guest. A guest reaches page 0
-/// of its interface, in which its queues have *logical* numbers, and fills rings in its memory
-/// with commands that act on the SMMU's caches: only such as can be kept to what is the guest's,
-/// under the VMID that the host gave to the interface, and on devices that the host has put into
-/// its SID slots.
+/// Queues (VCMDQs) are mapped into interfaces (VINTFs), of which each guest has one. A guest
+/// reaches page 0 of its interface, where its queues have *logical* numbers. It writes commands for
+/// the SMMU's caches into rings in its own memory. Only commands whose effect can be confined to
+/// the guest are accepted: they act under the VMID that the host has given to the interface, and on
+/// devices that the host has entered in the interface's SID slots.
 ///
-/// Like the SMMU, it does what it is told on the caller's thread: a write that gives a queue work
-/// returns when the queue stands still, unless somebody else was chosen to run it
-/// (`setDeferred`).
+/// Like the SMMU, it works on the caller's thread. A write that gives a queue work returns when the
+/// queue has nothing more to do or has stopped, unless the queue is deferred (`setDeferred`): then
+/// somebody else runs it.
 ///
-/// Locks, in this order: the configuration (configuration page, interfaces, who owns which queue),
-/// one queue (its registers, and its commands for at most 256 at a time), then the SMMU's: a
-/// port's gate, a shard of the TLB or the state. The SMMU's control lock is never taken, and never
-/// held by who comes here. Queues share no lock with each other. Nobody is told anything while a
-/// lock is held.
+/// Locks are taken in this order: the configuration (the configuration page, the interfaces, and
+/// which interface has which queue); one queue (its registers, and the execution of at most 256 of
+/// its commands at a time); then the SMMU's, which are a port's gate and a shard of the TLB or the
+/// state. The SMMU's control lock is never taken here, and nobody who holds it comes here. Queues
+/// share no lock with each other. No notification is sent while a lock is held.
 public final class Tegra241CMDQV: Sendable {
-  /// What there is of everything.
+  /// How many interfaces, queues and SID slots the hardware has (the register PARAM).
   public struct Size: Sendable, Equatable {
-    /// Interfaces: a power of two, at most 64.
+    /// The number of interfaces: a power of two, at most 64.
     public var vintfs: Int
-    /// Queues: a power of two, at most 128.
+    /// The number of queues: a power of two, at most 128.
     public var vcmdqs: Int
-    /// SID slots of an interface: a power of two, at most 16.
+    /// The number of SID slots that each interface has: a power of two, at most 16.
     public var sidsPerVINTF: Int
 
-    /// Puts the three sizes together; `isValid` says whether such hardware exists.
+    /// A size by its three numbers. They are not checked here; `isValid` says whether hardware of
+    /// this size exists.
     public init(vintfs: Int, vcmdqs: Int, sidsPerVINTF: Int) {
       self.vintfs = vintfs
       self.vcmdqs = vcmdqs
       self.sidsPerVINTF = sidsPerVINTF
     }
 
-    /// The queues of an interface if all have the same number, as drivers share them out.
+    /// How many queues each interface gets when they are shared out evenly, as Linux does; 0 if the
+    /// size is not valid. With fewer queues than interfaces it is 0 too.
     public var queuesPerVINTF: Int { isValid ? vcmdqs / vintfs : 0 }
 
-    /// Whether there is hardware of this size.
+    /// Whether each number is a power of two within its limit.
     public var isValid: Bool {
       Size.isPowerOfTwo(vintfs, upTo: 64) && Size.isPowerOfTwo(vcmdqs, upTo: 128)
         && Size.isPowerOfTwo(sidsPerVINTF, upTo: 16)
@@ -51,43 +53,56 @@ public final class Tegra241CMDQV: Sendable {
     }
   }
 
-  /// What implementations, and those that hypervisors show to their guests, do differently.
+  /// What differs between implementations of the CMDQV, among them the one that a hypervisor shows
+  /// to its guest.
   public struct Behaviour: Sendable, Equatable {
-    /// What becomes of a guest's CMD_SYNC that asks for an interrupt or an event (CS 1 or 2).
+    /// What is done with a guest's CMD_SYNC that asks for an interrupt or an event (CS 1 or 2).
+    /// Nothing public says what the hardware does.
     public enum GuestSignals: Sendable {
-      /// It is refused (error 1).
+      /// The command is refused with error 1.
       case areIllegal
-      /// It is carried out and signals nothing.
+      /// The command is carried out as one with CS 0: it signals nothing.
       case areIgnored
     }
 
-    /// Whether VINTF_CONFIG.HYP_OWN can be set. In a VM's CMDQV it cannot: it reads back as 0.
+    /// Whether VINTF_CONFIG.HYP_OWN can be set. In the CMDQV that a VM sees it cannot: the bit
+    /// reads back as 0, and by that the guest's driver knows that only some commands are allowed.
     public var allowsHypOwn = true
-    /// What becomes of guests' CMD_SYNCs that ask for a signal.
+    /// What is done with a guest's CMD_SYNC that asks for a signal.
     public var guestSignals = GuestSignals.areIllegal
 
-    /// What the hardware of a Tegra241 does.
+    /// The behaviour of a Tegra241's own hardware.
     public init() {}
   }
 
-  /// What there is of everything.
+  /// How many interfaces, queues and SID slots there are.
   public let size: Size
-  /// What this implementation does where implementations differ.
+  /// What this CMDQV does where implementations differ.
   public let behaviour: Behaviour
+  /// The SMMU that the commands act on.
   let smmu: SMMUv3
+  /// The receiver of interrupts and doorbells.
   let sink: (any CMDQVSink)?
+  /// The queues, by their global numbers.
   let queues: [VCMDQ]
+  /// What the host has set up, behind its lock.
   let configuration: Locked<CMDQVConfiguration>
+  /// Which queues have an error, and which interrupts are masked.
   let errors = CMDQVErrors()
-  /// For each interface, which queue each logical one is: its number and one, or 0.
+  /// For each interface and logical number, the global number of the queue there plus one, or 0 for
+  /// none. A guest's doorbell finds its queue here without taking the configuration's lock.
   let routes: AtomicTable
 
-  /// The greatest logical number of a queue is one less.
+  /// How many logical numbers an interface has: 0 to 127.
   static let logicalQueueLimit = 128
 
+  /// A CMDQV in which nothing is enabled or mapped.
+  ///
   /// - Parameters:
-  ///   - size: must be valid.
-  ///   - sink: is told of interrupts and of work for deferred queues.
+  ///   - smmu: the SMMU that the commands act on.
+  ///   - size: it must be valid.
+  ///   - behaviour: what is done where implementations differ.
+  ///   - sink: the receiver of interrupts and of doorbells of deferred queues.
   public init(
     smmu: SMMUv3, size: Size, behaviour: Behaviour = Behaviour(), sink: (any CMDQVSink)?
   ) {
@@ -105,14 +120,15 @@ public final class Tegra241CMDQV: Sendable {
     routes = AtomicTable(count: size.vintfs * Tegra241CMDQV.logicalQueueLimit)
   }
 
-  /// The bytes of the register file, from the configuration page to the last interface's pages.
+  /// The bytes of the register file, from the configuration page to the last interface's pages. All
+  /// pages have 64 KiB, and each interface has two.
   public static func byteCount(_ size: Size) -> UInt64 {
     0x3_0000 + 0x2_0000 * UInt64(clamping: size.vintfs)
   }
 
   // MARK: Routes
 
-  /// The queue that is an interface's logical one.
+  /// The queue that an interface has under a logical number; nil if none is mapped there.
   func route(_ vintf: Int, _ logical: Int) -> VCMDQ? {
     guard vintf >= 0, vintf < size.vintfs, logical >= 0,
       logical < Tegra241CMDQV.logicalQueueLimit
@@ -123,21 +139,23 @@ public final class Tegra241CMDQV: Sendable {
 
   // MARK: Execution
 
-  /// Chooses who runs a queue: the thread that gives it work, as at first; or, deferred, somebody
-  /// else, who calls `run` after the sink's `doorbell`.
+  /// Chooses who runs a queue. At first it is the thread that gives the queue work. A deferred
+  /// queue is run by somebody else, who calls `run` after the sink's `doorbell`.
   ///
-  /// - Parameter global: the queue's number; one that does not exist is ignored.
+  /// - Parameters:
+  ///   - isDeferred: whether somebody else runs the queue.
+  ///   - global: the queue's number. A number that does not exist is ignored.
   public func setDeferred(_ isDeferred: Bool, queue global: Int) {
     guard queues.indices.contains(global) else { return }
     queues[global].lock.withLock { $0.isDeferred = isDeferred }
   }
 
-  /// Carries out commands of a queue.
+  /// Carries out commands of a queue, at most 256 while its lock is held once.
   ///
   /// - Parameters:
-  ///   - global: the queue's number.
-  ///   - limit: the most commands, of which 256 are done at a time.
-  /// - Returns: whether there is more to do.
+  ///   - global: the queue's number. A queue that does not exist has nothing to do.
+  ///   - limit: the most commands to carry out.
+  /// - Returns: whether the queue has more to do.
   public func run(_ global: Int, limit: Int) -> Bool {
     guard queues.indices.contains(global) else { return false }
     let queue = queues[global]
@@ -156,7 +174,7 @@ public final class Tegra241CMDQV: Sendable {
     return isMore
   }
 
-  /// Does what a change of a queue asks for, after the locks are released.
+  /// Does what a change of a queue asks for. It is called after the locks are released.
   func finish(_ effects: VCMDQEffects, _ queue: VCMDQ) {
     tell(effects)
     guard effects.hasWork else { return }
@@ -164,11 +182,13 @@ public final class Tegra241CMDQV: Sendable {
       sink?.doorbell(queue.number)
       return
     }
-    // No ring holds more than this; who adds to it meanwhile carries that out.
+    // No ring holds more commands than this. A thread that adds some while they are carried out
+    // runs the queue itself for these.
     _ = run(queue.number, limit: VCMDQ.greatestRun)
   }
 
-  /// Tells of errors and of what the commands have done elsewhere.
+  /// Raises the interrupts of a queue's errors, and delivers the notifications that its commands
+  /// have left with the SMMU.
   func tell(_ effects: VCMDQEffects) {
     if let vintf = effects.vintf {
       for _ in 0..<effects.errors where errors.raise(vintf) { sink?.interrupt() }
@@ -177,11 +197,15 @@ public final class Tegra241CMDQV: Sendable {
   }
 }
 
-/// Who is told, on the thread that caused it and with no lock of the machine held. The CMDQV keeps
-/// its sink alive, so a sink that belongs to the CMDQV's owner refers to it weakly.
+/// The receiver of a CMDQV's interrupts and doorbells. It is called on the thread that caused them,
+/// while no lock of the machine is held. The CMDQV keeps its sink alive, so a sink that belongs to
+/// the CMDQV's owner must refer to the owner weakly.
 public protocol CMDQVSink: Sendable {
-  /// The interrupt: an edge, one for each occurrence of an error whose interface is not masked.
+  /// The CMDQV's interrupt, an edge. It comes once for each error on a queue of an interface that
+  /// is not masked.
   func interrupt()
-  /// A deferred queue has work.
+  /// A deferred queue has commands that can be carried out.
+  ///
+  /// - Parameter queue: its global number, which is what `Tegra241CMDQV.run` takes.
   func doorbell(_ queue: Int)
 }

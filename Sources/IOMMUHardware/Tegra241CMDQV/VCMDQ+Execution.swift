@@ -2,27 +2,29 @@
 import Synchronization
 
 extension Tegra241CMDQV {
-  /// What became of one command.
+  /// One command of a queue, and what was done with it.
   public struct ExecutedCommand: Sendable, Equatable {
-    /// Its place in the ring.
+    /// The command's place in the ring, without the wrap bit.
     public var index: UInt32
-    /// What the ring contains; all zero if that could not be read.
+    /// The command as the ring contains it; all zero if the ring could not be read.
     public var guest: Command
-    /// What the SMMU carried out in its stead; nil if it was refused.
+    /// What the SMMU carried out for it, with the interface's VMID and the SMMU's stream ID; nil if
+    /// the command was refused.
     public var executed: Command?
-    /// Why the queue stands still at this command.
+    /// Why the queue has stopped at this command; nil if it was carried out.
     public var error: QueueError?
   }
 
-  /// Why a queue stops (CONS_INDX.ERR).
+  /// Why a queue stops (CONS_INDX.ERR). The codes 1 to 3 are those of the SMMU's own queue. Nothing
+  /// public says which code an unmatched stream ID has; 4 is this project's choice.
   public enum QueueError: UInt32, Error, Sendable, Equatable {
-    /// The command is none, or none that its interface may give.
+    /// There is no such command, or the interface may not give it.
     case illegal = 1
     /// The command could not be read.
     case fetchAbort = 2
-    /// A device has not answered an ATC_INV before this CMD_SYNC.
+    /// A device did not answer an ATC_INV that came before this CMD_SYNC.
     case atcInvSync = 3
-    /// No SID slot has the ATC_INV's stream ID.
+    /// No enabled SID slot has the stream ID of the ATC_INV.
     case unmatchedSID = 4
 
     init(_ error: CommandError) {
@@ -37,12 +39,13 @@ extension Tegra241CMDQV {
 
 typealias QueueError = Tegra241CMDQV.QueueError
 
-/// An invalidation of the TLB that goes on over several commands.
+/// An invalidation of the TLB that extends over several commands of a batch.
 ///
-/// A walk that began before it must not leave its result behind it: the first of a batch's
-/// commands for a VMID counts the VMID's epoch. That is early enough for those behind it, because
-/// what they are for was written to the tables before PROD was. The copies that devices took
-/// meanwhile become void when it ends, which is before the CMD_SYNC that says so.
+/// A walk that read the tables before the invalidation must not put its result into the TLB after
+/// it. So the first command of a batch for a VMID counts the VMID's epoch. That is early enough for
+/// the later commands of the batch too, because the guest changed its tables before it wrote PROD.
+/// When the invalidation ends the epoch is counted again, which makes the copies void that devices
+/// have taken meanwhile. It ends before the CMD_SYNC that says that it is done.
 private struct BatchedInvalidation {
   private let tlb: TLB
   private var vmid: UInt16 = 0
@@ -51,6 +54,8 @@ private struct BatchedInvalidation {
 
   init(_ tlb: TLB) { self.tlb = tlb }
 
+  /// Counts the epoch before the first command for a VMID. A command for another VMID ends the
+  /// invalidation of the one before.
   @inline(__always)
   mutating func begin(_ vmid: UInt16) {
     if !hasBegun || vmid != self.vmid {
@@ -62,6 +67,7 @@ private struct BatchedInvalidation {
     isOpen = true
   }
 
+  /// Counts the epoch again, if something was invalidated since.
   @inline(__always)
   mutating func end() {
     if isOpen { tlb.countEpoch(ofVMID: vmid) }
@@ -70,15 +76,23 @@ private struct BatchedInvalidation {
 }
 
 extension VCMDQ {
-  /// Carries out at most `limit` commands, which is at most a batch.
+  /// Carries out at most `limit` commands.
   ///
-  /// - Parameter state: the queue's, whose lock the caller holds.
+  /// - Parameters:
+  ///   - limit: at most `batch`.
+  ///   - state: the queue's registers; the caller holds the queue's lock.
   func carryOut(_ limit: Int, _ state: inout VCMDQState) {
     var none: [Tegra241CMDQV.ExecutedCommand] = []
     carryOut(limit, &state, isRecording: false, &none)
   }
 
-  /// - Parameter record: gets what became of the commands, if it `isRecording`.
+  /// Carries out at most `limit` commands, and records what was done with each if `isRecording`.
+  ///
+  /// - Parameters:
+  ///   - limit: at most `batch`.
+  ///   - state: the queue's registers; the caller holds the queue's lock.
+  ///   - isRecording: whether `record` gets an element for each command.
+  ///   - record: the elements are added at its end.
   func carryOut(
     _ limit: Int, _ state: inout VCMDQState, isRecording: Bool,
     _ record: inout [Tegra241CMDQV.ExecutedCommand]
@@ -117,6 +131,7 @@ extension VCMDQ {
     if binding.writesCONS, state.consBase != 0 { writeCONS(&state) }
   }
 
+  /// Puts together what is recorded of one command.
   private func executed(
     _ index: UInt32, _ guest: Command?, _ command: Command?, _ error: QueueError?,
     _ ring: QueueRegisters
@@ -126,14 +141,16 @@ extension VCMDQ {
       executed: error == nil ? command : nil, error: error)
   }
 
-  /// Stops the queue at CONS until the error is acknowledged.
+  /// Puts the error into CONS.ERR and signals it in GERROR. The queue stands still until GERRORN
+  /// acknowledges it.
   private func stop(_ error: QueueError, _ state: inout VCMDQState) {
     state.ring.cons = state.ring.cons & QueueRegisters.indexMask | error.rawValue << 24
     state.counters.errors &+= 1
     state.signal(VCMDQState.commandError)
   }
 
-  /// Shows CONS in memory. Without an address there is nothing to write to.
+  /// Writes CONS to memory, as CONFIG.CONS_DRAM_EN asks for. It is only called when the queue has
+  /// an address for it.
   private func writeCONS(_ state: inout VCMDQState) {
     do { try smmu.memory.write32(state.ring.cons, at: state.consBase) } catch {
       state.signal(VCMDQState.consWriteAbort)
@@ -142,7 +159,7 @@ extension VCMDQ {
 
   // MARK: TLBI_NH_ASID and TLBI_NH_VA
 
-  /// Forgets what a TLBI_NH_ASID or TLBI_NH_VA names.
+  /// Carries out a TLBI_NH_ASID or TLBI_NH_VA: drops the TLB entries that it names.
   @inline(__always)
   private func invalidateTLB(
     _ command: Command, _ invalidation: inout BatchedInvalidation
@@ -154,6 +171,8 @@ extension VCMDQ {
     return nil
   }
 
+  /// Drops the TLB entries that a TLBI_NH_ASID or TLBI_NH_VA names. It is apart from
+  /// `invalidateTLB`, which most commands leave early because the TLB has nothing of their VMID.
   private func dropEntries(_ command: Command, _ vmid: UInt16) {
     var invalidation = TLBInvalidation(.el1, vmid: vmid, asid: command.asid)
     if command.opcode == .tlbiNHASID {
@@ -166,7 +185,8 @@ extension VCMDQ {
 
   // MARK: The hypervisor's commands
 
-  /// Carries out any command as it is.
+  /// Carries out a command of an interface with HYP_OWN. All commands of the SMMU are allowed
+  /// there, and nothing in them is replaced.
   @inline(__always)
   private func execute(
     _ command: Command, _ unit: inout CommandUnit, _ invalidation: inout BatchedInvalidation
@@ -181,10 +201,15 @@ extension VCMDQ {
 
   // MARK: A guest's commands
 
-  /// Carries out a guest's command.
+  /// Carries out a command of a guest: one of those that Linux sends to such a queue
+  /// (`tegra241_guest_vcmdq_supports_cmd`), or a CMD_SYNC. All others are refused.
   ///
-  /// - Parameter command: becomes what the SMMU carries out.
-  /// - Returns: why it is refused; nothing was done then.
+  /// - Parameters:
+  ///   - command: becomes what the SMMU carries out.
+  ///   - vmid: the interface's VMID, which takes the place of the command's.
+  ///   - unit: the queue's command unit.
+  ///   - invalidation: the batch's invalidation.
+  /// - Returns: why the command is refused; nothing was done then. Nil if it was carried out.
   @inline(__always)
   private func execute(
     _ command: inout Command, _ vmid: UInt16, _ unit: inout CommandUnit,
@@ -202,6 +227,8 @@ extension VCMDQ {
     }
   }
 
+  /// Carries out an ATC_INV: finds the SID slot with the guest's stream ID, and sends the command
+  /// to the stream that the slot names.
   @inline(__always)
   private func invalidateATC(
     _ command: inout Command, _ unit: inout CommandUnit
@@ -209,7 +236,8 @@ extension VCMDQ {
     guard command.isLegal(for: features) else { return .illegal }
     guard let slot = slots.find(command.streamID) else { return .unmatchedSID }
     command.dw0.setField(63, 32, UInt64(slots.stream(slot)))
-    // As of the SMMU's own queue, it reaches no device while the SMMU is off.
+    // While the SMMU is off, an ATC_INV reaches no device; neither does one of the SMMU's own
+    // queue.
     guard core.isEnabled.load(ordering: .acquiring) else { return nil }
     if let port = slots.port(slot) ?? findPort(slot) {
       let isAnswered = ports[port].with { $0.invalidateATC(command) }
@@ -218,7 +246,8 @@ extension VCMDQ {
     return nil
   }
 
-  /// Looks for the port of a slot, which there is none of while the device has never been used.
+  /// Looks for the port of a slot's stream, and keeps its number in the slot. There is no port
+  /// while the device has never been used.
   @inline(never)
   private func findPort(_ slot: Int) -> Int? {
     guard let port = smmu.knownPort(slots.stream(slot)) else { return nil }
@@ -228,7 +257,8 @@ extension VCMDQ {
     return port.number
   }
 
-  /// A guest's queue says that it is done by CONS alone.
+  /// Carries out a CMD_SYNC of a guest. It signals nothing, because the guest polls CONS to learn
+  /// that it is done, as Linux does on such a queue.
   private func synchronise(_ command: Command, _ unit: inout CommandUnit) -> QueueError? {
     guard command.isLegal(for: features) else { return .illegal }
     if command.dw0.field(13, 12) != 0, !ignoresGuestSignals { return .illegal }
@@ -239,7 +269,7 @@ extension VCMDQ {
 }
 
 extension QueueRegisters {
-  /// Moves CONS on; the other bits of the register stay.
+  /// Moves CONS on by `count` entries. The other bits of the register stay as they are.
   mutating func advance(_ count: Int) {
     let mask = (UInt32(2) << log2Size) - 1
     cons =
