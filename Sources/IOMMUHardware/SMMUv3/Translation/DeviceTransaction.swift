@@ -1,32 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a device asks of the SMMU.
+/// A transaction that a device sends to the SMMU.
 public struct DeviceTransaction: Sendable, Equatable {
-  /// How the address is to be understood (PCIe's AT field).
+  /// What kind of address the transaction has (PCIe's AT field).
   public enum Kind: UInt8, Sendable, Equatable {
+    /// The address is one that the SMMU translates.
     case untranslated
-    /// An ATS Translation Request.
+    /// The device asks for the translation of the address (an ATS Translation Request).
     case translationRequest
-    /// The address comes from an earlier Translation Request.
+    /// The address is the answer to an earlier Translation Request.
     case translated
   }
 
-  /// The stream that it comes from.
+  /// The stream ID of the device.
   public var streamID: UInt32
-  /// The PASID, if the transaction has one.
+  /// The substream ID (PASID), of at most 20 bits; nil if the transaction has none.
   public var substreamID: UInt32?
   /// The address that the device sends.
   public var address: UInt64
-  /// Whether it writes, else it reads.
+  /// Whether the transaction writes, else it reads.
   public var isWrite: Bool
-  /// Whether the device claims to be privileged.
+  /// Whether the device says that the access is privileged.
   public var isPrivileged: Bool
-  /// An instruction fetch; only reads can be one.
+  /// Whether the transaction is an instruction fetch, which only a read can be.
   public var isInstruction: Bool
-  /// How the address is to be understood.
+  /// What kind of address the transaction has.
   public var kind: Kind
 
-  /// Puts a transaction together; a write is never an instruction fetch.
+  /// A transaction. `isInstruction` counts only for a read.
   public init(
     streamID: UInt32, substreamID: UInt32? = nil, address: UInt64, isWrite: Bool = false,
     isPrivileged: Bool = false, isInstruction: Bool = false, kind: Kind = .untranslated
@@ -40,7 +41,8 @@ public struct DeviceTransaction: Sendable, Equatable {
     self.kind = kind
   }
 
-  /// The permission that the transaction needs; a Translation Request asks what there is.
+  /// The permission that the transaction needs. A Translation Request needs none, because it asks
+  /// which there are.
   public var need: Permissions {
     if kind == .translationRequest { return [] }
     let bit: UInt16 = isInstruction ? 2 : isWrite ? 1 : 0
@@ -48,47 +50,49 @@ public struct DeviceTransaction: Sendable, Equatable {
   }
 }
 
-/// What a translation allows, for the privileged and the unprivileged.
+/// What a translation allows, separately for privileged and unprivileged accesses.
 public struct Permissions: OptionSet, Sendable, Hashable {
-  /// A bit for each permission.
+  /// The permissions as bits 5:0.
   public let rawValue: UInt16
-  /// A set by its bits.
+  /// Permissions by their bits.
   public init(rawValue: UInt16) { self.rawValue = rawValue }
 
-  /// The privileged may read.
+  /// Privileged accesses may read.
   public static let privilegedRead = Permissions(rawValue: 1 << 0)
-  /// The privileged may write.
+  /// Privileged accesses may write.
   public static let privilegedWrite = Permissions(rawValue: 1 << 1)
-  /// The privileged may execute.
+  /// Privileged accesses may fetch instructions.
   public static let privilegedExecute = Permissions(rawValue: 1 << 2)
-  /// The unprivileged may read.
+  /// Unprivileged accesses may read.
   public static let read = Permissions(rawValue: 1 << 3)
-  /// The unprivileged may write.
+  /// Unprivileged accesses may write.
   public static let write = Permissions(rawValue: 1 << 4)
-  /// The unprivileged may execute.
+  /// Unprivileged accesses may fetch instructions.
   public static let execute = Permissions(rawValue: 1 << 5)
 
-  /// Everything is allowed.
+  /// All accesses are allowed.
   public static let all = Permissions(rawValue: 0x3f)
   static let anyRead: Permissions = [.privilegedRead, .read]
   static let anyWrite: Permissions = [.privilegedWrite, .write]
   static let anyExecute: Permissions = [.privilegedExecute, .execute]
 
+  /// Adds a permission, or takes it away.
   mutating func set(_ permission: Permissions, _ isAllowed: Bool) {
     if isAllowed { formUnion(permission) } else { subtract(permission) }
   }
 }
 
-/// The answer to a transaction that may go on.
+/// The translation of a transaction that may go on.
 public struct Translation: Sendable, Equatable {
-  /// Where the address leads.
+  /// The physical address that the transaction's address is translated to.
   public var physicalAddress: UInt64
-  /// The logarithm of the bytes around the address that are translated alike; 64 for all.
+  /// The logarithm of the bytes around the address that are translated in the same way; 64 if all
+  /// addresses are, because nothing is translated.
   public var sizeLog2: Int
-  /// What is allowed there.
+  /// What is allowed there, to this transaction and to others.
   public var permissions: Permissions
 
-  /// Puts a translation together.
+  /// A translation by its parts.
   public init(physicalAddress: UInt64, sizeLog2: Int, permissions: Permissions) {
     self.physicalAddress = physicalAddress
     self.sizeLog2 = sizeLog2

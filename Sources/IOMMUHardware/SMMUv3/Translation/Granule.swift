@@ -1,25 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The size of a page, which is also that of a table (DDI 0487, section D8.2).
+/// A translation granule: the size of a page and of a table (DDI 0487, section D8.2). The raw value
+/// is the logarithm of its bytes.
 enum Granule: UInt8, Sendable, Equatable {
+  /// 4 KiB.
   case size4K = 12
+  /// 16 KiB.
   case size16K = 14
+  /// 64 KiB.
   case size64K = 16
 
-  /// The logarithm of the bytes.
+  /// The logarithm of the granule's bytes.
   var shift: Int { Int(rawValue) }
-  /// Address bits that one level resolves.
+  /// How many address bits one level of tables resolves. A table has as many entries of 8 bytes as
+  /// fit.
   var stride: Int { shift - 3 }
 
-  /// The lowest address bit that a level resolves.
+  /// The lowest address bit that a level resolves, which is the logarithm of what one of its
+  /// entries maps.
   func shift(atLevel level: Int) -> Int { shift + (3 - level) * stride }
 
-  /// Whether a level may have blocks: 4 KiB at 1 and 2, the others at 2.
+  /// Whether an entry of a level may map a block: of levels 1 and 2 with 4 KiB granules, of level 2
+  /// with the others.
   func hasBlocks(atLevel level: Int) -> Bool {
     level == 2 || level == 1 && self == .size4K
   }
 
-  /// From S2TG and TG0.
+  /// The granule of a value of TG0 or S2TG; nil for the reserved one.
   init?(tg0 code: UInt64) {
     switch code {
     case 0: self = .size4K
@@ -29,7 +36,7 @@ enum Granule: UInt8, Sendable, Equatable {
     }
   }
 
-  /// From TG1, whose codes differ.
+  /// The granule of a value of TG1, whose codes differ from TG0's; nil for the reserved one.
   init?(tg1 code: UInt64) {
     switch code {
     case 1: self = .size16K
@@ -39,7 +46,7 @@ enum Granule: UInt8, Sendable, Equatable {
     }
   }
 
-  /// Whether the SMMU has tables of the granule (IDR5).
+  /// Whether the SMMU takes tables of this granule (IDR5).
   func isSupported(by features: SMMUv3Features) -> Bool {
     switch self {
     case .size4K: features.gran4k
@@ -48,39 +55,51 @@ enum Granule: UInt8, Sendable, Equatable {
     }
   }
 
-  /// The bits that the address of a first table may have, of those that an output may have: only
-  /// tables of 64 KiB granules reach beyond 48.
+  /// How many bits the address of a first table may have, where an output address has `outputSize`.
+  /// Only with granules of 64 KiB can it have more than 48.
   func baseSize(_ outputSize: Int) -> Int { self == .size64K ? outputSize : min(outputSize, 48) }
 
-  /// The logarithm of what a first table is aligned to: its size, and at least 64 bytes where
-  /// outputs have 52 bits.
+  /// The logarithm of a first table's alignment. It is aligned to its size, and at least to 64
+  /// bytes if output addresses have 52 bits, to 16 bytes if not.
+  ///
+  /// - Parameters:
+  ///   - firstBits: how many address bits the table resolves.
+  ///   - outputSize: how many bits an output address has.
   static func tableAlignment(_ firstBits: Int, _ outputSize: Int) -> Int {
     max(outputSize > 48 ? 6 : 4, firstBits + 3)
   }
 }
 
 extension UInt64 {
-  /// A word whose `count` lowest bits are set; all of them from 64 on.
+  /// A word whose `count` lowest bits are set. From 64 on all are set, and none below 1.
   @inline(__always)
   static func ones(_ count: Int) -> UInt64 {
     count >= 64 ? .max : count <= 0 ? 0 : (1 << UInt64(count)) &- 1
   }
 }
 
-/// A descriptor of a translation table.
+/// A descriptor: an entry of a translation table.
 struct TableDescriptor {
+  /// What a descriptor is.
   enum Kind {
+    /// Nothing is mapped here.
     case invalid
-    /// The address of the next table.
+    /// It has the address of the next level's table.
     case table(UInt64)
-    /// The address of a page or block.
+    /// It has the address of a page or block.
     case leaf(UInt64)
   }
 
+  /// The descriptor as it is in memory.
   var word: UInt64
 
-  /// - Parameter isWide: whether addresses have 52 bits, of which a 64 KiB granule's descriptor
-  ///   keeps the uppermost four in bits 15:12.
+  /// What the descriptor is, if it is in a table of a level.
+  ///
+  /// - Parameters:
+  ///   - level: 0 to 3. The same bits mean a page at level 3 and a table at the others.
+  ///   - granule: the granule of the tables.
+  ///   - isWide: whether addresses have 52 bits. With a granule of 64 KiB the uppermost four of
+  ///     them are in bits 15:12.
   func kind(atLevel level: Int, _ granule: Granule, isWide: Bool) -> Kind {
     let upper = isWide && granule == .size64K ? word.field(15, 12) << 48 : 0
     let limit = (word & 0x0000_ffff_ffff_ffff) | upper
@@ -93,8 +112,9 @@ struct TableDescriptor {
     }
   }
 
-  /// AF, bit 10.
+  /// AF, bit 10: the access flag.
   var isAccessed: Bool { word.bit(10) }
-  /// DBM, bit 51: the hardware may make the page writable.
+  /// DBM, bit 51: the page is writable, and the hardware notes the first write to it in the
+  /// descriptor.
   var hasDirtyState: Bool { word.bit(51) }
 }

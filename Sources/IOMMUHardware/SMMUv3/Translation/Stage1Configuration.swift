@@ -1,53 +1,71 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a valid context descriptor says, ready for use.
+/// What a valid context descriptor says, decoded and checked.
 struct Stage1Configuration: Sendable, Equatable {
-  /// The addresses whose upper bits are all zero.
+  /// The half of virtual addresses whose upper bits are all zero.
   var lower: Half
-  /// The addresses whose upper bits are all one.
+  /// The half of virtual addresses whose upper bits are all one.
   var upper: Half
+  /// The tag of its translations in the TLB.
   var asid: UInt16
-  /// The width of what comes out.
+  /// The number of bits of an output address.
   var outputSize: Int
+  /// The translation regime, which the stream table entry says.
   var regime: StreamConfiguration.Regime
+  /// AFFD: a clear access flag is no fault.
   var accessFlagFaultDisabled: Bool
+  /// HA: the hardware sets access flags.
   var setsAccessFlag: Bool
+  /// HA and HD: the hardware keeps the dirty state too.
   var setsDirtyState: Bool
+  /// WXN: what can be written cannot be executed.
   var writeExecuteNever: Bool
+  /// PAN: the privileged can neither read nor write pages of the unprivileged.
   var privilegedAccessNever: Bool
+  /// S: a fault stalls the transaction.
   var stalls: Bool
+  /// R: a fault is recorded.
   var records: Bool
+  /// A: a transaction that is terminated is aborted.
   var aborts: Bool
 
-  /// One of the two ranges of virtual addresses.
+  /// One of the two halves of virtual addresses.
   struct Half: Sendable, Equatable {
+    /// Whether it has tables; if not, its addresses fault.
     var isEnabled = false
+    /// The address of the first table.
     var base: UInt64 = 0
+    /// The granule of the tables.
     var granule = Granule.size4K
+    /// The number of bits of its addresses.
     var inputSize = 0
-    /// TBI: bits 63:56 are the device's own.
+    /// TBI: bits 63:56 of an address are ignored.
     var ignoresTopByte = false
-    /// HAD: table descriptors have no attributes.
+    /// HAD: the attributes in table descriptors do not count.
     var ignoresTableAttributes = false
 
-    /// Where a walk starts: the first level that resolves at least one bit.
+    /// The level at which a walk starts: the first that resolves at least one bit.
     var startLevel: Int { 4 - (inputSize - 4) / granule.stride }
   }
 
-  /// The half in whose range an address is looked for: bit 55 tells.
+  /// The half whose tables an address is looked up in, by bit 55. EL2's regime only has the lower
+  /// one.
   func half(of address: UInt64) -> Half {
     address.bit(55) && regime != .el2 ? upper : lower
   }
 }
 
 extension Stage1Configuration {
-  /// Decodes a descriptor, or finds what is illegal about it (C_BAD_CD; sections 5.4.2 and 5.5).
+  /// Decodes a context descriptor.
+  ///
+  /// - Throws: C_BAD_CD if something in it is illegal (sections 5.4.2 and 5.5).
   init(
     _ cd: ContextDescriptor, of stream: StreamConfiguration, _ features: SMMUv3Features
   ) throws(TranslationFault) {
     let bad = TranslationFault(.badCD)
     guard cd.isValid, cd.aa64 else { throw bad }
-    // TTENDIAN is little, but without tables there is no order of bytes.
+    // Only little-endian tables are taken (IDR0.TTENDIAN). If neither half has tables, their byte
+    // order does not count.
     if cd.endi, !(cd.epd0 && cd.epd1) { throw bad }
     if cd.ha && features.httu < 1 || cd.hd && features.httu < 2 { throw bad }
     switch features.stallModel {
@@ -56,7 +74,7 @@ extension Stage1Configuration {
     default: if cd.s, stream.stage1?.isStallDisabled == true { throw bad }
     }
     let hasHalves = stream.regime == .el1 || stream.regime == .el2Host
-    // Where there are no ASIDs, nobody looks at one.
+    // The regimes that have no ASID do not look at the field.
     if hasHalves, !features.asid16, cd.asid > 0xff { throw bad }
     let width = min(SMMUv3Features.outputSize(cd.ips), features.oas)
     let lower = try Half(
@@ -93,6 +111,10 @@ extension Stage1Configuration {
 }
 
 extension Stage1Configuration.Half {
+  /// Decodes what a context descriptor says of one of its halves.
+  ///
+  /// - Throws: C_BAD_CD if something in it is illegal. If the half is not enabled, nothing of it is
+  ///   looked at.
   init(
     isEnabled: Bool, base: UInt64, size: UInt64, _ granule: Granule?, outputSize: Int,
     _ features: SMMUv3Features

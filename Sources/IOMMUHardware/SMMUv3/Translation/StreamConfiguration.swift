@@ -1,76 +1,106 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a valid stream table entry says, ready for use.
+/// What a valid stream table entry says, decoded and checked.
 struct StreamConfiguration: Sendable, Equatable {
-  /// Whose translations stage 1's are (StreamWorld).
+  /// The translation regime (the StreamWorld of the specification), which decides by what cached
+  /// translations are tagged.
   enum Regime: UInt8, Sendable, Equatable {
-    /// EL1 and EL0: tagged with VMID and ASID.
+    /// EL1 and EL0: translations are tagged with a VMID and an ASID.
     case el1 = 0
-    /// EL2 alone: neither VMID nor ASID.
+    /// EL2 alone: translations have neither a VMID nor an ASID.
     case el2 = 1
-    /// EL2 and EL0 (CR2.E2H): tagged with an ASID.
+    /// EL2 and EL0 (CR2.E2H): translations are tagged with an ASID.
     case el2Host = 2
-    /// Stage 2's own translations: tagged with a VMID.
+    /// Translations of stage 2 by itself: they are tagged with a VMID.
     case stage2 = 3
   }
 
+  /// What is done with the stream's transactions.
   enum Mode: UInt8, Sendable, Equatable {
+    /// They are aborted, without a record.
     case abort
+    /// They go on untranslated.
     case bypass
+    /// Stage 1, stage 2 or both translate them.
     case translate
   }
 
+  /// What is done with the stream's transactions.
   var mode: Mode
+  /// Where stage 1's context descriptors are; nil if stage 1 does not translate.
   var stage1: Stage1Tables?
+  /// How stage 2 translates; nil if it does not.
   var stage2: Stage2Configuration?
+  /// The translation regime of stage 1.
   var regime = Regime.el1
+  /// S2VMID; 0 on an SMMU without stage 2.
   var vmid: UInt16 = 0
-  /// EATS: 0 no ATS, 1 full ATS, 2 split stage.
+  /// EATS: 0 is no ATS, 1 full ATS, 2 split-stage ATS.
   var eats: UInt64 = 0
 }
 
-/// Where an entry's context descriptors are.
+/// Where the context descriptors of a stream table entry are.
 struct Stage1Tables: Sendable, Equatable {
+  /// S1Fmt: 0 is a linear table, 1 two levels with 64 descriptors in a second-level table, 2 two
+  /// levels with 1024.
   var format: UInt64
+  /// S1ContextPtr: the address of the descriptor or of the first table; an intermediate one if
+  /// there is a stage 2.
   var pointer: UInt64
-  /// The logarithm of how many there are.
+  /// S1CDMax: the logarithm of the number of descriptors; 0 if there are no substreams.
   var maximum: Int
-  /// S1DSS: what a transaction without a substream gets.
+  /// S1DSS: what is done with a transaction without a substream. 0 terminates it, 1 skips stage 1,
+  /// 2 uses descriptor 0.
   var defaultSubstream: UInt64
-  /// S1STALLD: stage 1 may not stall.
+  /// S1STALLD: faults of stage 1 must not stall.
   var isStallDisabled: Bool
 }
 
-/// Stage 2 of an entry.
+/// What a stream table entry says of stage 2.
 struct Stage2Configuration: Sendable, Equatable {
+  /// S2TTB: the physical address of the first table.
   var base: UInt64
+  /// The granule of the tables.
   var granule: Granule
-  /// The width of the intermediate address.
+  /// The number of bits of an intermediate address.
   var inputSize: Int
+  /// The level at which a walk starts.
   var startLevel: Int
+  /// The number of bits of an output address.
   var outputSize: Int
+  /// S2VMID: the tag of its translations in the TLB.
   var vmid: UInt16
+  /// S2AFFD: a clear access flag is no fault.
   var accessFlagFaultDisabled: Bool
+  /// S2HA: the hardware sets access flags.
   var setsAccessFlag: Bool
+  /// S2HA and S2HD: the hardware keeps the dirty state too.
   var setsDirtyState: Bool
-  /// S2PTW: stage 1's tables and descriptors may not be in device memory.
+  /// S2PTW: stage 1's tables and context descriptors must not be in device memory.
   var protectsTableWalks: Bool
-  /// S2FWB: the attributes of stage 2's descriptors have their other meaning.
+  /// S2FWB: the memory attributes of stage 2's descriptors have their other meaning.
   var forcesWriteBack: Bool
+  /// S2S: a fault stalls the transaction.
   var stalls: Bool
+  /// S2R: a fault is recorded.
   var records: Bool
 }
 
 extension StreamConfiguration {
-  /// Decodes an entry, or finds what is illegal about it (C_BAD_STE; sections 5.2 and 5.5).
+  /// Decodes a stream table entry.
   ///
-  /// - Parameter hasEL2Host: CR2.E2H.
+  /// - Parameters:
+  ///   - ste: the entry.
+  ///   - features: what the SMMU can do.
+  ///   - hasEL2Host: CR2.E2H.
+  /// - Throws: C_BAD_STE if the entry is not valid, or something in it is illegal (sections 5.2 and
+  ///   5.5).
   init(
     _ ste: StreamTableEntry, _ features: SMMUv3Features, hasEL2Host: Bool
   ) throws(TranslationFault) {
     let bad = TranslationFault(.badSTE)
     if !ste.isValid { throw bad }
-    // Config 0b0xx: all behave as abort.
+    // All values of Config whose bit 2 is clear behave as abort.
     if !ste.dw0.bit(3) {
       self.init(mode: .abort)
       return
@@ -79,10 +109,11 @@ extension StreamConfiguration {
     let usesStage2 = ste.translatesStage2
     if usesStage1 && !features.s1p || usesStage2 && !features.s2p { throw bad }
     self.init(mode: usesStage1 || usesStage2 ? .translate : .bypass)
-    // Without a translation there is no ATS, whatever EATS says.
+    // A stream that is not translated has no ATS, whatever EATS says.
     eats = mode == .bypass || !features.ats ? 0 : ste.eats == 3 ? 0 : ste.eats
     if eats == 2, !(usesStage1 && usesStage2) { throw bad }
-    // A request that waits for software would keep the device waiting.
+    // With ATS stage 2 must not stall, because a Translation Request that waits for software would
+    // keep the device waiting.
     if eats != 0, usesStage2, ste.s2S { throw bad }
     if features.s2p { vmid = UInt16(truncatingIfNeeded: ste.s2VMID) }
     if usesStage1 { stage1 = try Stage1Tables(ste, features) }
@@ -99,19 +130,23 @@ extension StreamConfiguration {
     if usesVMID, !features.vmid16, vmid > 0xff { throw bad }
   }
 
-  /// EATS, as far as it counts: split-stage ATS needs the check of what comes back (section 5.2).
+  /// EATS, as far as it counts. Split-stage ATS counts only with CR0.ATSCHK, because what the
+  /// device sends back must go through stage 2 (section 5.2).
   func eats(_ registers: TranslationRegisters) -> UInt64 {
     eats == 2 && !registers.checksATS ? 0 : eats
   }
 }
 
 extension Stage1Tables {
+  /// Decodes where an entry's context descriptors are.
+  ///
+  /// - Throws: C_BAD_STE if something about it is illegal.
   init(_ ste: StreamTableEntry, _ features: SMMUv3Features) throws(TranslationFault) {
     let bad = TranslationFault(.badSTE)
     if features.stallModel != 0, ste.s1STALLD { throw bad }
     let maximum = features.ssidSize == 0 ? 0 : Int(ste.s1CDMax)
     if maximum > features.ssidSize { throw bad }
-    // Format 3 behaves as the linear one.
+    // The reserved format 3 behaves as the linear one.
     let format = maximum == 0 || ste.s1Fmt == 3 ? 0 : ste.s1Fmt
     self.init(
       format: format, pointer: ste.s1ContextPtr, maximum: maximum,
@@ -120,6 +155,9 @@ extension Stage1Tables {
 }
 
 extension Stage2Configuration {
+  /// Decodes what an entry says of stage 2.
+  ///
+  /// - Throws: C_BAD_STE if something about it is illegal.
   init(
     _ ste: StreamTableEntry, _ features: SMMUv3Features, vmid: UInt16
   ) throws(TranslationFault) {
@@ -133,13 +171,13 @@ extension Stage2Configuration {
     if size > 39 || size < max(64 - features.oas, 16) { throw bad }
     let inputSize = 64 - size
     let startLevel = (granule == .size4K ? 2 : 3) - Int(ste.s2SL0)
-    // Bits that the first level resolves: up to four more than a table has, in as many tables
-    // one behind the other as that makes.
+    // How many bits the first level resolves. It may be up to four more than a table has, because
+    // up to 16 tables may follow one another in memory and be used as one.
     let firstBits = inputSize - granule.shift(atLevel: startLevel)
     if firstBits < 1 || firstBits > granule.stride + 4 { throw bad }
     let outputSize = min(SMMUv3Features.outputSize(ste.s2PS), features.oas)
     if ste.s2TTB & ~UInt64.ones(granule.baseSize(outputSize)) != 0 { throw bad }
-    // A start table is aligned to its own size.
+    // The first table is aligned to its size, so the bits below that do not count.
     let base = ste.s2TTB & ~UInt64.ones(Granule.tableAlignment(firstBits, outputSize))
     self.init(
       base: base, granule: granule, inputSize: inputSize, startLevel: startLevel,
@@ -151,7 +189,8 @@ extension Stage2Configuration {
 }
 
 extension SMMUv3Features {
-  /// The bits of an address by the code of IPS, S2PS and OAS; the reserved one is the widest.
+  /// The number of address bits by the code of IPS, S2PS or OAS. The reserved code 7 means the
+  /// greatest.
   static func outputSize(_ code: UInt64) -> Int {
     code < 7 ? outputSizes[Int(code)] : 52
   }

@@ -1,33 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What the registers say about translation: a snapshot, which tests make by hand and the machine
-/// takes from its register file.
+/// What the SMMU's registers say about translation. It is a snapshot that the machine takes from
+/// its registers, and that tests put together themselves.
 public struct TranslationRegisters: Sendable, Equatable {
-  /// CR0.SMMUEN.
+  /// CR0.SMMUEN: whether the SMMU translates.
   public var isEnabled = false
-  /// CR0.ATSCHK: translated transactions are checked against the stream's entry.
+  /// CR0.ATSCHK: whether translated transactions are checked against their stream's entry.
   public var checksATS = false
-  /// CR2.E2H.
+  /// CR2.E2H: whether EL2's regime is that of a host, with ASIDs and two halves of addresses.
   public var hasEL2Host = false
-  /// CR2.RECINVSID: C_BAD_STREAMID is recorded.
+  /// CR2.RECINVSID: whether C_BAD_STREAMID is recorded.
   public var recordsInvalidStreams = false
-  /// GBPA.ABORT: what is not translated is aborted while the SMMU is disabled.
+  /// GBPA.ABORT: whether transactions are aborted while the SMMU is disabled; if not, they go on
+  /// untranslated.
   public var abortsWhileDisabled = false
-  /// STRTAB_BASE.ADDR.
+  /// STRTAB_BASE.ADDR: the address of the stream table.
   public var streamTableBase: UInt64 = 0
-  /// STRTAB_BASE_CFG.FMT: whether the table has two levels.
+  /// STRTAB_BASE_CFG.FMT: whether the stream table has two levels.
   public var hasTwoLevels = false
-  /// STRTAB_BASE_CFG.LOG2SIZE: the logarithm of the number of streams.
+  /// STRTAB_BASE_CFG.LOG2SIZE: the logarithm of the number of streams that the table is for.
   public var streamTableLog2Size = 0
-  /// STRTAB_BASE_CFG.SPLIT: how many bits of a stream ID the second level resolves.
+  /// STRTAB_BASE_CFG.SPLIT: how many bits of a stream ID the second level resolves: 6, 8 or 10. Any
+  /// other value is taken for 6.
   public var streamTableSplit = 0
 
-  /// What the registers say out of reset.
+  /// The registers with all these fields zero.
   public init() {}
 }
 
 extension TableWalker {
-  /// Reads a stream's entry (IHI 0070, sections 3.3.1 and 5.1).
+  /// Reads the entry of a stream (IHI 0070, sections 3.3.1 and 5.1).
+  ///
+  /// - Throws: C_BAD_STREAMID if the table has no entry for the stream, F_STE_FETCH if memory does
+  ///   not have it.
   mutating func streamTableEntry(
     _ stream: UInt32, _ registers: TranslationRegisters
   ) throws(TranslationFault) -> StreamTableEntry {
@@ -44,6 +49,7 @@ extension TableWalker {
     return StreamTableEntry(dw0: words.0, dw1: words.1, dw2: words.2, dw3: words.3)
   }
 
+  /// The physical address of a stream's entry.
   private mutating func streamTableAddress(
     _ stream: UInt32, _ registers: TranslationRegisters
   ) throws(TranslationFault) -> UInt64 {
@@ -54,7 +60,8 @@ extension TableWalker {
     if stream & ~UInt64.ones(bits) != 0 { throw unknown }
     let addressMask: UInt64 = 0x000f_ffff_ffff_ffc0
     if !registers.hasTwoLevels {
-      // A table is aligned to the size that LOG2SIZE says, of which SIDSIZE may leave less.
+      // The table is aligned to the size that LOG2SIZE says, even if SIDSIZE makes less of it
+      // usable.
       let base =
         registers.streamTableBase & addressMask
         & ~UInt64.ones(registers.streamTableLog2Size + 6)
@@ -69,8 +76,8 @@ extension TableWalker {
     do { descriptor = try read(pointer) } catch {
       throw TranslationFault(.steFetch, detail: pointer)
     }
-    // SPAN: 0 is invalid, and a second level holds 2^(SPAN - 1) entries, never more than SPLIT
-    // resolves (section 7.3.3).
+    // A SPAN of 0 is invalid. Otherwise the second-level table has 2^(SPAN - 1) entries, but never
+    // more than SPLIT resolves (section 7.3.3).
     let span = Int(descriptor.field(4, 0))
     let index = stream & UInt64.ones(split)
     if span == 0 || span > split + 1 || index & ~UInt64.ones(span - 1) != 0 { throw unknown }
@@ -78,8 +85,11 @@ extension TableWalker {
     return table | index << 6
   }
 
-  /// The descriptor that a transaction uses: its index, or nil when stage 1 is to be skipped
-  /// (section 5.2, S1DSS).
+  /// The index of the context descriptor that a transaction uses; nil if stage 1 does not translate
+  /// or is skipped (section 5.2, S1DSS).
+  ///
+  /// - Throws: C_BAD_SUBSTREAMID if there is no descriptor for the substream, F_STREAM_DISABLED if
+  ///   there has to be a substream and there is none.
   static func contextIndex(
     _ substream: UInt32?, _ stream: StreamConfiguration
   ) throws(TranslationFault) -> UInt32? {
@@ -103,7 +113,10 @@ extension TableWalker {
     }
   }
 
-  /// Reads a context descriptor, whose address is an intermediate one if there is a stage 2.
+  /// Reads a context descriptor. Its address is an intermediate one if there is a stage 2.
+  ///
+  /// - Throws: C_BAD_SUBSTREAMID if the first-level table has no second-level table for it,
+  ///   F_CD_FETCH if memory does not have it, or what stage 2 finds wrong with its address.
   mutating func contextDescriptor(
     _ index: UInt32, _ stage1: Stage1Tables, _ stage2: Stage2Configuration?
   ) throws(TranslationFault) -> ContextDescriptor {
@@ -117,11 +130,12 @@ extension TableWalker {
     let pointer = base | (index >> UInt64(split)) << 3
     let descriptor = try fetch(pointer, stage2)
     if !descriptor.bit(0) { throw TranslationFault(.badSubstreamID) }
-    // A second level is aligned to its size: 4 KiB or 64 KiB.
+    // A second-level table is aligned to its size, which is 4 KiB or 64 KiB.
     let table = descriptor & 0x000f_ffff_ffff_ffff & ~UInt64.ones(split + 6)
     return try contextDescriptor(at: table | (index & UInt64.ones(split)) << 6, stage2)
   }
 
+  /// Reads the words of a context descriptor that matter.
   private mutating func contextDescriptor(
     at address: UInt64, _ stage2: Stage2Configuration?
   ) throws(TranslationFault) -> ContextDescriptor {
@@ -130,6 +144,7 @@ extension TableWalker {
       dw2: try fetch(address &+ 16, stage2), dw3: try fetch(address &+ 24, stage2))
   }
 
+  /// Reads a word of a context descriptor, or of a first-level table of them.
   private mutating func fetch(
     _ address: UInt64, _ stage2: Stage2Configuration?
   ) throws(TranslationFault) -> UInt64 {

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension TableWalker {
-  /// What a walk of stage 1 needs to know.
+  /// What a walk of stage 1 is done with.
   struct Stage1Walk {
+    /// The context descriptor, decoded.
     let stage1: Stage1Configuration
-    /// What the output goes through.
+    /// The stage 2 that translates the output; nil for none.
     let stage2: Stage2Configuration?
-    /// What the addresses of stage 1's tables go through.
+    /// The stage 2 that translates the addresses of stage 1's tables; nil for none. It differs from
+    /// `stage2` for a split-stage ATS request, whose answer is stage 1's output.
     let tablesStage2: Stage2Configuration?
+    /// The transaction whose address is translated.
     let transaction: DeviceTransaction
 
     init(
@@ -20,15 +23,20 @@ extension TableWalker {
       self.transaction = transaction
     }
 
-    /// Whether the transaction makes a page dirty. A Translation Request for writing does only
-    /// where it is granted (section 3.13.7).
+    /// Whether the transaction makes the page dirty. A Translation Request for writing does so only
+    /// if writing is granted (section 3.13.7).
     func writes(_ mapping: Mapping) -> Bool {
       let need: Permissions = transaction.isPrivileged ? .privilegedWrite : .write
       return transaction.isWrite && mapping.stage1Permissions.isSuperset(of: need)
     }
 
+    /// A fault of stage 1. If it is one that S, R and A govern, they say whether it stalls, is
+    /// recorded, and aborts.
+    ///
+    /// - Parameter detail: where a fetch was aborted.
     func fault(_ id: EventRecord.ID, detail: UInt64 = 0) -> TranslationFault {
-      // An aborted fetch is of the table walk; everything else is of the input address.
+      // The CLASS of an aborted fetch is the table walk; that of every other fault is the input
+      // address.
       var fault = TranslationFault(
         id, class: id == .walkEABT ? .tableWalk : .input, detail: detail)
       if fault.isTranslationRelated {
@@ -40,13 +48,15 @@ extension TableWalker {
     }
   }
 
-  /// Attributes that the tables on the way to a leaf have added up.
+  /// The restrictions that the table descriptors on the way to a leaf impose on it (APTable,
+  /// XNTable, PXNTable).
   private struct TableAttributes {
     var isReadOnly = false
     var isPrivilegedOnly = false
     var isExecuteNever = false
     var isPrivilegedExecuteNever = false
 
+    /// Adds the restrictions of one table descriptor.
     mutating func add(_ word: UInt64) {
       isReadOnly = isReadOnly || word.bit(62)
       isPrivilegedOnly = isPrivilegedOnly || word.bit(61)
@@ -55,7 +65,9 @@ extension TableWalker {
     }
   }
 
-  /// Translates a virtual address through stage 1 and, for a nested stream, through stage 2.
+  /// Translates a virtual address by stage 1 and, for a nested stream, its output by stage 2.
+  ///
+  /// - Throws: the fault that one of the stages finds.
   mutating func translate(_ walk: Stage1Walk) throws(TranslationFault) -> Mapping {
     for _ in 0..<TableWalker.retries {
       if var mapping = try stage1Leaf(walk) {
@@ -66,6 +78,8 @@ extension TableWalker {
     throw walk.fault(.walkEABT, detail: walk.stage1.lower.base)
   }
 
+  /// Has stage 2 translate stage 1's output, and narrows the mapping to what both stages have in
+  /// common.
   private mutating func combine(
     _ mapping: inout Mapping, _ walk: Stage1Walk, _ stage2: Stage2Configuration
   ) throws(TranslationFault) {
@@ -80,7 +94,8 @@ extension TableWalker {
     mapping.isDeviceMemory = second.isDeviceMemory
   }
 
-  /// The half that an address belongs to, if it belongs to one.
+  /// The half that the transaction's address belongs to; nil if it belongs to none, or to one
+  /// without tables.
   private func half(_ walk: Stage1Walk) -> Stage1Configuration.Half? {
     let address = walk.transaction.address
     let isUpper = address.bit(55) && walk.stage1.regime != .el2
@@ -91,6 +106,9 @@ extension TableWalker {
     return address & above == (isUpper ? above : 0) ? half : nil
   }
 
+  /// Walks stage 1's tables.
+  ///
+  /// - Returns: nil if a descriptor was changed by somebody else while its flags were to be set.
   private mutating func stage1Leaf(_ walk: Stage1Walk) throws(TranslationFault) -> Mapping? {
     guard let half = half(walk) else { throw walk.fault(.translation) }
     let address = walk.transaction.address
@@ -125,7 +143,8 @@ extension TableWalker {
     throw walk.fault(.translation)
   }
 
-  /// Where a descriptor of stage 1 is: an intermediate address if there is a stage 2.
+  /// The physical address of a descriptor of stage 1. The tables have its intermediate address if
+  /// there is a stage 2.
   private mutating func tableAddress(
     _ address: UInt64, _ walk: Stage1Walk, isUpdate: Bool
   ) throws(TranslationFault) -> UInt64 {
@@ -136,6 +155,7 @@ extension TableWalker {
     return try translate(intermediate: address, stage2, purpose).output
   }
 
+  /// A leaf that a walk has come to.
   private struct Leaf {
     var descriptor: TableDescriptor
     var entry: UInt64
@@ -144,6 +164,8 @@ extension TableWalker {
     var granule: Granule
   }
 
+  /// Checks a leaf, and sets its access flag and dirty state where that is asked for. The order of
+  /// the checks is the order in which faults have priority.
   private mutating func leaf(
     _ leaf: Leaf, _ attributes: TableAttributes, _ walk: Stage1Walk
   ) throws(TranslationFault) -> Mapping? {
@@ -175,7 +197,8 @@ extension TableWalker {
       mapping.isClean = false
     }
     if updated == word { return mapping }
-    // Whether the descriptor may be written is asked of stage 2 even by a walk that does not.
+    // Stage 2 is asked whether the descriptor may be written even by a walk that does not write it,
+    // so that both kinds of walk find the same faults.
     let physical = try tableAddress(leaf.entry, walk, isUpdate: true)
     do {
       return try replace(physical, word, updated) == .done ? mapping : nil
@@ -184,6 +207,8 @@ extension TableWalker {
     }
   }
 
+  /// What a leaf allows, with what the tables on the way and the context descriptor (WXN, PAN) take
+  /// away.
   private func permissions(
     _ word: UInt64, isReadOnly: Bool, _ attributes: TableAttributes, _ stage1: Stage1Configuration
   ) -> Permissions {

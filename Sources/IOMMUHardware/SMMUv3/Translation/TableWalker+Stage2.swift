@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension TableWalker {
-  /// Translates an intermediate address (DDI 0487, section D8.3).
+  /// Translates an intermediate address by stage 2 (DDI 0487, section D8.3): with the TLB if it has
+  /// the address, else by a walk that puts the result into it.
+  ///
+  /// - Throws: the fault that stage 2 finds.
   mutating func translate(
     intermediate address: UInt64, _ stage2: Stage2Configuration, _ purpose: Purpose
   ) throws(TranslationFault) -> Mapping {
     if let entry = cached(address, stage2) {
       let hit = entry.mapping(of: address)
-      // A clean page that is to be written needs its descriptor.
+      // A write to a clean page must change the descriptor, so it needs a walk.
       if !(hit.isClean && purpose.isWrite) {
         use(entry)
         try check(hit, address, stage2, purpose)
@@ -17,20 +20,24 @@ extension TableWalker {
     return try fill(address, stage2, purpose)
   }
 
-  // Not mutating, so that nobody has to count that the TLB stays.
+  // This is not mutating, so that the compiler need not count a reference to the TLB.
   private func cached(_ address: UInt64, _ stage2: Stage2Configuration) -> TLBEntry? {
     tlb?.entry(stage2: address, vmid: stage2.vmid)
   }
 
+  /// Puts an entry into the TLB, unless something was invalidated since `epoch` was read.
   private func keep(_ entry: TLBEntry, _ epoch: UInt64) { tlb?.insert(entry, epoch: epoch) }
 
-  /// Takes over what is known of a cached entry.
+  /// Notes that a cached entry was used: its pages are added to those of the walk. If one of its
+  /// tables was written since it was read, the walk's result may be stale, and `agreedAt` says
+  /// since when.
   private mutating func use(_ entry: TLBEntry) {
     if memory.add(entry.pages, to: &pages) { return }
     agreedAt = min(agreedAt, entry.agreedAt)
     pages = .unknown
   }
 
+  /// Translates by a walk, and puts the result into the TLB.
   private mutating func fill(
     _ address: UInt64, _ stage2: Stage2Configuration, _ purpose: Purpose
   ) throws(TranslationFault) -> Mapping {
@@ -50,6 +57,10 @@ extension TableWalker {
     throw fault(.walkEABT, stage2, purpose, detail: stage2.base)
   }
 
+  /// A fault of stage 2. If it is one that S2S and S2R govern, they say whether it stalls and is
+  /// recorded.
+  ///
+  /// - Parameter detail: the intermediate address, or where a fetch was aborted.
   func fault(
     _ id: EventRecord.ID, _ stage2: Stage2Configuration, _ purpose: Purpose, detail: UInt64
   ) -> TranslationFault {
@@ -63,7 +74,8 @@ extension TableWalker {
     return fault
   }
 
-  /// Stage 2's permissions, which are the same for the privileged and the unprivileged.
+  /// Checks stage 2's permissions, which do not tell the privileged and the unprivileged apart.
+  /// With S2PTW, stage 1's tables and descriptors must not be in device memory either.
   private func check(
     _ mapping: Mapping, _ address: UInt64, _ stage2: Stage2Configuration, _ purpose: Purpose
   ) throws(TranslationFault) {
@@ -74,7 +86,9 @@ extension TableWalker {
     }
   }
 
-  /// - Returns: nil when the descriptor was changed while its flags were to be set.
+  /// Walks stage 2's tables.
+  ///
+  /// - Returns: nil if a descriptor was changed by somebody else while its flags were to be set.
   private mutating func walk(
     _ address: UInt64, _ stage2: Stage2Configuration, _ purpose: Purpose
   ) throws(TranslationFault) -> Mapping? {
@@ -109,6 +123,8 @@ extension TableWalker {
     throw fault(.translation, stage2, purpose, detail: address)
   }
 
+  /// Checks a leaf, and sets its access flag and dirty state where that is asked for. The order of
+  /// the checks is the order in which faults have priority.
   private func leaf(
     _ descriptor: TableDescriptor, _ entry: UInt64, _ base: UInt64, _ level: Int,
     _ address: UInt64, _ stage2: Stage2Configuration, _ purpose: Purpose
@@ -127,13 +143,14 @@ extension TableWalker {
     var permissions = Permissions()
     permissions.set(.anyRead, word.bit(6))
     permissions.set(.anyWrite, word.bit(7) || mayBecomeDirty)
-    // What cannot be read can still be executed (IHI 0070, section 5.2, S2AA64).
+    // A page that cannot be read can still be executed (IHI 0070, section 5.2, S2AA64).
     permissions.set(.anyExecute, !word.bit(54))
     var mapping = Mapping(
       output: base | address & UInt64.ones(shift), intermediate: address, sizeLog2: shift,
       stage1SizeLog2: shift, permissions: permissions, stage1Permissions: .all, level: level,
       granule: stage2.granule)
-    // With S2FWB only MemAttr[2] tells, and MemAttr[3] nothing.
+    // With S2FWB, MemAttr[2] alone says whether it is device memory. Without it, MemAttr[3:2] are
+    // zero for device memory.
     mapping.isDeviceMemory = stage2.forcesWriteBack ? !word.bit(4) : word.field(5, 4) == 0
     mapping.isClean = mayBecomeDirty && !word.bit(7)
     try check(mapping, address, stage2, purpose)

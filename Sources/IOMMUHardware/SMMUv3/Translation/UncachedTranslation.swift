@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// One translation, by the tables in memory and by nothing else: no cache is asked or filled, and
-/// no access flag is set. What the machine's caches are held against.
+/// A translation by the tables in memory alone: no cache is looked up or filled, and no access flag
+/// is set. The answers of the machine, which has caches, are checked against it.
 public struct UncachedTranslation {
-  /// Where the tables are.
+  /// The memory that the tables are in.
   public let memory: PhysicalMemory
   /// What the SMMU can do.
   public let features: SMMUv3Features
-  /// What the registers say about translation.
+  /// What the SMMU's registers say about translation.
   public let registers: TranslationRegisters
 
-  /// Puts together what a translation depends on.
+  /// A translation by all that it depends on.
   public init(
     memory: PhysicalMemory, features: SMMUv3Features, registers: TranslationRegisters
   ) {
@@ -19,7 +19,9 @@ public struct UncachedTranslation {
     self.registers = registers
   }
 
-  /// Translates as the stream table says.
+  /// Translates a transaction as the stream table in memory says.
+  ///
+  /// - Throws: why the transaction does not go on.
   public func translate(_ transaction: DeviceTransaction) throws(TranslationFault) -> Translation {
     if !registers.isEnabled { return Translation(try translateWhileDisabled(transaction)) }
     var walker = TableWalker(memory, features)
@@ -27,7 +29,10 @@ public struct UncachedTranslation {
     return try translate(transaction, entry)
   }
 
-  /// Translates with a stream table entry that need not be in memory; all other tables are.
+  /// Translates a transaction with a stream table entry that need not be in memory. All other
+  /// tables are read from memory.
+  ///
+  /// - Throws: why the transaction does not go on.
   public func translate(
     _ transaction: DeviceTransaction, _ entry: StreamTableEntry
   ) throws(TranslationFault) -> Translation {
@@ -36,6 +41,8 @@ public struct UncachedTranslation {
     return Translation(try mapping(transaction, stream, &walker))
   }
 
+  /// What a disabled SMMU (CR0.SMMUEN = 0) does with a transaction: GBPA says whether it aborts or
+  /// lets it pass.
   func translateWhileDisabled(
     _ transaction: DeviceTransaction
   ) throws(TranslationFault) -> Mapping {
@@ -46,6 +53,9 @@ public struct UncachedTranslation {
     return Mapping(bypassing: transaction.address)
   }
 
+  /// Translates a transaction of a stream whose entry is decoded.
+  ///
+  /// - Parameter walker: notes what is read.
   func mapping(
     _ transaction: DeviceTransaction, _ stream: StreamConfiguration, _ walker: inout TableWalker
   ) throws(TranslationFault) -> Mapping {
@@ -67,6 +77,7 @@ public struct UncachedTranslation {
 }
 
 extension Translation {
+  /// What a mapping says that matters to the device.
   init(_ mapping: Mapping) {
     self.init(
       physicalAddress: mapping.output, sizeLog2: mapping.sizeLog2,
@@ -75,7 +86,8 @@ extension Translation {
 }
 
 extension Mapping {
-  /// What is not translated.
+  /// The mapping of an address that is not translated: everything is allowed, and every address is
+  /// mapped in the same way.
   init(bypassing address: UInt64) {
     self.init(
       output: address, intermediate: address, sizeLog2: 64, stage1SizeLog2: 64, permissions: .all,
@@ -84,20 +96,24 @@ extension Mapping {
 }
 
 extension TableWalker {
-  /// Translates with a decoded configuration.
+  /// Translates a transaction with a decoded configuration.
   ///
-  /// - Parameter stage1: nil when there is none, or when it is skipped.
+  /// - Parameters:
+  ///   - transaction: the transaction.
+  ///   - stream: what its stream table entry says.
+  ///   - stage1: what its context descriptor says; nil if stage 1 does not translate or is skipped.
   mutating func translate(
     _ transaction: DeviceTransaction, _ stream: StreamConfiguration, _ stage1: Stage1Configuration?
   ) throws(TranslationFault) -> Mapping {
-    // With split-stage ATS a request is answered with what stage 1 makes of the address.
+    // With split-stage ATS a Translation Request is answered with the output of stage 1.
     let isSplit = transaction.kind == .translationRequest && stream.eats == 2
     let stage2 = isSplit ? nil : stream.stage2
     if let stage1 {
       return try translate(
         Stage1Walk(stage1: stage1, stage2: stage2, tablesStage2: stream.stage2, transaction))
     }
-    // Stage 1 does not translate, but it still checks the width.
+    // Where stage 1 does not translate, it still checks that the address has no more bits than
+    // there are.
     let width = stream.stage2 == nil ? features.oas : features.ias
     if transaction.address & ~UInt64.ones(width) != 0 { throw TranslationFault(.addrSize) }
     guard let stage2 else { return Mapping(bypassing: transaction.address) }
@@ -106,7 +122,9 @@ extension TableWalker {
     return try translate(intermediate: transaction.address, stage2, purpose)
   }
 
-  /// A translated transaction: through, unless the stream may not have any (section 3.9).
+  /// Handles a translated transaction. It goes on as it is, unless CR0.ATSCHK has it checked
+  /// against the stream's entry (section 3.9). With split-stage ATS its address is an intermediate
+  /// one, which stage 2 translates.
   mutating func translated(
     _ transaction: DeviceTransaction, _ stream: StreamConfiguration,
     _ registers: TranslationRegisters
