@@ -4,67 +4,81 @@ import Synchronization
 
 /// The SMMU's translation cache, which all devices share.
 ///
-/// It forgets only what an invalidation names, and the oldest of four entries that fall into the
-/// same set. It is cut into shards with a lock each. Devices keep copies of what they use most;
-/// `epoch` tells them that a copy may be of something that is gone.
+/// It drops only what an invalidation selects, and the oldest of four entries that fall into the
+/// same set. It is divided into shards with a lock each. Devices keep copies of the translations
+/// that they use most; `epoch` tells them that a copy may be of something that was dropped.
 ///
-/// Every invalidation counts an epoch before and after. Who walks tables reads the epoch first
-/// and gives it to `insert`, which drops the result if it changed: so an entry that was read
-/// from the tables before an invalidation can never be put in behind it.
+/// Every invalidation counts an epoch up before and after it. A walk reads the epoch before it
+/// reads the tables, and hands it to `insert`, which drops the result if the epoch has changed. So
+/// an entry that was read from the tables before an invalidation can never be put in after it.
 final class TLB: Sendable {
+  /// The number of shards.
   static let shardCount = 8
+  /// The number of sets of a shard.
   static let setCount = 128
+  /// The number of entries of a set.
   static let wayCount = 4
-  /// VMIDs share this many epochs.
+  /// The number of epochs. A VMID's epoch is that of its lowest bits, so some VMIDs share one.
   static let epochCount = 64
 
+  /// A part of the TLB behind a lock of its own.
   private struct Shard {
-    /// Empty until the first entry comes.
+    /// The entries, set by set. The array is empty until the first entry comes.
     var entries: [TLBEntry?] = []
-    /// The way that is replaced next, for each set.
+    /// For each set, the entry that is replaced next.
     var next: [UInt8] = []
+    /// How many entries there are.
     var count = 0
   }
 
   private let shards = LockedTable(count: TLB.shardCount) { Shard() }
-  /// For each epoch: its count, and how many entries there are of its VMIDs, with those that are
-  /// about to be put in. An invalidation that finds none has nothing to look for.
+  /// For each epoch two words: its count, and how many entries there are of its VMIDs, including
+  /// those that are about to be put in. An invalidation that finds no entries has nothing to do.
   ///
-  /// Each is alone in a line of the processor's cache, so that guests do not wait for each other.
+  /// Each epoch has a line of the processor's cache for itself, so that guests do not slow each
+  /// other down.
   private let epochs = InlineArray<512, Atomic<UInt64>> { _ in Atomic(0) }
-  /// The sizes that entries have had, by their logarithms.
+  /// The sizes that entries have had so far: bit n stands for 2^n bytes. A look-up tries only
+  /// these.
   private let sizes = Atomic<UInt64>(0)
-  /// Whether an entry was ever smaller than the leaf of stage 1 that it comes from.
+  /// Whether there has ever been an entry that was smaller than its leaf of stage 1, because stage
+  /// 2 divided it.
   private let hasSplinters = Atomic<Bool>(false)
   private let dropsWholeBlocks: Bool
 
-  /// - Parameter dropsWholeBlocks: whether an invalidation of one address of stage 1 takes all
-  ///   entries that come from its leaf, though stage 2 cut it into smaller ones.
+  /// An empty TLB.
+  ///
+  /// - Parameter dropsWholeBlocks: whether the invalidation of one address of stage 1 drops all
+  ///   entries that come from the same leaf, even if stage 2 has divided it into smaller ones.
   init(dropsWholeBlocks: Bool) {
     self.dropsWholeBlocks = dropsWholeBlocks
   }
 
   // MARK: Epochs
 
-  /// Words of a line of the processor's cache.
+  /// The words of a line of the processor's cache.
   private static let stride = 8
 
+  /// The index of the first word of a VMID's epoch.
   @inline(__always)
   private static func epochIndex(_ vmid: UInt16) -> Int {
     (Int(vmid) & (epochCount - 1)) * stride
   }
 
+  /// The count of a VMID's epoch. A walk reads it before it reads the tables.
   @inline(__always)
   func epoch(_ vmid: UInt16) -> UInt64 {
     epochs[TLB.epochIndex(vmid)].load(ordering: .sequentiallyConsistent)
   }
 
-  /// Has nobody put in what was read from the tables before, and makes copies void.
+  /// Counts a VMID's epoch up: what was read from the tables before cannot be put in any more, and
+  /// the copies of it are void.
   @inline(__always)
   func countEpoch(ofVMID vmid: UInt16) {
     epochs[TLB.epochIndex(vmid)].wrappingAdd(1, ordering: .sequentiallyConsistent)
   }
 
+  /// Counts the epoch of a VMID, or all epochs if it is nil.
   private func countEpoch(_ vmid: UInt16?) {
     if let vmid { return countEpoch(ofVMID: vmid) }
     for index in 0..<TLB.epochCount {
@@ -72,20 +86,24 @@ final class TLB: Sendable {
     }
   }
 
-  /// Makes every device's copies void, when the registers that govern all streams change.
+  /// Counts all epochs up, which makes every device's copies void. That is done when registers
+  /// change that all streams depend on.
   func countAllEpochs() { countEpoch(nil) }
 
   // MARK: Occupancy
 
+  /// Counts an entry of a VMID that is put in.
   private func countIn(_ vmid: UInt16) {
     epochs[TLB.epochIndex(vmid) + 1].wrappingAdd(1, ordering: .sequentiallyConsistent)
   }
 
+  /// Counts an entry of a VMID that is dropped.
   private func countOut(_ vmid: UInt16) {
     epochs[TLB.epochIndex(vmid) + 1].wrappingSubtract(1, ordering: .sequentiallyConsistent)
   }
 
-  /// Whether there is nothing of a VMID.
+  /// Whether the TLB has no entry of a VMID. The answer may be no because of another VMID with the
+  /// same epoch.
   @inline(__always)
   func isEmpty(_ vmid: UInt16) -> Bool {
     epochs[TLB.epochIndex(vmid) + 1].load(ordering: .sequentiallyConsistent) == 0
@@ -93,6 +111,7 @@ final class TLB: Sendable {
 
   // MARK: Look-up
 
+  /// The shard and the set of an entry, by a hash of what identifies it.
   private static func place(
     _ base: UInt64, _ vmid: UInt16, _ regime: TLBEntry.Regime
   ) -> (shard: Int, set: Int) {
@@ -104,7 +123,8 @@ final class TLB: Sendable {
     )
   }
 
-  /// The entry that an address of a stage 1 finds. All addresses are sign-extended from bit 55.
+  /// The entry that translates an address; nil if there is none. Addresses of stage 1 are
+  /// sign-extended from bit 55.
   func entry(
     _ address: UInt64, _ regime: TLBEntry.Regime, vmid: UInt16, asid: UInt16
   ) -> TLBEntry? {
@@ -129,26 +149,27 @@ final class TLB: Sendable {
     return nil
   }
 
-  /// The entry that an intermediate address finds.
+  /// The entry of stage 2 that translates an intermediate address; nil if there is none.
   func entry(stage2 address: UInt64, vmid: UInt16) -> TLBEntry? {
     entry(address, .stage2, vmid: vmid, asid: 0)
   }
 
+  /// The indices of the entries of a set.
   private static func ways(of set: Int, in shard: Shard) -> Range<Int> {
     shard.entries.isEmpty ? 0..<0 : set * wayCount..<(set + 1) * wayCount
   }
 
   // MARK: Change
 
-  /// Keeps a translation, unless something was invalidated since `epoch` was read.
+  /// Puts a translation in, unless something of its VMID was invalidated since `epoch` was read.
   func insert(_ entry: TLBEntry, epoch: UInt64) {
     let size = UInt64(1) << UInt64(entry.sizeLog2 & 63)
     if sizes.load(ordering: .relaxed) & size == 0 { sizes.bitwiseOr(size, ordering: .relaxed) }
     if entry.stage1SizeLog2 > entry.sizeLog2 { hasSplinters.store(true, ordering: .relaxed) }
     let (shard, set) = TLB.place(entry.base, entry.vmid, entry.regime)
     shards.withLock(at: shard) { shard in
-      // Counted before the epoch is read, as an invalidation counts its epoch before it reads
-      // this: one of the two sees the other.
+      // The entry is counted before the epoch is read, and an invalidation counts the epoch before
+      // it reads the number of entries. So at least one of the two sees what the other does.
       countIn(entry.vmid)
       guard self.epoch(entry.vmid) == epoch else { return countOut(entry.vmid) }
       if shard.entries.isEmpty {
@@ -165,8 +186,8 @@ final class TLB: Sendable {
     }
   }
 
-  /// Notes what was found out about an entry, if it is still there: one that was dropped meanwhile
-  /// must not come back.
+  /// Replaces an entry by one that says when it agreed with the tables, if it is still there. One
+  /// that was dropped meanwhile must not come back.
   func replace(_ old: TLBEntry, with new: TLBEntry) {
     let (shard, set) = TLB.place(old.base, old.vmid, old.regime)
     shards.withLock(at: shard) { shard in
@@ -176,27 +197,30 @@ final class TLB: Sendable {
     }
   }
 
+  /// Whether a new entry translates the same addresses of the same address space as an old one.
   private static func isSame(_ old: TLBEntry?, _ new: TLBEntry) -> Bool {
     guard let old else { return false }
     return old.base == new.base && old.sizeLog2 == new.sizeLog2 && old.vmid == new.vmid
       && old.regime == new.regime && old.asid == new.asid
   }
 
+  /// The index of the entry of a full set that is replaced: each in turn.
   private static func victim(_ set: Int, _ shard: inout Shard) -> Int {
     let way = Int(shard.next[set]) & (wayCount - 1)
     shard.next[set] = UInt8(truncatingIfNeeded: way + 1)
     return set * wayCount + way
   }
 
-  /// Forgets what an invalidation names.
+  /// Drops the entries that an invalidation selects, and counts the epoch before and after it.
   func drop(_ invalidation: TLBInvalidation) {
     countEpoch(invalidation.vmid)
     dropEntries(invalidation)
     countEpoch(invalidation.vmid)
   }
 
-  /// Forgets the entries that an invalidation names, within one whose epoch is counted: after it
-  /// was asked for and before this, and once more when the last of its entries are gone.
+  /// Drops the entries that an invalidation selects, as a part of a longer one. The caller counts
+  /// the epoch: after it was asked to invalidate and before this call, and once more when the last
+  /// entries are dropped.
   func dropEntries(_ invalidation: TLBInvalidation) {
     if let vmid = invalidation.vmid, isEmpty(vmid) { return }
     var invalidation = invalidation
@@ -210,11 +234,13 @@ final class TLB: Sendable {
     }
   }
 
+  /// Drops entries of a shard by looking at each of them.
   private func dropAll(_ invalidation: TLBInvalidation, _ shard: inout Shard) {
     if shard.count == 0 { return }
     for index in shard.entries.indices { drop(index, invalidation, &shard) }
   }
 
+  /// Drops one entry, if the invalidation selects it.
   @inline(__always)
   private func drop(_ index: Int, _ invalidation: TLBInvalidation, _ shard: inout Shard) {
     guard let entry = shard.entries[index], invalidation.names(entry) else { return }
@@ -223,10 +249,11 @@ final class TLB: Sendable {
     countOut(entry.vmid)
   }
 
-  /// A look at every entry costs less than this many look-ups.
+  /// The most look-ups by address that an invalidation makes. More of them would cost more than a
+  /// look at every entry.
   private static let probeLimit: UInt64 = 256
 
-  /// The sizes to look for, unless it is quicker to look at everything.
+  /// The sizes of entries to look up by address; nil if it is quicker to look at every entry.
   private func probes(of invalidation: TLBInvalidation) -> UInt64? {
     guard invalidation.vmid != nil, !invalidation.reachesWholeBlocks else { return nil }
     let sizes = sizes.load(ordering: .relaxed)
@@ -242,6 +269,7 @@ final class TLB: Sendable {
     return count <= TLB.probeLimit ? sizes : nil
   }
 
+  /// Drops entries by looking up each address at which one of these sizes may begin.
   private func dropByAddress(_ invalidation: TLBInvalidation, _ sizes: UInt64) {
     guard let vmid = invalidation.vmid else { return }
     var rest = sizes
@@ -266,7 +294,7 @@ final class TLB: Sendable {
     (0..<TLB.shardCount).reduce(0) { sum, shard in sum + shards.withLock(at: shard) { $0.count } }
   }
 
-  /// How many entries there are of a VMID.
+  /// How many entries there are of a VMID, counted one by one.
   func entries(ofVMID vmid: UInt16) -> Int {
     (0..<TLB.shardCount).reduce(0) { sum, shard in
       sum + shards.withLock(at: shard) { shard in shard.entries.count { $0?.vmid == vmid } }

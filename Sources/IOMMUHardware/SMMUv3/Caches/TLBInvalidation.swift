@@ -1,22 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a TLBI command names (IHI 0070, section 4.4).
+/// What a TLBI command selects: the entries of the TLB that it drops (IHI 0070, section 4.4).
 struct TLBInvalidation: Sendable, Equatable {
+  /// The translation regime.
   var regime: TLBEntry.Regime
-  /// nil for all.
+  /// The VMID; nil for all.
   var vmid: UInt16?
-  /// nil for all, and for entries without one.
+  /// The ASID; nil for all, and in regimes without ASIDs.
   var asid: UInt16?
-  /// Whether entries that all address spaces share are named by an ASID too.
+  /// Whether an ASID also selects the entries that all address spaces share.
   var includesGlobal = true
-  /// The addresses, both ends included.
+  /// The first address.
   var first: UInt64 = 0
+  /// The last address, which is included.
   var last: UInt64 = .max
-  /// Only entries from tables of this granule (TG).
+  /// The granule of the tables that the entries come from (TG); nil for any.
   var granule: Granule?
-  /// Only entries from a leaf at this level (TTL).
+  /// The level of the leaf that the entries come from (TTL); nil for any.
   var level: Int?
-  /// Whether one address of a stage 1 leaf names all entries that come from it.
+  /// Whether an address selects all entries that come from its leaf of stage 1, even those that do
+  /// not contain it.
   var reachesWholeBlocks = false
 
   init(_ regime: TLBEntry.Regime, vmid: UInt16? = nil, asid: UInt16? = nil) {
@@ -25,19 +28,21 @@ struct TLBInvalidation: Sendable, Equatable {
     self.asid = asid
   }
 
-  /// Narrows it down to the addresses that a command gives.
+  /// Limits the invalidation to the addresses that a command gives, and to its TG and TTL.
   @inline(__always)
   mutating func reachesOnly(_ command: Command, _ features: SMMUv3Features) {
     let range = command.range(for: features)
     let isStage2 = regime == .stage2
     first = isStage2 ? range.first : StreamPort.tag(range.first, regime)
     last = isStage2 ? range.last : StreamPort.tag(range.last, regime)
-    // A range that reaches beyond the highest address does not begin again at the lowest.
+    // A range that extends beyond the highest address ends there. It does not begin again at the
+    // lowest.
     if last < first { last = .max }
     granule = range.granule
     level = range.level
   }
 
+  /// Whether the invalidation selects an entry.
   func names(_ entry: TLBEntry) -> Bool {
     guard entry.regime == regime else { return false }
     if let vmid, entry.vmid != vmid { return false }

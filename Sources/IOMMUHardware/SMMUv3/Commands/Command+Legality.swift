@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension Command {
-  /// Whether the SMMU can decode the command; if not, its queue stops with CERROR_ILL.
+  /// Whether an SMMU with these features accepts the command. If not, its queue stops with
+  /// CERROR_ILL.
   func isLegal(for features: SMMUv3Features) -> Bool {
     if isSecure { return false }
     switch opcode {
@@ -23,8 +24,8 @@ extension Command {
     }
   }
 
-  /// The reserved combinations of NUM, SCALE, TTL and TG (section 4.4.1). Without IDR3.RIL the
-  /// fields mean nothing.
+  /// Whether NUM, SCALE, TTL and TG are not one of the reserved combinations (section 4.4.1).
+  /// Without IDR3.RIL the fields do not count.
   private func hasLegalRange(for features: SMMUv3Features) -> Bool {
     if !features.ril { return true }
     let scale = scale(hasDS: features.ds)
@@ -33,7 +34,9 @@ extension Command {
     return !(num == 0 && scale == 0 && ttl == 0)
   }
 
-  /// The bytes that a command with an address names: both ends, and what leaves they come from.
+  /// The addresses that an invalidation by address selects: the first and the last, the granule of
+  /// their tables and the level of their leaves. The last two are nil if the command does not say
+  /// them.
   func range(
     for features: SMMUv3Features
   ) -> (first: UInt64, last: UInt64, granule: Granule?, level: Int?) {

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A command in words: its name and its fields in order. Every command has one, and the
+/// A command in words: its name, and its fields in order. Every command has a description, and a
 /// description gives the same sixteen bytes back.
 ///
-/// Bits that no field of the command has are in `reserved0` and `reserved1`, which are left out
-/// while they are zero. What has no layout is called `UNKNOWN`, with its two words `dw0` and
-/// `dw1`.
+/// Bits that belong to no field of the command are in `reserved0` and `reserved1`, one for each
+/// word, which are left out while they are zero. A command without a layout has the name `UNKNOWN`
+/// and its two words as `dw0` and `dw1`.
 public struct CommandDescription: Sendable, Equatable {
-  /// A field and its value.
+  /// A field of a command, and its value.
   public struct Field: Sendable, Equatable {
     /// The name of the field, in lower case.
     public var name: String
-    /// The value of the field; an address is whole, not shifted.
+    /// The value of the field. An address is a whole one, in bytes, and not shifted down.
     public var value: UInt64
 
     /// A field with its value.
@@ -21,32 +21,34 @@ public struct CommandDescription: Sendable, Equatable {
     }
   }
 
-  /// The command's name, without `CMD_`.
+  /// The command's name in the specification, without `CMD_`.
   public var name: String
-  /// Its fields, in the order of their bits.
+  /// Its fields. The description of a command has them in the order of their bits; to make a
+  /// command of it they may be in any order.
   public var fields: [Field]
 
-  /// Puts a description together.
+  /// A description by its parts. They are checked when a command is made of it.
   public init(name: String, fields: [Field]) {
     self.name = name
     self.fields = fields
   }
 
-  /// The name of what has no layout.
+  /// The name of a command that has no layout.
   public static let unknownName = "UNKNOWN"
 }
 
-/// Why a description is not one of a command.
+/// Why no command can be made of a description.
 public enum CommandDescriptionError: Error, Sendable, Equatable {
+  /// There is no command of this name.
   case unknownName(String)
-  /// The command has no such field, or has it more than once.
+  /// The command has no field of this name, or the description has it more than once.
   case unexpectedField(String)
-  /// The value has bits that the field does not have.
+  /// The value of the field of this name has bits that the field does not have.
   case valueTooWide(String)
 }
 
 extension Command {
-  /// The command by its name and fields.
+  /// The command's name and fields.
   public var description: CommandDescription {
     guard let layout = CommandLayout.of(opcode) else {
       return CommandDescription(
@@ -65,7 +67,10 @@ extension Command {
     return CommandDescription(name: layout.name, fields: fields)
   }
 
-  /// Makes the command that a description describes; fields that it leaves out are zero.
+  /// Makes the command that a description describes. Fields that it leaves out are zero.
+  ///
+  /// - Throws: an unknown name, a field that the command does not have or that is there twice, or a
+  ///   value that its field is too small for.
   public init(_ description: CommandDescription) throws(CommandDescriptionError) {
     if description.name == CommandDescription.unknownName {
       self.init(dw0: 0, dw1: 0)
@@ -88,6 +93,7 @@ extension Command {
     try apply(description.fields, layout.fields + reserved)
   }
 
+  /// Sets the fields of a description, each at most once.
   private mutating func apply(
     _ fields: [CommandDescription.Field], _ layout: [CommandLayout.Field]
   ) throws(CommandDescriptionError) {

@@ -1,32 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Where the fields of one kind of command are: what the description of a command is made from.
+/// Where the fields of a kind of command are. Descriptions of commands are made with it.
 public struct CommandLayout: Sendable {
-  /// A named range of bits.
+  /// A field: a named range of bits of one of the two words.
   public struct Field: Sendable, Equatable {
-    /// The name of the field, in lower case.
+    /// The name of the field, in lower case with underscores.
     public let name: String
-    /// 0 or 1.
+    /// The word that the field is in: 0 or 1.
     public let word: Int
-    /// Its highest bit.
+    /// The field's highest bit, at most 63.
     public let high: Int
-    /// Its lowest bit.
+    /// The field's lowest bit, not above `high`.
     public let low: Int
-    /// The value is an address, whose lower bits are those of the range's position.
+    /// Whether the field is a part of an address. Then its value is the word's bits where they are,
+    /// not shifted down.
     public let isAddress: Bool
 
-    /// The bits of the word.
+    /// The field's bits in the word.
     var mask: UInt64 { UInt64.ones(high - low + 1) << UInt64(low) }
   }
 
-  /// The commands that have the layout.
+  /// The opcode of the commands that have this layout.
   public let opcode: Command.Opcode
-  /// The command's name, without `CMD_`.
+  /// The command's name in the specification, without `CMD_`.
   public let name: String
-  /// Its fields, in the order of their bits.
+  /// The command's fields in the order of their bits, those of the first word before those of the
+  /// second.
   public let fields: [Field]
 
-  /// All that there are, by opcode.
+  /// All layouts, in the order of the opcodes.
   public static let all: [CommandLayout] = [
     CommandLayout(.prefetchConfig, "PREFETCH_CONFIG", [ssec, ssv, ssid, sid]),
     CommandLayout(
@@ -81,6 +83,7 @@ public struct CommandLayout: Sendable {
   private static let tg = field("tg", 1, 11, 10)
   private static let address = field("address", 1, 63, 12, isAddress: true)
 
+  /// A field by its parts.
   private static func field(
     _ name: String, _ word: Int, _ high: Int, _ low: Int, isAddress: Bool = false
   ) -> Field {
@@ -93,6 +96,7 @@ public struct CommandLayout: Sendable {
     self.fields = fields
   }
 
+  /// The layout of an opcode; nil if there is none.
   static func of(_ opcode: Command.Opcode) -> CommandLayout? {
     all.first { $0.opcode == opcode }
   }
