@@ -255,8 +255,7 @@ extension Command {
   ///
   /// - Parameters:
   ///   - group: PRGIDX, 9 bits.
-  ///   - response: 0 denies the requests, 1 says that they are invalid, 2 says that the pages are
-  ///     there.
+  ///   - response: RESP, by the values of `PageResponse.Code`.
   public static func priResp(
     _ stream: UInt32, _ substream: UInt32?, group: UInt16, response: UInt64
   ) -> Command {

@@ -2,30 +2,31 @@
 import Locking
 import Synchronization
 
-/// Why a command queue stops (CMDQ_CONS.ERR, section 7.1).
+/// Why a command queue stops: the code in CMDQ_CONS.ERR (section 7.1).
 public enum CommandError: UInt32, Error, Sendable, Equatable {
-  /// CERROR_ILL: the SMMU cannot decode the command.
+  /// CERROR_ILL: the command is none, or none that this SMMU accepts.
   case illegal = 1
   /// CERROR_ABT: the command could not be read.
   case fetchAbort = 2
-  /// CERROR_ATC_INV_SYNC: a device has not answered an ATC_INV before this CMD_SYNC.
+  /// CERROR_ATC_INV_SYNC: a device did not answer an ATC_INV that came before this CMD_SYNC.
   case atcInvSync = 3
 }
 
-/// Reads commands and carries them out. Every queue has one.
+/// Carries commands out. The SMMU's own queue has a unit, and so has each of CMDQV's, because each
+/// queue reports its own ATC_INVs that were not answered.
 struct CommandUnit: Sendable {
-  /// The number of CMDQV's queue, or nil for the SMMU's own.
+  /// The number of the CMDQV's queue that the unit belongs to; nil for the SMMU's own.
   private let queue: Int?
-  /// An ATC_INV was not answered; the queue's next CMD_SYNC says so.
+  /// Whether an ATC_INV was not answered since the queue's last CMD_SYNC. The next one reports it.
   private(set) var hasATCTimeout = false
 
   init(queue: Int? = nil) { self.queue = queue }
 
   // MARK: The command queue
 
-  /// Carries out at most `count` commands.
+  /// Carries out at most `count` commands of the SMMU's own queue.
   ///
-  /// - Returns: whether there are more.
+  /// - Returns: whether there are more commands that can be carried out.
   mutating func carryOut(_ count: Int, _ smmu: SMMUv3) -> Bool {
     let core = smmu.core
     guard
@@ -44,7 +45,7 @@ struct CommandUnit: Sendable {
     }
     return core.change { state in
       state.counters.commands &+= done
-      // ERR keeps what it said until the next error.
+      // ERR keeps its value until the next error, even after it was acknowledged.
       state.registers.cmdq.cons =
         state.registers.cmdq.cons & ~QueueRegisters.indexMask
         | queue.cons & QueueRegisters.indexMask
@@ -57,6 +58,7 @@ struct CommandUnit: Sendable {
     }
   }
 
+  /// Reads the command at CONS and carries it out.
   private mutating func step(_ queue: QueueRegisters, _ smmu: SMMUv3) -> CommandError? {
     let address = queue.address(of: queue.cons)
     let command: Command
@@ -67,7 +69,8 @@ struct CommandUnit: Sendable {
       return .fetchAbort
     }
     if command.opcode == .sync {
-      // Whoever polls for the end of a SYNC must find CONS behind what came before it.
+      // Software that polls for the message of a CMD_SYNC expects CONS to be behind the commands
+      // before it, so CONS is updated first.
       smmu.core.change { state in
         state.registers.cmdq.cons =
           state.registers.cmdq.cons & ~QueueRegisters.indexMask
@@ -79,9 +82,9 @@ struct CommandUnit: Sendable {
 
   // MARK: Commands
 
-  /// Carries out a command.
+  /// Carries out a command, on whichever queue it came.
   ///
-  /// - Returns: what is wrong with it; nothing was done then.
+  /// - Returns: why the command is refused; nothing was done then. Nil if it was carried out.
   mutating func execute(_ command: Command, _ smmu: SMMUv3) -> CommandError? {
     guard command.isLegal(for: smmu.features) else { return .illegal }
     switch command.opcode {
@@ -91,18 +94,19 @@ struct CommandUnit: Sendable {
       smmu.knownPort(command.streamID)?.alone { $0.dropContext(command.substreamID) }
     case .cfgiCDAll: smmu.knownPort(command.streamID)?.alone { $0.dropContexts() }
     case .atcInv, .priResp:
-      // Both need an SMMU that is enabled to reach the device; else they are ignored.
+      // Both need an enabled SMMU to reach the device. While it is disabled, they are ignored.
       if smmu.core.isEnabled.load(ordering: .acquiring) { send(command, smmu) }
     case .resume, .stallTerm: answerStalls(command, smmu)
     case .sync: return synchronise(command, smmu)
-    // A prefetch may do nothing.
+    // A prefetch is only a hint, and the SMMU may ignore it.
     case .prefetchConfig, .prefetchAddress: break
     default: invalidateTranslations(command, smmu)
     }
     return nil
   }
 
-  /// CFGI_STE_RANGE, and CFGI_ALL.
+  /// Carries out CFGI_STE_RANGE and CFGI_ALL: drops the configuration of `2^(RANGE + 1)` streams,
+  /// with the first at a multiple of that.
   private func invalidateEntries(_ command: Command, _ smmu: SMMUv3) {
     let ignored = UInt64.ones(Int(command.dw1.field(4, 0)) + 1)
     let first = UInt64(command.streamID) & ~ignored
@@ -111,6 +115,7 @@ struct CommandUnit: Sendable {
     }
   }
 
+  /// Carries out a TLBI command.
   private func invalidateTranslations(_ command: Command, _ smmu: SMMUv3) {
     let features = smmu.features
     let vmid = features.s2p ? command.vmid : 0
@@ -135,8 +140,8 @@ struct CommandUnit: Sendable {
       drop(TLBInvalidation(.el2Host, vmid: 0, asid: command.asid), command, smmu)
     case .tlbiEL2VAA: drop(TLBInvalidation(.el2Host, vmid: 0), command, smmu)
     case .tlbiS12VMAll:
-      // Stage 2 first: what is translated meanwhile with an old piece of it is dropped, or not
-      // let in, as an entry of both stages.
+      // Stage 2's entries are dropped first. A walk that goes on meanwhile with an old one makes an
+      // entry of both stages, and that is dropped after them or not let in.
       tlb.drop(TLBInvalidation(.stage2, vmid: vmid))
       tlb.drop(TLBInvalidation(.el1, vmid: vmid))
     case .tlbiS2IPA: drop(TLBInvalidation(.stage2, vmid: vmid), command, smmu)
@@ -146,6 +151,7 @@ struct CommandUnit: Sendable {
     }
   }
 
+  /// Drops the TLB entries for the addresses of a command.
   private func drop(_ invalidation: TLBInvalidation, _ command: Command, _ smmu: SMMUv3) {
     var invalidation = invalidation
     invalidation.reachesOnly(command, smmu.features)
@@ -154,6 +160,7 @@ struct CommandUnit: Sendable {
 
   // MARK: Devices
 
+  /// Sends an ATC_INV or a PRI_RESP to the device.
   private mutating func send(_ command: Command, _ smmu: SMMUv3) {
     if command.opcode == .atcInv {
       invalidateATC(command, smmu)
@@ -162,14 +169,16 @@ struct CommandUnit: Sendable {
     }
   }
 
+  /// Has a device drop entries of its ATC. A stream that has never been used has no device to ask.
   private mutating func invalidateATC(_ command: Command, _ smmu: SMMUv3) {
     guard let port = smmu.knownPort(command.streamID) else { return }
     if !port.invalidateATC(command) { noteATCTimeout() }
   }
 
-  /// Has the next CMD_SYNC say that a device has not answered.
+  /// Has the queue's next CMD_SYNC report that a device did not answer an ATC_INV.
   mutating func noteATCTimeout() { hasATCTimeout = true }
 
+  /// Carries out a PRI_RESP.
   private func answerPageRequest(_ command: Command, _ smmu: SMMUv3) {
     guard let code = PageResponse.Code(rawValue: command.dw1.field(13, 12)) else { return }
     let response = PageResponse(
@@ -179,8 +188,9 @@ struct CommandUnit: Sendable {
     smmu.core.change { $0.outbox.append(.pageResponse(response)) }
   }
 
+  /// Carries out a RESUME or a STALL_TERM.
   private func answerStalls(_ command: Command, _ smmu: SMMUv3) {
-    // Ac, bit 12, tries again; without it Ab, bit 13, aborts.
+    // With Ac, bit 12, the device tries again. Without it Ab, bit 13, aborts the transaction.
     let outcome: StallAnswer.Outcome =
       command.dw0.bit(12) ? .retry : command.dw0.bit(13) ? .abort : .zero
     let stag = UInt16(truncatingIfNeeded: command.dw1)
@@ -199,11 +209,11 @@ struct CommandUnit: Sendable {
 
   // MARK: CMD_SYNC
 
-  /// Says that everything before it is done, which includes the transactions that were under way
-  /// with what has been dropped.
+  /// Carries out a CMD_SYNC: waits until everything before it is done. That includes the
+  /// transactions that were under way with something that has been dropped.
   private mutating func synchronise(_ command: Command, _ smmu: SMMUv3) -> CommandError? {
-    // Reported once: the queue stops at this SYNC, which is carried out after the
-    // acknowledgement.
+    // The error is reported once. The queue stops at this CMD_SYNC, which is carried out after the
+    // error is acknowledged.
     if takeATCTimeout(smmu.core) { return .atcInvSync }
     smmu.waitForTransactions()
     smmu.core.change { state in
@@ -220,9 +230,10 @@ struct CommandUnit: Sendable {
     return nil
   }
 
-  /// Whether a CMD_SYNC has an ATC_INV without an answer to report: one of its own queue. The
-  /// SMMU's own queue reports those of CMDQV's queues that were switched off, too: so a driver
-  /// which gives a queue to somebody else can flush what is left of it.
+  /// Whether a CMD_SYNC has to report an ATC_INV that was not answered, which is forgotten by
+  /// asking. A queue reports its own. The SMMU's own queue also reports those of CMDQV's queues
+  /// that were switched off, so that a driver which gives a queue to somebody else can flush what
+  /// is left of it.
   @inline(__always)
   mutating func takeATCTimeout(_ core: SMMUCore) -> Bool {
     let isAbandoned =
@@ -233,7 +244,8 @@ struct CommandUnit: Sendable {
     return hasATCTimeout || isAbandoned
   }
 
-  /// Leaves a timeout to the SMMU's own queue, because this one is switched off.
+  /// Leaves an ATC_INV that was not answered to the SMMU's own queue, because this queue is
+  /// switched off.
   mutating func abandonATCTimeout(_ core: SMMUCore) {
     guard hasATCTimeout, let queue else { return }
     hasATCTimeout = false

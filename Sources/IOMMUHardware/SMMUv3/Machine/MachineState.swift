@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The registers, the queues that the SMMU writes, and what is on its way out: everything that is
-/// behind the machine's one lock of state.
+/// What the SMMU has behind its one lock of state: the registers, the queues that it writes to, and
+/// the notifications that have not been sent yet.
 struct MachineState {
   let memory: PhysicalMemory
   let features: SMMUv3Features
   let behaviour: SMMUv3Behaviour
+  /// The registers.
   var registers: RegisterFile
+  /// The transactions that are stalled.
   var stalls = StallTable()
-  /// Records of stalls that found the event queue full or off. They are never lost: nobody could
-  /// answer.
+  /// The records of stalled transactions that found the event queue full or disabled. They are kept
+  /// until there is room: without its record, nobody could answer the transaction.
   var waitingStalls: [EventRecord] = []
-  /// Told when the locks are released.
+  /// The notifications that are sent when the locks are released.
   var outbox: [SMMUNotification] = []
-  /// Records that were written, and that were lost to a full or disabled queue.
+  /// What the SMMU has done so far.
   var counters = SMMUCounters()
 
   init(_ memory: PhysicalMemory, _ features: SMMUv3Features, _ behaviour: SMMUv3Behaviour) {
@@ -25,6 +27,7 @@ struct MachineState {
 
   // MARK: Interrupts
 
+  /// Raises an interrupt, if IRQ_CTRL enables it.
   mutating func raise(_ interrupt: SMMUNotification.Interrupt) {
     switch interrupt {
     case .globalError:
@@ -44,7 +47,10 @@ struct MachineState {
     }
   }
 
-  /// Writes an interrupt's message, or pulls its wire where no message is set up.
+  /// Writes an interrupt's message. If no message is set up, the interrupt's wire is raised
+  /// instead.
+  ///
+  /// - Parameter abort: the bit of GERROR that is signalled if memory does not take the message.
   mutating func send(
     _ interrupt: SMMUNotification.Interrupt, _ message: MessageInterrupt, _ abort: UInt32
   ) {
@@ -61,17 +67,20 @@ struct MachineState {
     outbox.append(.message(interrupt, address: message.address, data: message.data))
   }
 
-  /// Makes a global error active. One that is active already stays so, and tells nobody.
+  /// Makes a global error active by toggling its bit of GERROR. One that is active already stays
+  /// so, and raises no interrupt.
   mutating func signal(_ error: UInt32) {
     if (registers.gerror ^ registers.gerrorn) & error != 0 { return }
     registers.gerror ^= error
-    // The message of this very interrupt may be what failed; once is enough.
+    // If the message of the global error interrupt itself failed, raising that interrupt again
+    // would fail in the same way.
     if error != GlobalError.msiGerrorAbort { raise(.globalError) }
   }
 
   // MARK: The event queue
 
-  /// Puts a record into the event queue (sections 7.2 and 7.4).
+  /// Puts a record into the event queue (sections 7.2 and 7.4). A disabled or full queue loses it,
+  /// unless it is of a stalled transaction.
   mutating func record(_ record: EventRecord) {
     if registers.cr0 & Control.eventqen == 0 {
       if record.isStalled { waitingStalls.append(record) } else { counters.lostEvents &+= 1 }
@@ -84,6 +93,7 @@ struct MachineState {
     write(record)
   }
 
+  /// Handles a record that finds the event queue full.
   private mutating func lose(_ record: EventRecord) {
     switch behaviour.fullEventQueue {
     case .reportsAbort: signal(GlobalError.eventqAbort)
@@ -94,6 +104,8 @@ struct MachineState {
     if record.isStalled { waitingStalls.append(record) } else { counters.lostEvents &+= 1 }
   }
 
+  /// Writes a record to the event queue, which has room. The interrupt is raised if the queue was
+  /// empty.
   private mutating func write(_ record: EventRecord) {
     let wasEmpty = registers.eventq.isEmpty
     let address = registers.eventq.address(of: registers.eventq.prod)
@@ -112,7 +124,7 @@ struct MachineState {
     if wasEmpty { raise(.eventQueue) }
   }
 
-  /// Writes what waited for room, after software made some.
+  /// Writes the records that waited for room, as far as there is room now.
   mutating func writeWaitingStalls() {
     while registers.cr0 & Control.eventqen != 0, !registers.eventq.isFull,
       !waitingStalls.isEmpty
@@ -123,7 +135,8 @@ struct MachineState {
 
   // MARK: The PRI queue
 
-  /// Puts a page request into the PRI queue, or answers it (section 8.1).
+  /// Puts a page request into the PRI queue. If that is disabled, full or not writable, the SMMU
+  /// answers the request itself (section 8.1).
   mutating func record(_ request: PRIRequest) {
     let isOn =
       registers.cr0 & (Control.priqen | Control.smmuen) == Control.priqen | Control.smmuen
@@ -132,7 +145,7 @@ struct MachineState {
       return
     }
     if registers.priq.hasOverflow || registers.priq.isFull {
-      // No request gets in until the overflow is acknowledged.
+      // Until software has acknowledged the overflow, no further request is put in.
       if !registers.priq.hasOverflow { registers.priq.prod ^= 1 << 31 }
       answer(request, .success)
       return
@@ -152,6 +165,7 @@ struct MachineState {
     if wasEmpty { raise(.pageRequestQueue) }
   }
 
+  /// Answers a page request in software's place. Only the last request of a group has an answer.
   private mutating func answer(_ request: PRIRequest, _ code: PageResponse.Code) {
     if !request.isLast { return }
     outbox.append(
@@ -162,14 +176,15 @@ struct MachineState {
   }
 }
 
-/// What an SMMU has done since it was made.
+/// How much an SMMU has done since it was made.
 public struct SMMUCounters: Sendable, Equatable {
-  /// Records in the event queue, and records that found it full or off.
+  /// How many records were put into the event queue.
   public var events: UInt64 = 0
-  /// Records that found the event queue full or off.
+  /// How many records were lost because the event queue was full or disabled, or could not be
+  /// written.
   public var lostEvents: UInt64 = 0
-  /// Requests in the PRI queue.
+  /// How many page requests were put into the PRI queue.
   public var pageRequests: UInt64 = 0
-  /// Commands of the command queue that were carried out.
+  /// How many commands of the SMMU's own queue were carried out.
   public var commands: UInt64 = 0
 }

@@ -1,27 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A page request of a device with PRI, as the PRI queue has it: two 64-bit words.
+/// A page request that a device sends by PCIe's page request interface (PRI). In the PRI queue it
+/// has two 64-bit words.
 public struct PRIRequest: Sendable, Equatable {
-  /// The stream of the device that asks.
+  /// The stream ID of the device.
   public var streamID: UInt32
-  /// The PASID that the request bears; nil without one.
+  /// The PASID of the request; nil if it has none.
   public var substreamID: UInt32?
-  /// The page; the lower 12 bits are not sent.
+  /// The address of the page, whose lowest twelve bits are not sent.
   public var address: UInt64
-  /// PRGIDX, 9 bits.
+  /// PRGIDX: the number of the group that the request belongs to, 9 bits.
   public var group: UInt16
-  /// Whether the device wants to read there.
+  /// Whether the device wants to read the page.
   public var isRead: Bool
-  /// Whether the device wants to write there.
+  /// Whether the device wants to write the page.
   public var isWrite: Bool
-  /// Whether the device wants to fetch instructions there.
+  /// Whether the device wants to fetch instructions from the page.
   public var isExecute: Bool
-  /// Whether the device claims to be privileged.
+  /// Whether the device says that its access is privileged.
   public var isPrivileged: Bool
-  /// The last of its group, which is the one that is answered.
+  /// Whether the request is the last of its group. That is the one that is answered, for the whole
+  /// group.
   public var isLast: Bool
 
-  /// Puts a request together.
+  /// A request by its parts.
   public init(
     streamID: UInt32, substreamID: UInt32? = nil, address: UInt64, group: UInt16,
     isRead: Bool = true, isWrite: Bool = false, isExecute: Bool = false,
@@ -38,8 +40,8 @@ public struct PRIRequest: Sendable, Equatable {
     self.isLast = isLast
   }
 
-  /// dw0: SID 31:0, SSID 51:32, PRIV 58, EXEC 59, READ 60, WRITE 61, LAST 62, SSV 63; dw1: PRGIDX
-  /// 8:0, ADDR 63:12.
+  /// The entry of the PRI queue. Its first word has SID 31:0, SSID 51:32, PRIV 58, EXEC 59, READ
+  /// 60, WRITE 61, LAST 62 and SSV 63, its second PRGIDX 8:0 and ADDR 63:12.
   public var words: (UInt64, UInt64) {
     var first = UInt64(streamID)
     first.setField(51, 32, UInt64(substreamID ?? 0))
@@ -52,7 +54,7 @@ public struct PRIRequest: Sendable, Equatable {
     return (first, address & ~0xfff | UInt64(group & 0x1ff))
   }
 
-  /// Reads an entry of the PRI queue.
+  /// A request by an entry of the PRI queue.
   public init(words: (UInt64, UInt64)) {
     let (first, second) = words
     self.init(

@@ -2,21 +2,26 @@
 import Locking
 import Synchronization
 
-/// What an SMMU and its ports share.
+/// What an SMMU and its ports share. It is apart from `SMMUv3` so that a port need not refer to the
+/// SMMU that owns it.
 final class SMMUCore: Sendable {
   let memory: PhysicalMemory
   let features: SMMUv3Features
+  /// The translation cache of all devices.
   let tlb: TLB
+  /// The registers, queues and notifications, behind their lock.
   let state: Locked<MachineState>
+  /// The receiver of notifications.
   let sink: (any SMMUSink)?
-  /// Counts changes of registers that translation depends on.
+  /// Counts the changes of registers that translation depends on. A port whose count is older reads
+  /// them again.
   let registerGeneration = Atomic<UInt64>(1)
-  /// CR0.SMMUEN, for those who may not wait for the state.
+  /// CR0.SMMUEN, for code that may not wait for the state's lock.
   let isEnabled = Atomic<Bool>(false)
-  /// ATC_INVs that were not answered and whose queue was switched off before a CMD_SYNC could say
-  /// so: a bit for each of CMDQV's queues.
+  /// A bit for each of CMDQV's queues: an ATC_INV of the queue was not answered, and the queue was
+  /// switched off before a CMD_SYNC could report that.
   private let abandonedTimeouts = InlineArray<2, Atomic<UInt64>> { _ in Atomic(0) }
-  /// Whether something may be in the outbox.
+  /// Whether there may be notifications that have not been sent.
   let hasMail = Atomic<Bool>(false)
 
   init(
@@ -30,7 +35,8 @@ final class SMMUCore: Sendable {
     state = Locked(MachineState(memory, features, behaviour))
   }
 
-  /// Changes the state, and notes whether that left something to be told.
+  /// Changes the state under its lock, and notes whether that has left notifications to send. The
+  /// caller calls `deliver` when it holds no lock any more.
   func change<Result>(_ body: (inout MachineState) -> Result) -> Result {
     state.withLock { state in
       let result = body(&state)
@@ -41,13 +47,14 @@ final class SMMUCore: Sendable {
 
   // MARK: Timeouts that outlive their queue
 
-  /// Keeps a timeout that a CMDQV's queue, which is switched off, cannot report any more.
+  /// Notes that a CMDQV's queue was switched off with an ATC_INV that was not answered, which it
+  /// cannot report any more.
   func abandonTimeout(ofQueue queue: Int) {
     abandonedTimeouts[queue >> 6 & 1].bitwiseOr(
       1 << UInt64(queue & 63), ordering: .sequentiallyConsistent)
   }
 
-  /// Takes the timeout that a queue left when it was switched off.
+  /// Whether a queue left such an ATC_INV when it was switched off. It is forgotten by asking.
   func takeAbandonedTimeout(ofQueue queue: Int) -> Bool {
     let bit = UInt64(1) << UInt64(queue & 63)
     let word = queue >> 6 & 1
@@ -56,7 +63,7 @@ final class SMMUCore: Sendable {
       & bit != 0
   }
 
-  /// Takes the timeouts of all queues that were switched off.
+  /// Whether any queue left such an ATC_INV when it was switched off. All are forgotten by asking.
   func takeAbandonedTimeouts() -> Bool {
     var all: UInt64 = 0
     for word in 0..<2 {
@@ -67,13 +74,15 @@ final class SMMUCore: Sendable {
 
   // MARK: Mail
 
-  /// Tells the sink what there is to tell. To be called without a lock.
+  /// Sends the notifications that there are to the sink. It must be called without holding a lock,
+  /// because the sink may use the machine.
   func deliver() {
     while hasMail.load(ordering: .acquiring) {
       for notification in takeMail() { sink?.receive(notification) }
     }
   }
 
+  /// Takes the notifications out of the state.
   private func takeMail() -> [SMMUNotification] {
     state.withLock { state in
       hasMail.store(false, ordering: .relaxed)

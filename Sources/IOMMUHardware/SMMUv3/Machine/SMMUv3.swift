@@ -2,30 +2,37 @@
 import Locking
 import Synchronization
 
-/// An emulated SMMUv3: registers, tables in memory, caches, command, event and PRI queues.
+/// An emulated SMMUv3: its registers, its caches, the walks of tables in memory, and its command,
+/// event and PRI queues (IHI 0070).
 ///
-/// It does what it is told and when it is told, on the caller's thread: a write to CMDQ_PROD
-/// returns when the commands are done. It has no clock and no thread of its own, and the same
-/// accesses give the same results.
+/// It has no clock and no thread of its own, but works on the caller's thread: a write to CMDQ_PROD
+/// returns when the commands are done. The same accesses give the same results.
 ///
-/// Locks, in this order: the control lock (register writes and commands of the SMMU's own queue,
-/// one at a time) or those of a CMDQV (see there), a port's gate (one transaction of a stream), a
-/// shard of the TLB or the state (registers, queues, what is on its way out). Nobody is told
-/// anything while one is held.
+/// Locks are taken in this order: the control lock (one register write or batch of commands of the
+/// SMMU's own queue at a time) or the locks of a CMDQV (see there); a port's gate (one transaction
+/// of a stream); a shard of the TLB or the state (registers, queues, and notifications that have
+/// not been sent). No notification is sent while a lock is held.
 public final class SMMUv3: Sendable {
-  /// The memory that it reads its tables and queues from.
+  /// The memory that its tables and queues are in.
   public let memory: PhysicalMemory
-  /// What the ID registers say.
+  /// What the SMMU can do, which its ID registers say.
   public let features: SMMUv3Features
-  /// What this implementation does where implementations differ.
+  /// What this SMMU does where implementations differ.
   public let behaviour: SMMUv3Behaviour
   let core: SMMUCore
+  /// The command unit of the SMMU's own queue, behind the control lock.
   private let control = Locked(CommandUnit())
   private let ports = Locked(PortTable())
   /// How many ports there are.
   let portCount = Atomic<Int>(0)
 
-  /// - Parameter sink: is told of interrupts and answers.
+  /// An SMMU out of reset, which is disabled.
+  ///
+  /// - Parameters:
+  ///   - memory: the memory that its tables and queues are in.
+  ///   - features: what its ID registers say.
+  ///   - behaviour: what it does where implementations differ.
+  ///   - sink: the receiver of interrupts and of answers to devices.
   public init(
     memory: PhysicalMemory, features: SMMUv3Features = SMMUv3Features(),
     behaviour: SMMUv3Behaviour = SMMUv3Behaviour(), sink: (any SMMUSink)? = nil
@@ -38,27 +45,30 @@ public final class SMMUv3: Sendable {
 
   // MARK: Ports
 
-  /// The port of a stream, which is made when it is first asked for.
+  /// The port of a stream. It is made when it is first asked for, and stays.
   public func port(_ stream: UInt32) -> StreamPort {
     ports.withLock { ports in
       if let port = ports.byStream[stream] { return port }
       let port = StreamPort(stream, number: ports.all.count, core)
       ports.byStream[stream] = port
       ports.all.append(port)
-      // Before anybody has the port: who knows that many has to wait for no more transactions.
+      // The number is updated before anybody has the port. Whoever knows as many ports as it says
+      // has to wait for the transactions of no others.
       portCount.store(ports.all.count, ordering: .sequentiallyConsistent)
       return port
     }
   }
 
+  /// The port of a stream; nil if it has never been asked for.
   func knownPort(_ stream: UInt32) -> StreamPort? {
     ports.withLock { $0.byStream[stream] }
   }
 
-  /// All ports that there are.
+  /// All ports that there are, in the order in which they were made.
   var knownPorts: [StreamPort] { ports.withLock { $0.all } }
 
-  /// Waits until the transactions that are under way have ended.
+  /// Waits until the transactions that are under way have ended. Those that begin later are not
+  /// waited for.
   func waitForTransactions() {
     for port in knownPorts { port.gate.waitForPassage() }
   }
@@ -68,9 +78,11 @@ public final class SMMUv3: Sendable {
   /// Reads a register.
   ///
   /// - Parameters:
-  ///   - offset: from the beginning of page 0; page 1 begins at 0x10000. What is reserved reads
-  ///     as zero.
-  ///   - width: 4 or 8 bytes.
+  ///   - offset: in bytes from the beginning of page 0; page 1 begins at 0x10000. Reserved
+  ///     registers read as zero.
+  ///   - width: 4 bytes, or 8 for a register that has 8.
+  /// - Throws: a width that the register does not have, an offset that is not a multiple of it, or
+  ///   one behind the two pages.
   public func readRegister(
     _ offset: UInt32, width: Int = 4
   ) throws(RegisterError) -> UInt64 {
@@ -80,12 +92,14 @@ public final class SMMUv3: Sendable {
     return offset & 4 != 0 && register.width == 8 ? value >> 32 : value & 0xffff_ffff
   }
 
-  /// Writes a register, and does what the write asks for: commands are carried out when
-  /// CMDQ_PROD moves or an error is acknowledged.
+  /// Writes a register, and does what the write asks for: commands are carried out, before this
+  /// returns, when CMDQ_PROD moves or an error is acknowledged.
   ///
   /// - Parameters:
-  ///   - offset: as for `readRegister`. What is reserved or read-only is not written.
-  ///   - width: 4 or 8 bytes.
+  ///   - offset: as for `readRegister`. A reserved or read-only register is not written.
+  ///   - value: of which a write of 4 bytes takes the lower half.
+  ///   - width: as for `readRegister`.
+  /// - Throws: what `readRegister` throws.
   public func writeRegister(
     _ offset: UInt32, _ value: UInt64, width: Int = 4
   ) throws(RegisterError) {
@@ -107,6 +121,7 @@ public final class SMMUv3: Sendable {
     drainCommands()
   }
 
+  /// The register at an offset; nil if it is reserved.
   private static func register(
     _ offset: UInt32, _ width: Int
   ) throws(RegisterError) -> SMMURegister? {
@@ -118,7 +133,8 @@ public final class SMMUv3: Sendable {
     return register
   }
 
-  /// The register's new value, of which a write of 4 bytes gives one half.
+  /// The new value of a register after a write. A write of 4 bytes replaces one half of a register
+  /// of 8.
   private static func merge(
     _ value: UInt64, into old: UInt64, _ register: SMMURegister, _ offset: UInt32, _ width: Int
   ) -> UInt64 {
@@ -129,8 +145,8 @@ public final class SMMUv3: Sendable {
       ? old & 0xffff_ffff | half << 32 : old & ~0xffff_ffff | half
   }
 
-  /// Has all ports look at the registers before their next transaction, and waits for those of
-  /// before: what CR0ACK and GBPA.UPDATE promise.
+  /// Has all ports read the registers before their next transaction, and waits for the transactions
+  /// that began with the old ones. That is what CR0ACK and GBPA.UPDATE promise.
   private func changeTranslation() {
     core.registerGeneration.wrappingAdd(1, ordering: .sequentiallyConsistent)
     core.tlb.countAllEpochs()
@@ -139,7 +155,8 @@ public final class SMMUv3: Sendable {
 
   // MARK: Commands
 
-  /// How many commands are carried out before the control lock is given to others for a moment.
+  /// How many commands are carried out before the control lock is released for a moment, so that
+  /// others get at the registers.
   private static let batch = 256
 
   /// Carries out the commands that are in the queue.
@@ -153,16 +170,16 @@ public final class SMMUv3: Sendable {
     }
   }
 
-  /// Carries out one command that comes from elsewhere than the command queue.
+  /// Carries out one command that does not come from the command queue.
   ///
-  /// - Returns: the error that it would stop its queue with; nil if it is done.
+  /// - Returns: the error that would stop the queue at this command; nil if it was carried out.
   public func execute(_ command: Command) -> CommandError? {
     let error = control.withLock { $0.execute(command, self) }
     core.deliver()
     return error
   }
 
-  /// Puts a record into the event queue, as if a transaction had met what it says.
+  /// Puts a record into the event queue, as if a transaction had caused it.
   public func record(_ record: EventRecord) {
     core.change { $0.record(record) }
     core.deliver()
@@ -170,20 +187,22 @@ public final class SMMUv3: Sendable {
 
   // MARK: What others may know
 
-  /// What the SMMU has done since it was made.
+  /// How much the SMMU has done since it was made.
   public var counters: SMMUCounters { core.state.withLock { $0.counters } }
 
-  /// How many transactions wait for a RESUME.
+  /// How many transactions are stalled and wait for a RESUME.
   public var stallCount: Int { core.state.withLock { $0.stalls.count } }
 
-  /// A snapshot of what the registers say about translation.
+  /// What the registers say about translation at this moment.
   public var translationRegisters: TranslationRegisters {
     core.state.withLock { $0.registers.translation }
   }
 }
 
+/// The ports of an SMMU.
 private struct PortTable {
+  /// The ports by their stream IDs.
   var byStream: [UInt32: StreamPort] = [:]
-  /// In the order in which they were made.
+  /// The ports in the order in which they were made.
   var all: [StreamPort] = []
 }

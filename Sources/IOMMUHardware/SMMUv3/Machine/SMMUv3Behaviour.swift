@@ -1,25 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What implementations of the SMMUv3 do differently.
+/// What differs between implementations of the SMMUv3.
 public struct SMMUv3Behaviour: Sendable, Equatable {
-  /// What a full event queue does to an event.
+  /// What the SMMU does when an event finds the event queue full.
   public enum FullEventQueue: Sendable {
-    /// OVFLG is toggled once until software acknowledges it: the architecture, and what Linux
-    /// expects.
+    /// It toggles OVFLG, once until software acknowledges that. The architecture says so, and Linux
+    /// expects it.
     case setsOverflowFlag
-    /// GERROR.EVTQ_ABT_ERR becomes active: QEMU.
+    /// It signals the error EVENTQ_ABT_ERR in GERROR, as QEMU does.
     case reportsAbort
   }
 
-  /// What a full event queue does to an event.
+  /// What the SMMU does when an event finds the event queue full.
   public var fullEventQueue = FullEventQueue.setsOverflowFlag
-  /// Whether an invalidation of one address of a stage 1 block takes all translations that come
-  /// from the block, though stage 2 cut them smaller. Else it takes the one of that address.
+  /// Whether the invalidation of one address of a stage 1 block drops all translations that come
+  /// from the block, even if stage 2 has divided it into smaller ones. If not, it drops only the
+  /// one that contains the address.
   public var dropsWholeBlocks = false
-  /// Addresses of message interrupts that are no memory but an interrupt controller's: a write
-  /// there is delivered as a notification and aborts nothing.
+  /// The addresses that belong to an interrupt controller and not to memory. An interrupt's message
+  /// to one of them is delivered as a notification, and is not aborted.
   public var doorbells: Range<UInt64> = 0..<0
 
-  /// What the architecture says, where it says something.
+  /// The behaviour that the architecture prescribes, where it prescribes one.
   public init() {}
 }

@@ -1,40 +1,57 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Where an interrupt's message goes (the three IRQ_CFG registers).
+/// The message of an interrupt (its three registers IRQ_CFG0 to 2).
 struct MessageInterrupt: Sendable, Equatable {
+  /// The address that the message is written to; 0 if no message is set up.
   var address: UInt64 = 0
+  /// The word that is written.
   var data: UInt32 = 0
+  /// The memory attributes of the write, which have no effect here.
   var attributes: UInt32 = 0
 }
 
-/// Bits of GERROR (section 6.3.18).
+/// The bits of GERROR and GERRORN (section 6.3.18).
 struct GlobalError {
+  /// CMDQ_ERR: the command queue has stopped at a command.
   static let cmdq: UInt32 = 1 << 0
+  /// EVENTQ_ABT_ERR: a record could not be written to the event queue.
   static let eventqAbort: UInt32 = 1 << 2
+  /// PRIQ_ABT_ERR: a record could not be written to the PRI queue.
   static let priqAbort: UInt32 = 1 << 3
+  /// MSI_CMDQ_ABT_ERR: the message of a CMD_SYNC could not be written.
   static let msiCmdqAbort: UInt32 = 1 << 4
+  /// MSI_EVENTQ_ABT_ERR: the message of the event queue's interrupt could not be written.
   static let msiEventqAbort: UInt32 = 1 << 5
+  /// MSI_PRIQ_ABT_ERR: the message of the PRI queue's interrupt could not be written.
   static let msiPriqAbort: UInt32 = 1 << 6
+  /// MSI_GERROR_ABT_ERR: the message of the global error interrupt could not be written.
   static let msiGerrorAbort: UInt32 = 1 << 7
+  /// All bits that there are.
   static let all: UInt32 = 0x1fd
 }
 
-/// Bits of CR0 (section 6.3.9).
+/// The bits of CR0 and CR0ACK (section 6.3.9).
 struct Control {
+  /// SMMUEN: the SMMU translates.
   static let smmuen: UInt32 = 1 << 0
+  /// PRIQEN: page requests are put into the PRI queue.
   static let priqen: UInt32 = 1 << 1
+  /// EVENTQEN: records are put into the event queue.
   static let eventqen: UInt32 = 1 << 2
+  /// CMDQEN: commands are taken from the command queue.
   static let cmdqen: UInt32 = 1 << 3
+  /// ATSCHK: translated transactions are checked.
   static let atschk: UInt32 = 1 << 4
 }
 
-/// The registers. What they make the machine do is done by the one who writes them.
+/// The registers of the SMMU by themselves. What a write makes the machine do is done by the caller
+/// of `write`.
 struct RegisterFile: Sendable {
   let features: SMMUv3Features
   var cr0: UInt32 = 0
   var cr1: UInt32 = 0
   var cr2: UInt32 = 0
-  /// SHCFG says that incoming shareability is used, as QEMU's does after reset.
+  /// GBPA. Out of reset SHCFG says that the incoming shareability is used, as with QEMU.
   var gbpa: UInt32 = 0x1000
   var irqCtrl: UInt32 = 0
   var gerror: UInt32 = 0
@@ -48,6 +65,7 @@ struct RegisterFile: Sendable {
   var eventq: QueueRegisters
   var priq: QueueRegisters
 
+  /// The registers out of reset.
   init(_ features: SMMUv3Features) {
     self.features = features
     cmdq = QueueRegisters(greatestLog2Size: features.cmdqs, entryShift: 4)
@@ -55,7 +73,7 @@ struct RegisterFile: Sendable {
     priq = QueueRegisters(greatestLog2Size: features.priqs, entryShift: 4)
   }
 
-  /// What the walks need of it.
+  /// The fields that translation depends on.
   var translation: TranslationRegisters {
     var result = TranslationRegisters()
     result.isEnabled = cr0 & Control.smmuen != 0
@@ -71,17 +89,18 @@ struct RegisterFile: Sendable {
     return result
   }
 
-  /// Whether an error of the command queue waits for its acknowledgement.
+  /// Whether the command queue has stopped at an error that software has not acknowledged.
   var isCommandQueueStopped: Bool { (gerror ^ gerrorn) & GlobalError.cmdq != 0 }
 
-  /// Whether there are commands to be done.
+  /// Whether there are commands that can be carried out: the queue is enabled, has not stopped, and
+  /// is not empty.
   var hasCommands: Bool {
     cr0 & Control.cmdqen != 0 && !isCommandQueueStopped && !cmdq.isEmpty
   }
 }
 
 extension RegisterFile {
-  /// The value of a register.
+  /// The value of a register. CR0ACK and IRQ_CTRLACK follow their registers at once.
   func value(_ register: SMMURegister) -> UInt64 {
     switch register {
     case .idr0: UInt64(features.idr0)
@@ -119,7 +138,8 @@ extension RegisterFile {
     }
   }
 
-  /// Writes a register: only the bits that are there, and only while it may be written.
+  /// Writes a register: only the bits that it has, and only while it may be written. Most addresses
+  /// may be changed only while what they are for is disabled.
   mutating func write(_ value: UInt64, to register: SMMURegister) {
     let low = UInt32(truncatingIfNeeded: value)
     switch register {
@@ -148,24 +168,31 @@ extension RegisterFile {
     }
   }
 
+  /// The bits that the base register of a queue has.
   private static let baseMask: UInt64 = 0x400f_ffff_ffff_ffff
+  /// The bits that PROD and CONS of the event and PRI queues have: the index, and the overflow
+  /// flag.
   private static let indexMask: UInt32 = QueueRegisters.indexMask | 1 << 31
 
+  /// Whether a bit of CR0 is set.
   private func isEnabled(_ bit: UInt32) -> Bool { cr0 & bit != 0 }
 
+  /// The bits that CR0 has: those of features that there are.
   private var supportedControl: UInt32 {
     Control.smmuen | Control.eventqen | Control.cmdqen | (features.pri ? Control.priqen : 0)
       | (features.ats ? Control.atschk : 0)
   }
 
-  /// Nothing is written without UPDATE, which reads as zero because the update is done at once.
+  /// Writes GBPA. A value without UPDATE is ignored. UPDATE itself reads as zero, because the
+  /// update is done at once.
   private mutating func writeGBPA(_ value: UInt32) {
     if value & 1 << 31 == 0 { return }
-    // MemAttr, MTCFG, ALLOCCFG, SHCFG, PRIVCFG, INSTCFG, ABORT.
+    // The fields are MemAttr, MTCFG, ALLOCCFG, SHCFG, PRIVCFG, INSTCFG and ABORT.
     gbpa = value & 0x001f_3f1f
   }
 
-  /// A message is set up while its interrupt is off.
+  /// Writes a register of an interrupt's message, which may be changed only while the interrupt is
+  /// disabled.
   private mutating func writeInterrupt(_ value: UInt64, to register: SMMURegister) {
     guard features.msi else { return }
     switch register {
@@ -181,6 +208,7 @@ extension RegisterFile {
 }
 
 extension MessageInterrupt {
+  /// Writes one of the three registers, of which only the bits that exist are kept.
   mutating func write(_ value: UInt64, to register: SMMURegister) {
     switch register {
     case .gerrorIRQCfg0, .eventqIRQCfg0, .priqIRQCfg0: address = value & 0x000f_ffff_ffff_fffc
