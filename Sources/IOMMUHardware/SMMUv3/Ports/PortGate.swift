@@ -7,16 +7,18 @@ import Synchronization
   import Musl
 #endif
 
-/// The lock of one stream's port: taken for one transaction, and by commands for the moment in
-/// which they drop what the port keeps.
+/// The lock of one stream's port. A transaction holds it while it is translated, and a command
+/// while it drops what the port keeps.
 ///
-/// A word that is odd while somebody is inside, and that never has a value again: so a CMD_SYNC
-/// can wait for the transaction that is under way and for no later one. A command goes before the
-/// transactions that come while it waits. Not recursive; transactions are short, and almost
-/// always alone.
+/// It is a word that is odd while somebody is inside, and that only grows. So a CMD_SYNC can wait
+/// for the transaction that is under way without waiting for a later one. A command goes before the
+/// transactions that come while it waits. A thread must not enter twice. Transactions are short and
+/// rarely meet, so a thread that waits looks again, and after a while gives the processor to others
+/// between two looks.
 struct PortGate: ~Copyable {
+  /// Counts up with each entry and each exit.
   private let word = Atomic<UInt64>(0)
-  /// Commands that wait to get in.
+  /// How many commands wait to get in.
   private let commands = Atomic<Int>(0)
 
   /// Enters for a transaction.
@@ -32,6 +34,7 @@ struct PortGate: ~Copyable {
     if !tryToEnter() { waitFirst() }
   }
 
+  /// Waits to get in for a command, and has transactions that come meanwhile step aside.
   @inline(never)
   private func waitFirst() {
     commands.wrappingAdd(1, ordering: .relaxed)
@@ -39,7 +42,8 @@ struct PortGate: ~Copyable {
     commands.wrappingSubtract(1, ordering: .relaxed)
   }
 
-  /// Lets commands that wait go first, for a while.
+  /// Lets commands that wait go first. It gives up after two tries, so that a stream of commands
+  /// cannot keep a transaction out for ever.
   @inline(never)
   private func stepAside() {
     var tries = 0
@@ -49,6 +53,7 @@ struct PortGate: ~Copyable {
     }
   }
 
+  /// Enters if nobody is inside.
   @inline(__always)
   private func tryToEnter() -> Bool {
     let current = word.load(ordering: .relaxed) & ~1
@@ -57,12 +62,14 @@ struct PortGate: ~Copyable {
     ).exchanged
   }
 
+  /// Leaves. The word becomes even again, with a value that it has not had before.
   @inline(__always)
   func leave() {
     let current = word.load(ordering: .relaxed)
     word.store(current &+ 1, ordering: .releasing)
   }
 
+  /// Waits until nobody is inside, and enters.
   @inline(never)
   private func enterSlowly() {
     var tries = 0
@@ -78,7 +85,7 @@ struct PortGate: ~Copyable {
     }
   }
 
-  /// Returns when whoever was inside at the call has left.
+  /// Returns when whoever was inside at the time of the call has left; at once if nobody was.
   func waitForPassage() {
     let seen = word.load(ordering: .sequentiallyConsistent)
     if seen & 1 == 0 { return }

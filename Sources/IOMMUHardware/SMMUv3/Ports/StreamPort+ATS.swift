@@ -1,31 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 import Synchronization
 
-/// The completion of an ATS Translation Request.
+/// The completion of an ATS Translation Request, which the device gets.
 public struct ATSCompletion: Sendable, Equatable {
-  /// How a request was completed.
+  /// The status of a completion.
   public enum Status: Sendable, Equatable {
+    /// The request was handled. It may still be that nothing is mapped.
     case success
-    /// UR: the stream may not use ATS.
+    /// UR (Unsupported Request): the stream may not use ATS.
     case unsupportedRequest
-    /// CA: the stream's configuration cannot be used.
+    /// CA (Completer Abort): the stream's configuration cannot be used.
     case completerAbort
   }
 
-  /// How the request was completed.
+  /// The status of the completion.
   public var status: Status
-  /// What may be done, and where; nil if nothing may, which is not an error (R = W = 0).
+  /// The translation and what it allows. It is nil if nothing is allowed, which is not an error:
+  /// the completion then has R and W clear.
   public var translation: Translation?
-  /// What the caches gave that the tables no longer say.
+  /// An answer of a cache that was used and that the tables no longer give; nil if all agree.
   public var stale: StaleTranslation?
-  /// What the event queue got of it.
+  /// The record that was put into the event queue; nil if there is none.
   public var record: EventRecord?
 }
 
 extension StreamPort {
   // MARK: Switches
 
-  /// ATS Enable of the device. Switched off, the device forgets its translations.
+  /// Switches the device's ATS on or off (PCIe's ATS Enable). When it is switched off, the device
+  /// drops its translations.
   public func setATS(enabled: Bool) {
     alone { port in
       port.isATSEnabled = enabled
@@ -33,13 +36,13 @@ extension StreamPort {
     }
   }
 
-  /// Whether the device answers ATC_INV. One that does not makes the next CMD_SYNC fail with
-  /// CERROR_ATC_INV_SYNC.
+  /// Chooses whether the device answers ATC_INVs. If it does not, the next CMD_SYNC of the queue
+  /// that sent one stops with CERROR_ATC_INV_SYNC.
   public func setAnswersInvalidations(_ answers: Bool) {
     alone { $0.answersInvalidations = answers }
   }
 
-  /// What an ATC_INV does.
+  /// Has the device carry out an ATC_INV.
   ///
   /// - Returns: whether the device answered.
   @inline(__always)
@@ -51,14 +54,16 @@ extension StreamPort {
     return answers
   }
 
-  /// How many translations the device keeps.
+  /// How many translations the device keeps in its ATC.
   public var atcCount: Int { alone { $0.atc.entries.count } }
 
   // MARK: Requests
 
-  /// An ATS Translation Request (section 3.9). The device does what it likes with the answer.
+  /// Makes an ATS Translation Request (section 3.9). The answer is not put into the port's ATC; the
+  /// caller does with it what it likes.
   ///
-  /// - Parameter transaction: `isWrite` asks for leave to write too (NW clear).
+  /// - Parameter transaction: the address, the substream and the privilege. `isWrite` asks for a
+  ///   translation that allows writing (NW clear).
   public func requestTranslation(_ transaction: DeviceTransaction) -> ATSCompletion {
     gate.enter()
     let completion = complete(transaction)
@@ -67,7 +72,10 @@ extension StreamPort {
     return completion
   }
 
-  /// A page request. The answer comes as a notification.
+  /// Sends a page request. The answer comes to the sink as a notification. Without IDR0.PRI nothing
+  /// is sent.
+  ///
+  /// - Parameter request: its stream ID is taken to be the port's.
   public func requestPage(_ request: PRIRequest) {
     var request = request
     request.streamID = streamID
@@ -76,6 +84,7 @@ extension StreamPort {
     core.deliver()
   }
 
+  /// Handles a Translation Request.
   private func complete(_ transaction: DeviceTransaction) -> ATSCompletion {
     var request = transaction
     request.kind = .translationRequest
@@ -95,7 +104,8 @@ extension StreamPort {
         core.change { $0.record(record) }
         return ATSCompletion(status: .unsupportedRequest, stale: stale, record: record)
       }
-      // A fault of translation is no error of the request: it says that there is nothing.
+      // A translation that faults is no error of the request: the completion says that nothing is
+      // mapped.
       if error.isTranslationRelated { return ATSCompletion(status: .success, stale: stale) }
       let isDenied = error.id == .none
       return ATSCompletion(
@@ -103,8 +113,9 @@ extension StreamPort {
     }
   }
 
-  /// What a completion grants. A page whose descriptor does not yet say that it was written is
-  /// not granted for writing, unless the request was for that, which has marked it.
+  /// The translation that a completion grants; nil if nothing is allowed. A clean page is not
+  /// granted for writing, because its descriptor does not say yet that it is written. If the
+  /// request was for writing, the descriptor has been changed and the page is not clean any more.
   private static func granted(_ mapping: Mapping, _ request: DeviceTransaction) -> Translation? {
     var translation = Translation(mapping)
     if mapping.isClean { translation.permissions.subtract(.anyWrite) }
@@ -117,7 +128,8 @@ extension StreamPort {
 
   // MARK: The ATC
 
-  /// What a device with ATS does: its ATC, else a request; then a translated transaction.
+  /// Does what a device with ATS does for an access: it looks the address up in its ATC, makes a
+  /// Translation Request if it is not there, and sends a translated transaction.
   func translateByATC(_ transaction: DeviceTransaction) -> TranslationAnswer {
     var transaction = transaction
     transaction.streamID = streamID
@@ -150,10 +162,11 @@ extension StreamPort {
     return answer
   }
 
+  /// Puts a translation into the ATC.
   private func keep(
     _ translation: Translation, _ transaction: DeviceTransaction, _ key: UInt32, now: UInt64
   ) {
-    // A bypass translates everything alike; a device keeps it by the page.
+    // A bypass maps all addresses in the same way. The device keeps that page by page.
     let size = translation.sizeLog2 < 64 ? translation.sizeLog2 : 12
     let offset = UInt64.ones(size)
     atc.insert(
@@ -163,7 +176,7 @@ extension StreamPort {
         agreedAt: now))
   }
 
-  /// Holds an entry of the ATC against the tables.
+  /// Compares an entry of the ATC with the tables.
   private func verify(_ index: Int, _ transaction: DeviceTransaction) -> StaleTranslation? {
     let entry = atc.entries[index]
     let now = memory.tableWrites
@@ -189,6 +202,7 @@ extension StreamPort {
         sizeLog2: UInt64(max(0, entry.sizeLog2 - 12))))
   }
 
+  /// The mapping that the tables in memory give for a request.
   private func mappingByTables(_ request: DeviceTransaction) throws(TranslationFault) -> Mapping {
     var walker = TableWalker(memory, core.features)
     let entry = try walker.streamTableEntry(streamID, registers)

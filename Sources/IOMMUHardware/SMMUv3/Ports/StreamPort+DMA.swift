@@ -2,14 +2,17 @@
 import Synchronization
 
 extension StreamPort {
-  /// Reads memory as the device: translates page by page, and reads what is translated.
+  /// Reads memory as the device does: each page of 4 KiB is translated, and what it is translated
+  /// to is read.
   ///
-  /// The pages are read before a CMD_SYNC that comes later can be done. A device that has ATS
-  /// switched on asks its ATC first.
+  /// A CMD_SYNC that comes meanwhile is done only after the whole read. A device whose ATS is
+  /// switched on looks in its ATC first.
   ///
   /// - Parameters:
-  ///   - transaction: the first address; it is taken for a read.
-  ///   - bytes: as many as are to be read. Those behind `count` of the answer stay as they are.
+  ///   - transaction: has the first address. It is taken to be a read of the port's stream.
+  ///   - bytes: get what is read, and say how much that is. Bytes from `count` of the answer on are
+  ///     left as they are.
+  /// - Returns: how far the read came, and why it ended there.
   public func read(
     _ transaction: DeviceTransaction, into bytes: inout [UInt8]
   ) -> DMAAnswer {
@@ -20,9 +23,12 @@ extension StreamPort {
     }
   }
 
-  /// Writes memory as the device.
+  /// Writes memory as the device does, in the same way as it is read.
   ///
-  /// - Parameter transaction: the first address; it is taken for a write.
+  /// - Parameters:
+  ///   - transaction: has the first address. It is taken to be a write of the port's stream.
+  ///   - bytes: what is written.
+  /// - Returns: how far the write came, and why it ended there.
   public func write(_ transaction: DeviceTransaction, _ bytes: [UInt8]) -> DMAAnswer {
     var transaction = transaction
     transaction.isWrite = true
@@ -32,7 +38,9 @@ extension StreamPort {
     }
   }
 
-  /// One access, a page of 4 KiB at a time.
+  /// Makes one access, a page of 4 KiB at a time.
+  ///
+  /// - Parameter body: reads or writes a range of the bytes at a physical address.
   private func access(
     _ transaction: DeviceTransaction, _ count: Int,
     _ body: (StreamPort, UInt64, Range<Int>) throws(ExternalAbort) -> Void
@@ -57,7 +65,8 @@ extension StreamPort {
     return answer
   }
 
-  /// The physical address of one step; nil ends the access.
+  /// The physical address of one page's part of an access; nil if the access ends there, for the
+  /// reason in `answer`.
   private func address(_ transaction: DeviceTransaction, _ answer: inout DMAAnswer) -> UInt64? {
     let isPlain = transaction.kind == .untranslated && !isATSEnabled
     if isPlain,

@@ -2,22 +2,22 @@
 import Locking
 import Synchronization
 
-/// What a translation was made with.
+/// Which caches a translation has used.
 struct CacheUse {
   /// The oldest count of table writes at which something that was used agreed with memory.
   var agreedAt = UInt64.max
-  /// The context descriptor that was used.
+  /// The index of the context descriptor that was used; nil if none was.
   var contextIndex: UInt32?
-  /// The TLB's entry that answered.
+  /// The entry of the TLB that gave the translation; nil if a walk did.
   var entry: TLBEntry?
-  /// What was invalidated until the translation began.
+  /// The TLB's epoch when the translation began.
   var epoch: UInt64 = 0
   /// The count of table writes when the translation began.
   var now: UInt64
 }
 
 extension StreamPort {
-  /// Translates without the copies, and makes one.
+  /// Translates a transaction without the copies, and makes a copy of the translation.
   func translateSlowly(_ transaction: DeviceTransaction) -> TranslationAnswer {
     var transaction = transaction
     transaction.streamID = streamID
@@ -33,7 +33,7 @@ extension StreamPort {
     }
   }
 
-  /// Takes over what was written to the registers since the last transaction.
+  /// Reads the registers again if they have been written since the last transaction.
   func takeRegisters() {
     let generation = core.registerGeneration.load(ordering: .acquiring)
     if generation == registerGeneration { return }
@@ -41,6 +41,8 @@ extension StreamPort {
     registerGeneration = generation
   }
 
+  /// Makes a copy of a translation, where the next transaction will find it. A clean page is not
+  /// copied, because the first write to it must change its descriptor.
   private func copy(_ mapping: Mapping, _ transaction: DeviceTransaction, _ use: CacheUse) {
     guard registers.isEnabled, transaction.kind == .untranslated, !mapping.isClean else { return }
     var copy = TranslationCopy()
@@ -56,7 +58,8 @@ extension StreamPort {
     copies[StreamPort.slot(copy.page, copy.key)] = copy
   }
 
-  /// Records a fault, and stalls the transaction if it is to wait.
+  /// Ends a transaction that has faulted: records the fault, and stalls the transaction if it has
+  /// to wait for software.
   private func end(
     _ transaction: DeviceTransaction, _ fault: TranslationFault, stale: StaleTranslation?
   ) -> TranslationAnswer {
@@ -78,6 +81,8 @@ extension StreamPort {
 
   // MARK: With the caches
 
+  /// Translates a transaction with the stream table entry, the context descriptors and the TLB
+  /// entries that are cached, and caches what it has to read.
   func map(
     _ transaction: DeviceTransaction, _ use: inout CacheUse
   ) throws(TranslationFault) -> Mapping {
@@ -100,17 +105,20 @@ extension StreamPort {
       return try walker.translate(transaction, stream, nil)
     }
     let stage1 = try context(index, tables, stream, &use)
-    // A split request asks for what stage 1 alone says, which no entry of the TLB keeps.
+    // A Translation Request with split-stage ATS asks for the output of stage 1 alone, which the
+    // TLB has no entries for.
     if transaction.kind == .translationRequest, stream.eats == 2 {
       return try walker.translate(transaction, stream, stage1)
     }
     return try map(transaction, stream, stage1, &walker, &use)
   }
 
+  /// The same translation without any cache.
   var uncached: UncachedTranslation {
     UncachedTranslation(memory: memory, features: core.features, registers: registers)
   }
 
+  /// The stream's entry: the one that is kept, or else one that is read.
   private func configuration(
     _ use: inout CacheUse
   ) throws(TranslationFault) -> StreamConfiguration {
@@ -124,12 +132,13 @@ extension StreamPort {
       entry, core.features, hasEL2Host: registers.hasEL2Host)
     stream = CachedStream(
       configuration: configuration, pages: walker.pages, agreedAt: use.now)
-    // EL2's translations have no VMID.
+    // Translations of EL2 have no VMID.
     vmid = configuration.regime == .el1 ? configuration.vmid : 0
     dropCopies()
     return configuration
   }
 
+  /// The context descriptor with an index: one that is kept, or else one that is read.
   private func context(
     _ index: UInt32, _ tables: Stage1Tables, _ stream: StreamConfiguration,
     _ use: inout CacheUse
@@ -150,14 +159,16 @@ extension StreamPort {
     return configuration
   }
 
-  /// Translates with a stage 1: by the TLB, or by a walk that fills it.
+  /// Translates a transaction by stage 1 and what follows it: with an entry of the TLB, or else by
+  /// a walk whose result is put into the TLB.
   private func map(
     _ transaction: DeviceTransaction, _ stream: StreamConfiguration, _ stage1: Stage1Configuration,
     _ walker: inout TableWalker, _ use: inout CacheUse
   ) throws(TranslationFault) -> Mapping {
     let address = StreamPort.tag(transaction.address, stage1.regime)
     let asid = stage1.regime == .el2 ? 0 : stage1.asid
-    // Entries bear no top byte; an address whose own must count is for the walk to refuse.
+    // Entries have no top byte. If the top byte of this address counts, a walk has to decide about
+    // the address.
     let isTagged = address == transaction.address || stage1.half(of: address).ignoresTopByte
     if isTagged, let entry = tlb.entry(address, stage1.regime, vmid: vmid, asid: asid) {
       let mapping = entry.mapping(of: address)
@@ -178,12 +189,14 @@ extension StreamPort {
     return mapping
   }
 
-  /// The address that the TLB is asked for: without the top byte, which a device may own.
+  /// The address by which the TLB is searched. Its top byte is a copy of bit 55, because the device
+  /// may use that byte for itself.
   static func tag(_ address: UInt64, _ regime: TLBEntry.Regime) -> UInt64 {
     UInt64(bitPattern: Int64(bitPattern: address << 8) >> 8)
   }
 
-  /// The permissions of a translation that the TLB has given.
+  /// Checks the permissions of a translation from the TLB, with the fault of the stage that lacks
+  /// them.
   private func check(
     _ mapping: Mapping, _ transaction: DeviceTransaction, _ stream: StreamConfiguration,
     _ stage1: Stage1Configuration, _ walker: TableWalker

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The detector of stale translations. A count that has not moved says that everything agrees;
-/// after it has, what was used is held against the tables once.
+/// Finds stale translations. While the count of table writes has not changed, everything that is
+/// cached agrees with the tables. After it has changed, what a translation used is compared with
+/// the tables once.
 extension StreamPort {
-  /// Holds what was used against the tables in memory.
+  /// Compares what a translation used with the tables in memory.
   ///
-  /// - Returns: the first cache, on the way from the stream to the page, that disagrees.
+  /// - Parameter result: the translation, or why there is none.
+  /// - Returns: the first cache, on the way from the stream to the page, whose answer the tables no
+  ///   longer give; nil if all agree.
   func verify(
     _ transaction: DeviceTransaction, _ use: CacheUse, _ result: Result<Mapping, TranslationFault>
   ) -> StaleTranslation? {
@@ -16,6 +19,7 @@ extension StreamPort {
     return verifyMapping(transaction, cached.configuration, use, result)
   }
 
+  /// Compares the stream table entry that was used with the one in memory.
   private func verifyStream(_ cached: CachedStream, _ use: CacheUse) -> StaleTranslation? {
     if memory.isCurrent(cached.pages) {
       stream?.agreedAt = use.now
@@ -33,6 +37,7 @@ extension StreamPort {
     return nil
   }
 
+  /// Reports a stream table entry that no longer agrees.
   private func staleStream(_ cached: CachedStream, _ use: CacheUse) -> StaleTranslation {
     if cached.staleAt == 0 { stream?.staleAt = use.now }
     return StaleTranslation(
@@ -40,6 +45,7 @@ extension StreamPort {
       seenAt: cached.staleAt == 0 ? use.now : cached.staleAt, missing: .cfgiSTE(streamID))
   }
 
+  /// Compares the context descriptor that was used with the one in memory.
   private func verifyContext(
     _ configuration: StreamConfiguration, _ use: CacheUse
   ) -> StaleTranslation? {
@@ -68,13 +74,14 @@ extension StreamPort {
       missing: .cfgiCD(streamID, index))
   }
 
+  /// Compares the translation with that of a walk without caches.
   private func verifyMapping(
     _ transaction: DeviceTransaction, _ stream: StreamConfiguration, _ use: CacheUse,
     _ result: Result<Mapping, TranslationFault>
   ) -> StaleTranslation? {
     let used = use.entry ?? stage2Entry(transaction, stream, result)
     var entry = used
-    // Without a stage 1, or with an entry of it, nothing else was used.
+    // With a TLB entry of stage 1, or without a stage 1, no other entry was used.
     let isAlone = use.entry != nil || use.contextIndex == nil
     if isAlone, let used, var entry, memory.isCurrent(entry.pages) {
       entry.agreedAt = use.now
@@ -104,7 +111,8 @@ extension StreamPort {
       missing: missing(transaction, stream, use, result, fresh, walker))
   }
 
-  /// The entry of stage 2 that a stream without a stage 1 has used.
+  /// The TLB entry of stage 2 that a translation without a stage 1 has used; nil if there is none
+  /// any more.
   private func stage2Entry(
     _ transaction: DeviceTransaction, _ stream: StreamConfiguration,
     _ result: Result<Mapping, TranslationFault>
@@ -118,7 +126,8 @@ extension StreamPort {
     }
   }
 
-  /// Whether two answers are the same for the device.
+  /// Whether two translations are the same for the device: the same address and permissions, or the
+  /// same fault.
   static func agree(
     _ used: Result<Mapping, TranslationFault>, _ fresh: Result<Mapping, TranslationFault>
   ) -> Bool {
@@ -130,8 +139,8 @@ extension StreamPort {
     }
   }
 
-  /// Whether only the last level has changed, as far as the depth of the walks tells; else a driver
-  /// has to say that tables have, with LEAF clear.
+  /// Whether only the last level of tables has changed, as far as the depth of the walks tells. If
+  /// not, a driver has to send its command with LEAF clear.
   private static func isLeafOnly(
     _ used: Result<Mapping, TranslationFault>, _ level: Int
   ) -> Bool {
@@ -139,7 +148,7 @@ extension StreamPort {
     return used.level == level
   }
 
-  /// What would have dropped the translation.
+  /// The command that would have dropped the translation from the TLB.
   private func missing(
     _ transaction: DeviceTransaction, _ stream: StreamConfiguration, _ use: CacheUse,
     _ used: Result<Mapping, TranslationFault>, _ fresh: Result<Mapping, TranslationFault>,
@@ -151,14 +160,15 @@ extension StreamPort {
         vmid: stream.vmid, address: transaction.address,
         leaf: StreamPort.isLeafOnly(used, walker.stage2Level))
     }
-    // A walk of just now has read stage 1's tables; only its cached pieces of stage 2 can be old.
+    // If a walk has just read stage 1's tables, only its cached entries of stage 2 can be stale.
     let isSame = isStage2s(used, fresh)
     if let stage2 = stream.stage2, isSame || use.entry == nil {
       let intermediate = StreamPort.intermediate(used)
       if isSame, let intermediate, tlb.entry(stage2: intermediate, vmid: stage2.vmid) != nil {
         return .tlbiS2IPA(vmid: stage2.vmid, address: intermediate)
       }
-      // The entry is of both stages together, which no address of stage 2 names.
+      // The entry is of both stages together, and no invalidation by an intermediate address drops
+      // it.
       return use.entry == nil ? .tlbiS12VMAll(vmid: stage2.vmid) : .tlbiNHAll(vmid: stage2.vmid)
     }
     let isLeaf = StreamPort.isLeafOnly(used, walker.stage1Level)
@@ -170,6 +180,7 @@ extension StreamPort {
       asid: stage1.regime == .el2 ? 0 : stage1.asid, address: transaction.address, leaf: isLeaf)
   }
 
+  /// The intermediate address of a translation, or the one that stage 2 refused.
   private static func intermediate(_ used: Result<Mapping, TranslationFault>) -> UInt64? {
     switch used {
     case .success(let mapping): mapping.intermediate
@@ -177,7 +188,7 @@ extension StreamPort {
     }
   }
 
-  /// Whether stage 1 still says what it said, so that the change is in stage 2.
+  /// Whether stage 1 still gives what it gave, so that it is stage 2 that has changed.
   private func isStage2s(
     _ used: Result<Mapping, TranslationFault>, _ fresh: Result<Mapping, TranslationFault>
   ) -> Bool {
