@@ -7,7 +7,9 @@
   /// How many numbers the table has.
   let count: Int
 
-  /// - Parameter count: how many numbers, at least one.
+  /// A table whose numbers are all zero.
+  ///
+  /// - Parameter count: how many numbers it has; at least one in any case.
   init(count: Int) {
     self.count = max(1, count)
     unsafe elements = .allocate(

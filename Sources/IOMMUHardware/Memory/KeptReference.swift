@@ -6,6 +6,8 @@
 @safe struct KeptReference<Object: AnyObject>: BitwiseCopyable {
   private let object: Unmanaged<Object>
 
+  /// A reference to an object.
+  ///
   /// - Parameter object: the caller keeps it alive for as long as the reference is used.
   init(_ object: Object) { unsafe self.object = .passUnretained(object) }
 

@@ -7,6 +7,8 @@
   private let elements: UnsafeMutablePointer<Element>
   private let mask: Int
 
+  /// A table whose elements are all the same.
+  ///
   /// - Parameters:
   ///   - log2Count: the logarithm of the number of elements; it is limited to 0 to 20.
   ///   - element: what every element is at first.

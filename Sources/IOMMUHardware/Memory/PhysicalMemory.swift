@@ -49,6 +49,8 @@ import Synchronization
   /// How many pages may be allocated. A write that needs one more is aborted.
   private let pageLimit: Int
 
+  /// Memory that is all zero.
+  ///
   /// - Parameters:
   ///   - base: the first address. It is rounded down to a page.
   ///   - size: in bytes. It is rounded up to a page, and limited to `greatestSize` and to what
@@ -96,7 +98,6 @@ import Synchronization
   /// - Parameters:
   ///   - address: the first address.
   ///   - length: in bytes.
-  ///
   /// - Throws: an abort with the first address that does not exist, or that no page is left for.
   ///   Pages before it stay allocated.
   public func makeResident(_ address: UInt64, _ length: UInt64) throws(ExternalAbort) {

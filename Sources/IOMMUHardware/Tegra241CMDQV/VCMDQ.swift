@@ -11,6 +11,7 @@ final class VCMDQ: @unchecked Sendable {
   let core: SMMUCore
   let tlb: TLB
   let features: SMMUv3Features
+  /// Whether a guest's CMD_SYNC that asks for a signal is carried out without one.
   let ignoresGuestSignals: Bool
   /// The queue's registers, behind its lock.
   let lock: Locked<VCMDQState>

@@ -4,7 +4,9 @@
 struct StallTable: Sendable {
   /// A stalled transaction and its tag.
   private struct Stall: Sendable {
+    /// The tag by which a RESUME names it.
     var stag: UInt16
+    /// The transaction.
     var transaction: DeviceTransaction
   }
 

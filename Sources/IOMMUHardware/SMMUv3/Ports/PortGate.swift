@@ -21,14 +21,16 @@ struct PortGate: ~Copyable {
   /// How many commands wait to get in.
   private let commands = Atomic<Int>(0)
 
-  /// Enters for a transaction.
+  /// Enters for a transaction. Commands that wait go first, if they do not take long. It returns
+  /// when nobody else is inside.
   @inline(__always)
   func enter() {
     if commands.load(ordering: .relaxed) != 0 { stepAside() }
     if !tryToEnter() { enterSlowly() }
   }
 
-  /// Enters for a command.
+  /// Enters for a command, before the transactions that wait. It returns when nobody else is
+  /// inside.
   @inline(__always)
   func enterFirst() {
     if !tryToEnter() { waitFirst() }

@@ -195,8 +195,9 @@ extension StreamPort {
     UInt64(bitPattern: Int64(bitPattern: address << 8) >> 8)
   }
 
-  /// Checks the permissions of a translation from the TLB, with the fault of the stage that lacks
-  /// them.
+  /// Checks the permissions of a translation from the TLB.
+  ///
+  /// - Throws: the fault of the stage that does not allow the access.
   private func check(
     _ mapping: Mapping, _ transaction: DeviceTransaction, _ stream: StreamConfiguration,
     _ stage1: Stage1Configuration, _ walker: TableWalker

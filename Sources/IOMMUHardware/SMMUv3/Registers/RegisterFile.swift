@@ -47,22 +47,38 @@ struct Control {
 /// The registers of the SMMU by themselves. What a write makes the machine do is done by the caller
 /// of `write`.
 struct RegisterFile: Sendable {
+  /// What the ID registers say.
   let features: SMMUv3Features
+  /// CR0, which CR0ACK follows at once.
   var cr0: UInt32 = 0
+  /// CR1.
   var cr1: UInt32 = 0
+  /// CR2: E2H 0, RECINVSID 1, PTM 2.
   var cr2: UInt32 = 0
   /// GBPA. Out of reset SHCFG says that the incoming shareability is used, as with QEMU.
   var gbpa: UInt32 = 0x1000
+  /// IRQ_CTRL, which IRQ_CTRLACK follows at once: the global error 0, the PRI queue 1, the event
+  /// queue 2.
   var irqCtrl: UInt32 = 0
+  /// GERROR. An error is active while its bit differs from GERRORN's.
   var gerror: UInt32 = 0
+  /// GERRORN.
   var gerrorn: UInt32 = 0
+  /// The message of the global error interrupt.
   var gerrorIRQ = MessageInterrupt()
+  /// The message of the event queue's interrupt.
   var eventqIRQ = MessageInterrupt()
+  /// The message of the PRI queue's interrupt.
   var priqIRQ = MessageInterrupt()
+  /// STRTAB_BASE.
   var strtabBase: UInt64 = 0
+  /// STRTAB_BASE_CFG.
   var strtabBaseCfg: UInt32 = 0
+  /// The command queue's registers.
   var cmdq: QueueRegisters
+  /// The event queue's registers.
   var eventq: QueueRegisters
+  /// The PRI queue's registers.
   var priq: QueueRegisters
 
   /// The registers out of reset.

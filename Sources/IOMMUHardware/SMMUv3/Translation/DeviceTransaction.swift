@@ -72,8 +72,11 @@ public struct Permissions: OptionSet, Sendable, Hashable {
 
   /// All accesses are allowed.
   public static let all = Permissions(rawValue: 0x3f)
+  /// Privileged and unprivileged accesses may read.
   static let anyRead: Permissions = [.privilegedRead, .read]
+  /// Privileged and unprivileged accesses may write.
   static let anyWrite: Permissions = [.privilegedWrite, .write]
+  /// Privileged and unprivileged accesses may fetch instructions.
   static let anyExecute: Permissions = [.privilegedExecute, .execute]
 
   /// Adds a permission, or takes it away.

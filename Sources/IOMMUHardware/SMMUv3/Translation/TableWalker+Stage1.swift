@@ -51,9 +51,14 @@ extension TableWalker {
   /// The restrictions that the table descriptors on the way to a leaf impose on it (APTable,
   /// XNTable, PXNTable).
   private struct TableAttributes {
+    /// APTable bit 1: the leaf is read-only.
     var isReadOnly = false
+    /// APTable bit 0: the leaf is for privileged accesses only.
     var isPrivilegedOnly = false
+    /// XNTable: instructions must not be fetched from it; in EL1's regime that is the rule for
+    /// unprivileged accesses.
     var isExecuteNever = false
+    /// PXNTable: privileged accesses must not fetch instructions from it.
     var isPrivilegedExecuteNever = false
 
     /// Adds the restrictions of one table descriptor.
@@ -157,10 +162,15 @@ extension TableWalker {
 
   /// A leaf that a walk has come to.
   private struct Leaf {
+    /// The leaf's descriptor.
     var descriptor: TableDescriptor
+    /// The address of the descriptor, an intermediate one if there is a stage 2.
     var entry: UInt64
+    /// The first address that the leaf maps to.
     var base: UInt64
+    /// The level of its table.
     var level: Int
+    /// The granule of its table.
     var granule: Granule
   }
 
