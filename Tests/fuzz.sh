@@ -3,16 +3,17 @@
 # Raw bytes on the socket: starts a server, sends it seeded requests, most of them broken, and
 # fails when it crashes, hangs or stops answering.
 #
-#   Tests/fuzz.sh VIOMMUD VIOMMU_FUZZ [REQUESTS [SEED]]
+#   Tests/fuzz.sh VIOMMUD VIOMMU_FUZZ [REQUESTS [SEED [THREADS]]]
 set -euo pipefail
 server_binary=$1
 fuzzer=$2
 requests=${3:-100000}
 seed=${4:-1}
+threads=${5:-4}
 
 scratch=$(mktemp -d)
 "$server_binary" --listen 127.0.0.1:0 --port-file "$scratch/port" --log-level warning \
-  --header-timeout 2 --body-timeout 2 2>"$scratch/log" &
+  --header-timeout 2 --body-timeout 2 --threads "$threads" 2>"$scratch/log" &
 server=$!
 finish() {
   kill "$server" 2>/dev/null || true

@@ -31,9 +31,11 @@ install_missing() {
 step_format() { swift format lint --strict --recursive Sources Tests Package.swift; }
 
 # Claims in Swift: units, source rules, the OpenAPI parity, the API in process and over a socket.
+# What is claimed of the HTTP layer is claimed of one loop and of four.
 step_swift() {
   swift build --build-tests
   swift test --skip-build
+  VIOMMU_TEST_LOOPS=1 swift test --skip-build --filter MicroHTTPDTests
 }
 
 step_release() {
@@ -48,10 +50,13 @@ step_examples() { bash examples/run_all.sh .build/release/viommud; }
 # The document is valid, and schemathesis finds nothing between it and the server.
 step_contract() { bash Tests/contract/run.sh; }
 
-# Raw bytes on the socket: a hundred thousand requests, and the server lives. And ten million
+# Raw bytes on the socket: a hundred thousand requests over one loop and over four, and the server
+# lives. And ten million
 # accesses to hardware whose tables, queues and registers hold nonsense.
 step_fuzz() {
-  bash Tests/fuzz.sh .build/release/viommud .build/release/viommu-fuzz
+  for threads in 1 4; do
+    bash Tests/fuzz.sh .build/release/viommud .build/release/viommu-fuzz 50000 "$threads" "$threads"
+  done
   .build/release/viommu-hwfuzz --steps 10000000
 }
 

@@ -19,8 +19,6 @@ typedef void *(*viommud_uri_callback) (void *cls, const char *uri,
 /// Everything that one daemon is started with.
 struct viommud_daemon_options
 {
-  /// A socket that is bound and listens.
-  int listen_socket;
   /// Connections open at once.
   unsigned int connection_limit;
   /// Seconds without traffic after which a connection is closed.
@@ -44,15 +42,16 @@ struct viommud_daemon_options
 #define VIOMMUD_STRICTNESS MHD_OPTION_STRICT_FOR_CLIENT
 #endif
 
-/// Starts a daemon that has no thread: whoever calls this drives it by `MHD_run`.
+/// Starts a daemon that has no thread and no listener: whoever calls this drives it by `MHD_run`,
+/// and hands connections to it.
 static inline struct MHD_Daemon *
 viommud_start_daemon (const struct viommud_daemon_options *options)
 {
   return MHD_start_daemon (
-    MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+    MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_NO_LISTEN_SOCKET,
+    0, NULL, NULL,
     options->handle, options->context,
     MHD_OPTION_EXTERNAL_LOGGER, options->log, options->context,
-    MHD_OPTION_LISTEN_SOCKET, options->listen_socket,
     MHD_OPTION_CONNECTION_LIMIT, options->connection_limit,
     MHD_OPTION_CONNECTION_TIMEOUT, options->idle_seconds,
     MHD_OPTION_CONNECTION_MEMORY_LIMIT, options->connection_memory,
@@ -61,6 +60,21 @@ viommud_start_daemon (const struct viommud_daemon_options *options)
     MHD_OPTION_NOTIFY_COMPLETED, options->completed, options->context,
     MHD_OPTION_NOTIFY_CONNECTION, options->connection, options->context,
     MHD_OPTION_END);
+}
+
+/// `accept4`, an extension that its header shows only to those who ask for all of them. The flags
+/// are those of `socket`.
+extern int accept4 (int listener, struct sockaddr *address, socklen_t *length, int flags);
+
+/// Hands a connection to a daemon, which closes the socket also when it does not take it.
+///
+/// The library wants the client's address for what it does by address, which is nothing here. Its
+/// family tells it whether the socket is TCP's.
+static inline bool
+viommud_add_connection (struct MHD_Daemon *daemon, int socket, bool is_unix)
+{
+  struct sockaddr address = { .sa_family = is_unix ? AF_UNIX : AF_INET };
+  return MHD_YES == MHD_add_connection (daemon, socket, &address, sizeof address);
 }
 
 /// The descriptor that is readable whenever the daemon has something to do; -1 without one.
@@ -77,6 +91,15 @@ viommud_connection_socket (struct MHD_Connection *connection)
   const union MHD_ConnectionInfo *info =
     MHD_get_connection_info (connection, MHD_CONNECTION_INFO_CONNECTION_FD);
   return NULL == info ? -1 : info->connect_fd;
+}
+
+/// Whether a connection was handed over as one of a Unix socket.
+static inline bool
+viommud_connection_is_unix (struct MHD_Connection *connection)
+{
+  const union MHD_ConnectionInfo *info =
+    MHD_get_connection_info (connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+  return NULL != info && NULL != info->client_addr && AF_UNIX == info->client_addr->sa_family;
 }
 
 /// What the connection callback has stored for this connection.

@@ -5,8 +5,9 @@ public import Logging
 
 /// An HTTP/1.1 server over libmicrohttpd.
 ///
-/// It knows requests, responses and streams, and nothing of what they are about. All calls of the
-/// handler and of stream sources come from one thread, the server's own.
+/// It knows requests, responses and streams, and nothing of what they are about. One thread
+/// accepts, and each of some others, the loops, serves its share of the connections. The handler is
+/// called by all loops; all calls about one connection, and about its stream, come from one.
 ///
 /// It is no proxy and no file server, and speaks neither TLS nor HTTP/2.
 public final class HTTPServer: Sendable {
@@ -14,8 +15,10 @@ public final class HTTPServer: Sendable {
   public struct Configuration: Sendable {
     /// Where the server is to listen; more than one place is possible.
     public var listeners: [ListenAddress]
-    /// The limit of connections counts for each listener by itself.
+    /// What clients may send, and how many of them there may be.
     public var limits: Limits
+    /// How many loops serve the connections, each on a thread of its own; at least one.
+    public var threads = 1
     /// The mode of the files of Unix sockets, whatever the process's umask: usually only the
     /// owner may connect.
     public var unixMode: UInt32 = 0o600
@@ -31,7 +34,8 @@ public final class HTTPServer: Sendable {
   public static var libraryVersion: String { LibraryVersion.text }
 
   private struct State {
-    var loop: ServerLoop?
+    var loops: [ServerLoop] = []
+    var acceptor: Acceptor?
     var addresses: [ListenAddress] = []
   }
 
@@ -39,6 +43,7 @@ public final class HTTPServer: Sendable {
   private let handler: any RequestHandler
   private let logger: Logger
   private let state = Locked(State())
+  /// Open once no thread of the server is left.
   private let finished = Latch()
 
   /// A server that is not started yet.
@@ -53,25 +58,78 @@ public final class HTTPServer: Sendable {
   /// - Throws: `ServerError`; nothing is left open then. A server starts once.
   public func start() throws(ServerError) {
     guard !configuration.listeners.isEmpty else { throw .noListener }
-    let loop = try ServerLoop(handler: handler, limits: configuration.limits, logger: logger)
+    let shared = SharedState()
+    let loops = try makeLoops(shared)
+    let acceptor = try Acceptor(
+      loops: loops, limit: configuration.limits.connections, logger: logger)
     let isFirst = state.withLock { state in
-      guard state.loop == nil else { return false }
-      state.loop = loop
+      guard state.loops.isEmpty else { return false }
+      state.loops = loops
+      state.acceptor = acceptor
       return true
     }
     guard isFirst else { throw .startedTwice }
     do throws(ServerError) {
+      for loop in loops { try loop.startDaemon() }
       let listeners = try openListeners()
-      try loop.startDaemons(on: listeners)
+      acceptor.listen(on: listeners)
       state.withLock { $0.addresses = listeners.map(\.address) }
-      try LoopThread.start { [finished] in
-        loop.run()
-        finished.open()
+    } catch {
+      for loop in loops { loop.stopDaemon() }
+      finished.open()
+      throw error
+    }
+    try startThreads(loops, acceptor, shared)
+  }
+
+  private func makeLoops(_ shared: SharedState) throws(ServerError) -> [ServerLoop] {
+    var loops: [ServerLoop] = []
+    for _ in 0..<max(1, configuration.threads) {
+      loops.append(
+        try ServerLoop(
+          handler: handler, limits: configuration.limits, logger: logger, shared: shared))
+    }
+    return loops
+  }
+
+  private func startThreads(
+    _ loops: [ServerLoop], _ acceptor: Acceptor, _ shared: SharedState
+  ) throws(ServerError) {
+    let coordinator = StopCoordinator(loops: loops.count) { acceptor.stop() }
+    shared.connect(
+      somethingCameFree: { acceptor.somethingCameFree() },
+      loopIsDone: { coordinator.loopIsDone() })
+    // The acceptor holds the loops, and the loops what tells the acceptor.
+    let left = ThreadCount(loops.count + 1) { [finished] in
+      shared.disconnect()
+      finished.open()
+    }
+    var started = 0
+    do throws(ServerError) {
+      for (index, loop) in loops.enumerated() {
+        try LoopThread.start(named: "http-\(index)") {
+          loop.run()
+          left.end()
+        }
+        started += 1
+      }
+      try LoopThread.start(named: "accept") {
+        acceptor.run()
+        left.end()
       }
     } catch {
-      loop.stopDaemons()
+      // Those that run are stopped; for those that do not run nobody else would.
       state.withLock { $0.addresses = [] }
-      finished.open()
+      for loop in loops[started...] {
+        loop.stopDaemon()
+        coordinator.loopIsDone()
+        left.end()
+      }
+      for loop in loops[..<started] { loop.mailbox.stop(by: 0) }
+      acceptor.stop()
+      acceptor.run()
+      left.end()
+      finished.wait()
       throw error
     }
   }
@@ -82,8 +140,14 @@ public final class HTTPServer: Sendable {
 
   /// What the server has done so far. From any thread.
   public var counters: ServerCounters {
-    state.withLock { $0.loop }?.counters.snapshot ?? ServerCounters()
+    let (loops, acceptor) = state.withLock { ($0.loops, $0.acceptor) }
+    var sum = acceptor?.counters.snapshot ?? ServerCounters()
+    for loop in loops { sum += loop.counters.snapshot }
+    return sum
   }
+
+  /// How many connections each of the loops has. From any thread.
+  public var connectionsByLoop: [Int] { state.withLock { $0.loops.map(\.load.current) } }
 
   /// Stops, and returns when everything is closed. From any thread but the server's.
   ///
@@ -91,11 +155,12 @@ public final class HTTPServer: Sendable {
   /// meanwhile are answered as well, and their connections closed. Then the listeners are closed
   /// and the last connections end. What is still open after the grace period is cut off.
   public func stop(gracePeriod: Duration) {
-    guard let loop = state.withLock({ $0.loop }) else { return }
+    let loops = state.withLock { $0.loops }
+    guard !loops.isEmpty else { return }
     let nanoseconds = max(.zero, gracePeriod) / .nanoseconds(1)
     let deadline = Double(SystemCall.monotonicNanoseconds()) + min(nanoseconds, 1e18)
-    loop.mailbox.stop(by: UInt64(deadline))
-    if !loop.mailbox.isOnLoopThread { finished.wait() }
+    for loop in loops { loop.mailbox.stop(by: UInt64(deadline)) }
+    if !loops.contains(where: \.mailbox.isOnLoopThread) { finished.wait() }
   }
 
   private func openListeners() throws(ServerError) -> [ListeningSocket] {

@@ -33,6 +33,10 @@ enum Metrics {
   private static let rows = [
     Row("connections_total", .counter, "Connections accepted.", .connectionsAccepted),
     Row("connections", .gauge, "Connections open.", .connectionsOpen),
+    Row(
+      "accept_pauses_total", .counter,
+      "Times that accepting waited for room among the connections or for a descriptor.",
+      .acceptPauses),
     Row("requests_total", .counter, "Requests read.", .requests),
     Row(
       "requests_refused_total", .counter, "Requests refused for their framing or a limit.",

@@ -59,6 +59,27 @@ enum Descriptors {
     // Refused, the limit stays what it was.
     unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
   }
+
+  /// What each thread that serves connections has open besides them: its epoll and the library's,
+  /// and an eventfd of each.
+  static let perThread = 4
+  /// Kept for the standard files, the listeners, the acceptor, and sockets that linger.
+  private static let reserve = 16
+
+  /// How many connections there can be while so many other descriptors are open; at least one.
+  static func room(besides others: Int) -> Int {
+    var limit = rlimit()
+    guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else {
+      return .max
+    }
+    return max(1, Int(clamping: limit.rlim_cur) - others - reserve)
+  }
+}
+
+/// The machine's processors.
+enum Processors {
+  /// How many of them the process may use.
+  static var count: Int { max(1, ProcessInfo.processInfo.activeProcessorCount) }
 }
 
 /// The time of day.

@@ -39,6 +39,10 @@ struct Viommud: ParsableCommand {
   @Option(help: "The mode of Unix sockets' files, in octal digits.")
   var unixMode = "600"
 
+  @Option(
+    help: "Threads that serve connections; usually as many as there are processors, at most 16.")
+  var threads = min(Processors.count, Viommud.threadLimit)
+
   @Option(help: "Write the port to this file, once the server answers.")
   var portFile: String?
 
@@ -62,12 +66,17 @@ struct Viommud: ParsableCommand {
 
   /// Where the server listens when nothing is said.
   static let usualAddress = "127.0.0.1:8137"
+  /// More would only wait for the same hosts.
+  static let threadLimit = 16
 
   func validate() throws {
     if Logger.Level(rawValue: logLevel) == nil {
       throw ValidationError("--log-level: \(logLevel) is no level")
     }
     if gracePeriod < 0 { throw ValidationError("--grace-period: must not be negative") }
+    if !(1...Viommud.threadLimit).contains(threads) {
+      throw ValidationError("--threads: must be 1 to \(Viommud.threadLimit)")
+    }
     try limits.check()
     try sites.check()
     _ = try socketMode()
@@ -101,10 +110,11 @@ struct Viommud: ParsableCommand {
     let logger = makeLogger()
     Signals.block()
     Descriptors.raiseLimit()
-    let api = try makeControlPlane(listeningOn: addresses)
-    var serverLimits = limits.values
-    serverLimits.connections = limits.maxConnections
-    var configuration = HTTPServer.Configuration(listeners: addresses, limits: serverLimits)
+    let served = limitsWithinDescriptors(logger)
+    let api = try makeControlPlane(listeningOn: addresses, served)
+    var configuration = HTTPServer.Configuration(
+      listeners: addresses, limits: served)
+    configuration.threads = threads
     configuration.unixMode = try socketMode()
     let server = HTTPServer(configuration: configuration, handler: api, logger: logger)
     Metrics.source.set { [server] in Metrics.of(server.counters) }
@@ -121,6 +131,19 @@ struct Viommud: ParsableCommand {
     logger.info("stopped")
   }
 
+  /// The limits, with no more connections than the process may have descriptors for.
+  private func limitsWithinDescriptors(_ logger: Logger) -> Limits {
+    var values = limits.values
+    let room = Descriptors.room(besides: threads * Descriptors.perThread)
+    if values.connections > room {
+      logger.warning(
+        "fewer connections than --max-connections: the process may have no more descriptors",
+        metadata: ["connections": "\(room)"])
+      values.connections = room
+    }
+    return values
+  }
+
   private func makeLogger() -> Logger {
     LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
     var logger = Logger(label: "viommud")
@@ -129,12 +152,12 @@ struct Viommud: ParsableCommand {
   }
 
   private func makeControlPlane(
-    listeningOn addresses: [ListenAddress]
+    listeningOn addresses: [ListenAddress], _ served: Limits
   ) throws -> ControlPlane {
     var configuration = ControlPlane.Configuration(
       models: [SMMUv3Model(), BareSMMUv3Model(), MockModel(), VTDModel()],
       clock: { SystemClock.now })
-    configuration.limits = limits.values
+    configuration.limits = served
     configuration.retainedEvents = limits.retainedEvents
     configuration.sites = try sites.siteGuard(listeningOn: addresses)
     configuration.version = Version.current

@@ -30,7 +30,7 @@ if [ -z "$url" ]; then
     swift build --package-path "$root" --product viommud
     binary=$root/.build/debug/viommud
   fi
-  "$binary" --listen 127.0.0.1:0 --port-file "$work/port" --log-level warning &
+  "$binary" --listen 127.0.0.1:0 --port-file "$work/port" --log-level warning --threads 4 &
   server=$!
   for _ in $(seq 100); do
     [ ! -s "$work/port" ] || break

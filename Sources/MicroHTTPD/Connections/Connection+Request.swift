@@ -51,7 +51,7 @@ extension Connection {
       var head = RequestHead(
         method: line.method ?? .get, target: target, headers: section.kept,
         contentLength: section.contentLength, hasBody: section.hasBody)
-      head.isFromUnixSocket = daemon.listener.address.isUnixSocket
+      head.isFromUnixSocket = isUnix
       endsWithThisRequest = section.isChunked
       // The client may have sent more already, and unread bytes would reset the connection.
       needsLinger = section.isChunked

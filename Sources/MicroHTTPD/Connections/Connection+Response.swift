@@ -35,12 +35,13 @@ extension Connection {
   }
 
   private func sendStream(_ source: any StreamSource, _ response: Response) -> Bool {
-    if loop.streams.count >= loop.limits.streams {
+    guard loop.shared.openStream(limit: loop.limits.streams) else {
       source.closed()
       let detail = "there are \(loop.limits.streams) streams already"
       return send(Problem(.tooManyConnections, detail).response())
     }
     if head?.method == .head {
+      loop.shared.closeStream()
       source.closed()
       return sendStreamHead(response)
     }

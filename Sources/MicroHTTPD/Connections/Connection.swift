@@ -42,6 +42,8 @@ import HTTPCore
   let loop: ServerLoop
   let daemon: Daemon
   let socket: Int32
+  /// Whether the client came over a Unix socket.
+  let isUnix: Bool
   // The library's connection, valid until its last notice; see above.
   private let handle: OpaquePointer
   /// Where the connection stands among all.
@@ -84,6 +86,7 @@ import HTTPCore
     self.daemon = daemon
     unsafe self.handle = handle
     socket = unsafe viommud_connection_socket(handle)
+    isUnix = unsafe viommud_connection_is_unix(handle)
     phaseStart = loop.now
   }
 

@@ -29,6 +29,8 @@ public enum ServerCounter: Int, CaseIterable, Sendable {
   case bodyBytesReceived
   /// Bytes of response bodies that were handed to the library.
   case bodyBytesSent
+  /// Times that accepting had to wait, for room among the connections or for a descriptor.
+  case acceptPauses
 
   /// The counter of the responses with a status.
   static func responses(_ status: Int) -> ServerCounter {
@@ -50,12 +52,17 @@ public struct ServerCounters: Sendable, Equatable {
     get { values[counter.rawValue] }
     set { values[counter.rawValue] = newValue }
   }
+
+  /// Adds what another part of the server has counted.
+  static func += (left: inout ServerCounters, right: ServerCounters) {
+    for counter in ServerCounter.allCases { left[counter] &+= right[counter] }
+  }
 }
 
 /// The counters of one loop: its thread changes them, and any thread reads them.
 final class CounterCells: Sendable {
-  private static let count = 13
-  private let cells = InlineArray<13, Atomic<UInt64>> { _ in Atomic(0) }
+  private static let count = 14
+  private let cells = InlineArray<14, Atomic<UInt64>> { _ in Atomic(0) }
 
   init() {
     precondition(CounterCells.count == ServerCounter.allCases.count, "each counter has a cell")

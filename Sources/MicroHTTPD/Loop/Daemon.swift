@@ -8,30 +8,24 @@ import HTTPCore
   import Musl
 #endif
 
-/// One libmicrohttpd daemon: a listener and its connections.
+/// The libmicrohttpd daemon of a loop. It has no listener: connections are handed to it.
 @safe final class Daemon {
   /// Bytes of memory for each connection. More slows every request down, since it is cleared
   /// after each; less would not hold a header section at its limit.
   private static let connectionMemory = 32 << 10
 
   let loop: ServerLoop
-  let listener: ListeningSocket
   // Owned: made by `start`, given up by `stop`, and used in between by the loop's thread only.
   private var handle: OpaquePointer?
   private(set) var epollDescriptor: Int32 = -1
-  private(set) var isListening = true
   /// Whether something happened that the library does not see by itself.
   var needsRun = true
 
-  init(loop: ServerLoop, listener: ListeningSocket) {
-    self.loop = loop
-    self.listener = listener
-  }
+  init(loop: ServerLoop) { self.loop = loop }
 
-  /// - Throws: `ServerError.library`; the listener is open then.
+  /// - Throws: `ServerError.library`
   func start() throws(ServerError) {
     var options = unsafe viommud_daemon_options()
-    unsafe options.listen_socket = listener.descriptor
     unsafe options.connection_limit = UInt32(clamping: loop.limits.connections)
     unsafe options.idle_seconds = UInt32(clamping: loop.limits.idleSeconds)
     unsafe options.connection_memory = Daemon.connectionMemory
@@ -50,8 +44,6 @@ import HTTPCore
     unsafe self.handle = handle
     epollDescriptor = unsafe viommud_epoll_descriptor(handle)
     guard epollDescriptor >= 0 else {
-      // The listener goes back to whoever opened it.
-      _ = unsafe MHD_quiesce_daemon(handle)
       unsafe MHD_stop_daemon(handle)
       unsafe self.handle = nil
       throw .library
@@ -74,19 +66,21 @@ import HTTPCore
     return milliseconds
   }
 
-  /// Stops listening; the connections go on.
-  func closeListener() {
-    guard isListening, let handle = unsafe handle else { return }
-    isListening = false
-    _ = unsafe MHD_quiesce_daemon(handle)
-    listener.unlinkPath()
-    close(listener.descriptor)
+  /// Takes a connection over, and its socket with it.
+  ///
+  /// - Returns: false when the library has no memory for it; the socket is closed then.
+  func add(_ socket: AcceptedSocket) -> Bool {
+    needsRun = true
+    guard let handle = unsafe handle else {
+      close(socket.descriptor)
+      return false
+    }
+    return unsafe viommud_add_connection(handle, socket.descriptor, socket.isUnix)
   }
 
   /// Closes what is left. No connection may be suspended: the library aborts the process then.
   func stop() {
     guard let handle = unsafe handle else { return }
-    closeListener()
     unsafe self.handle = nil
     unsafe MHD_stop_daemon(handle)
   }

@@ -11,29 +11,33 @@ internal import CMicroHTTPD
 enum EventSource: Equatable {
   /// Somebody has left mail.
   case mail
-  /// A daemon, by its index, has something to do.
-  case daemon(Int)
+  /// The loop's daemon has something to do.
+  case daemon
   /// The client behind a suspended stream does something, by the stream's socket.
   case stream(Int32)
   /// A socket that is being closed has bytes to throw away.
   case lingering(Int32)
+  /// A client waits at a listener, by its index.
+  case listener(Int)
 
   /// Packed into the 64 bits that epoll keeps for us.
   fileprivate var token: UInt64 {
     switch self {
     case .mail: 0
-    case .daemon(let index): 1 << 32 | UInt64(UInt32(index))
+    case .daemon: 1 << 32
     case .stream(let socket): 2 << 32 | UInt64(UInt32(bitPattern: socket))
     case .lingering(let socket): 3 << 32 | UInt64(UInt32(bitPattern: socket))
+    case .listener(let index): 4 << 32 | UInt64(UInt32(index))
     }
   }
 
   fileprivate init(token: UInt64) {
     let low = UInt32(truncatingIfNeeded: token)
     switch token >> 32 {
-    case 1: self = .daemon(Int(low))
+    case 1: self = .daemon
     case 2: self = .stream(Int32(bitPattern: low))
     case 3: self = .lingering(Int32(bitPattern: low))
+    case 4: self = .listener(Int(low))
     default: self = .mail
     }
   }

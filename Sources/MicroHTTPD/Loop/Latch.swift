@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+import Synchronization
+
 #if canImport(Glibc)
   import Glibc
 #else
@@ -39,5 +41,21 @@
     unsafe pthread_mutex_lock(mutex)
     while !isOpen { unsafe pthread_cond_wait(condition, mutex) }
     unsafe pthread_mutex_unlock(mutex)
+  }
+}
+
+/// Counts the threads of a server down, and says when the last one has ended.
+final class ThreadCount: Sendable {
+  private let left: Atomic<Int>
+  private let whenAllHaveEnded: @Sendable () -> Void
+
+  init(_ count: Int, whenAllHaveEnded: @escaping @Sendable () -> Void) {
+    left = Atomic(count)
+    self.whenAllHaveEnded = whenAllHaveEnded
+  }
+
+  /// One thread has ended.
+  func end() {
+    if left.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 { whenAllHaveEnded() }
   }
 }

@@ -7,14 +7,22 @@ internal import CMicroHTTPD
   import Musl
 #endif
 
-/// Starts the thread of a server.
+/// Starts the threads of a server.
 enum LoopThread {
   fileprivate final class Work: Sendable {
+    let name: String
     let body: @Sendable () -> Void
-    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+
+    init(_ name: String, _ body: @escaping @Sendable () -> Void) {
+      self.name = name
+      self.body = body
+    }
   }
 
-  static func start(_ body: @escaping @Sendable () -> Void) throws(ServerError) {
+  /// - Parameter name: for debuggers and `top`; the system shows its first 15 bytes.
+  static func start(
+    named name: String, _ body: @escaping @Sendable () -> Void
+  ) throws(ServerError) {
     // The thread inherits the mask: signals are the main thread's business.
     var all = sigset_t()
     var previous = sigset_t()
@@ -22,7 +30,7 @@ enum LoopThread {
     unsafe pthread_sigmask(SIG_SETMASK, &all, &previous)
     defer { unsafe pthread_sigmask(SIG_SETMASK, &previous, nil) }
     // Balanced by the thread, or below if there is none.
-    let work = unsafe Unmanaged.passRetained(Work(body)).toOpaque()
+    let work = unsafe Unmanaged.passRetained(Work(name, body)).toOpaque()
     #if canImport(Glibc)
       var thread = pthread_t()
     #else
@@ -42,9 +50,9 @@ enum LoopThread {
 }
 
 private func run(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
-  unsafe viommud_name_thread("http")
   guard let argument = unsafe argument else { return nil }
   let work = unsafe Unmanaged<LoopThread.Work>.fromOpaque(argument).takeRetainedValue()
+  unsafe viommud_name_thread(work.name)
   work.body()
   return nil
 }

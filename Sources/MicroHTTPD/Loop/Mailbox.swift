@@ -22,8 +22,12 @@ struct Mail {
   var answers: [Answer] = []
   /// Topics that were published since the loop looked last.
   var published: [Subscription] = []
+  /// Connections that the acceptor has for the loop.
+  var sockets: [AcceptedSocket] = []
   /// When everything must be over, on the monotonic clock, once the server is to stop.
   var stopDeadline: UInt64?
+  /// Whether no more connections will come.
+  var listenersAreClosed = false
   /// Nobody will read any more.
   fileprivate var isClosed = false
 }
@@ -70,6 +74,22 @@ final class Mailbox: Sendable {
     wake()
   }
 
+  /// - Returns: whether the loop will take the connection; else it is the caller's to close.
+  func put(_ socket: AcceptedSocket) -> Bool {
+    let isTaken = mail.withLock { mail in
+      if !mail.isClosed { mail.sockets.append(socket) }
+      return !mail.isClosed
+    }
+    if isTaken { wake() }
+    return isTaken
+  }
+
+  /// Says that no more connections will come.
+  func listenersAreClosed() {
+    mail.withLock { $0.listenersAreClosed = true }
+    wake()
+  }
+
   /// The first deadline counts.
   func stop(by deadline: UInt64) {
     mail.withLock { mail in
@@ -94,10 +114,13 @@ final class Mailbox: Sendable {
 
   /// Drops what comes from now on: a late answer would keep the server's objects for ever.
   func close() {
-    mail.withLock { mail in
+    let left = mail.withLock { mail in
+      let sockets = mail.sockets
       mail = Mail()
       mail.isClosed = true
+      return sockets
     }
+    for socket in left { closeDescriptor(socket.descriptor) }
   }
 
   private func wake() {

@@ -8,6 +8,8 @@ struct Drain {
     /// Streams say goodbye, and the requests that were there when the drain began are answered.
     /// New ones are accepted, answered, and their connections closed.
     case finishing
+    /// This loop has answered what there was; others have not, and so new connections still come.
+    case waiting
     /// The listeners are closed, and the last connections end.
     case closing
     case over
@@ -17,6 +19,8 @@ struct Drain {
   var deadline: UInt64 = 0
   /// Requests from before the drain.
   var requestsLeft = 0
+  /// Whether no more connections will come.
+  var listenersAreClosed = false
 
   var isUnderWay: Bool { step != .none }
   var isOver: Bool { step == .over }
@@ -45,8 +49,11 @@ extension ServerLoop {
   func advanceDrain() {
     let isLate = now >= drain.deadline
     if drain.step == .finishing, isLate || (streams.isEmpty && drain.requestsLeft == 0) {
+      drain.step = .waiting
+      shared.loopIsDone()
+    }
+    if drain.step == .waiting, drain.listenersAreClosed {
       drain.step = .closing
-      for daemon in allDaemons { daemon.closeListener() }
       // A connection that is between requests has nothing to lose.
       for connection in connections {
         if case .idle = connection.phase { connection.shutDown() }
@@ -70,6 +77,6 @@ extension ServerLoop {
       connection.shutDown()
     }
     for stream in Array(streams.values) { stream.resume() }
-    for daemon in allDaemons { daemon.run() }
+    runDaemon()
   }
 }

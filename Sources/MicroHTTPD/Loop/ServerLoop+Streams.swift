@@ -15,6 +15,7 @@ extension ServerLoop {
   func streamClosed(_ stream: StreamedBody, on socket: Int32, _ subscription: Subscription) {
     streams[socket] = nil
     counters.subtract(from: .streamsOpen)
+    shared.closeStream()
     guard subscription.streamCount == 0 else { return }
     subscription.topic.unsubscribe(subscription)
     subscriptions[ObjectIdentifier(subscription.topic)] = nil

@@ -9,13 +9,13 @@ internal import Logging
   import Musl
 #endif
 
-/// The server's thread: it drives the daemons, wakes streams, delivers answers, cuts off those
-/// who are too slow, and ends it all.
+/// One of the server's threads, with its share of the connections: it drives its daemon, wakes
+/// streams, delivers answers, cuts off those who are too slow, and ends it all.
 ///
 /// libmicrohttpd's own epoll thread stalls when a multiple of 128 sockets is ready at once, so
-/// the daemons have none and are run from here.
+/// the daemon has none and is run from here.
 ///
-/// Everything but the mailbox, the counters and the constants is touched by this thread only.
+/// Everything but the mailbox, the load, the counters and the constants is touched by this thread only.
 final class ServerLoop: @unchecked Sendable {
   /// How often streams and deadlines are looked at without being asked to.
   static let sweepInterval: UInt64 = 1_000_000_000
@@ -31,7 +31,11 @@ final class ServerLoop: @unchecked Sendable {
   let counters = CounterCells()
 
   private var epoll: Epoll
-  private var daemons: [Daemon] = []
+  /// How many connections the loop has or is about to get.
+  let load = LoopLoad()
+  /// What all loops of the server have in common.
+  let shared: SharedState
+  private var daemon: Daemon?
   private(set) var now = SystemCall.monotonicNanoseconds()
   private var nextSweep: UInt64 = 0
   private var fruitlessRuns = 0
@@ -48,9 +52,12 @@ final class ServerLoop: @unchecked Sendable {
   private var scratch: [UInt8] = []
   var drain = Drain()
 
-  init(handler: any RequestHandler, limits: Limits, logger: Logger) throws(ServerError) {
+  init(
+    handler: any RequestHandler, limits: Limits, logger: Logger, shared: SharedState
+  ) throws(ServerError) {
     self.handler = handler
     self.limits = limits
+    self.shared = shared
     self.logger = logger
     logsRequests = logger.logLevel <= .debug
     mailbox = try Mailbox()
@@ -58,45 +65,38 @@ final class ServerLoop: @unchecked Sendable {
     _ = epoll.add(mailbox.descriptor, [.readable, .edge], .mail)
   }
 
-  /// How often a daemon is run in a row before the rest gets its turn.
+  /// How often the daemon is run in a row before the rest gets its turn.
   private static let runLimit = 32
 
-  /// Starts a daemon on each listener. Before `run`, on the thread that starts the server.
-  ///
-  /// - Throws: `ServerError`; those that have started are stopped by `stopDaemons`.
-  func startDaemons(on listeners: [ListeningSocket]) throws(ServerError) {
-    for (index, listener) in listeners.enumerated() {
-      let daemon = Daemon(loop: self, listener: listener)
-      do throws(ServerError) {
-        try daemon.start()
-      } catch {
-        for unused in listeners[index...] { unused.close() }
-        throw error
-      }
-      _ = epoll.add(daemon.epollDescriptor, .readable, .daemon(daemons.count))
-      daemons.append(daemon)
-    }
+  /// Starts the daemon. Before `run`, on the thread that starts the server.
+  func startDaemon() throws(ServerError) {
+    let daemon = Daemon(loop: self)
+    try daemon.start()
+    _ = epoll.add(daemon.epollDescriptor, .readable, .daemon)
+    self.daemon = daemon
   }
 
-  func stopDaemons() {
-    for daemon in daemons { daemon.stop() }
-    daemons = []
+  /// Stops the daemon; no connection may be suspended.
+  func stopDaemon() {
+    daemon?.stop()
+    daemon = nil
   }
 
-  var allDaemons: [Daemon] { daemons }
+  /// Has the library look at its connections, whatever its epoll says.
+  func runDaemon() { daemon?.run() }
 
   /// Runs until the server has stopped.
   func run() {
     mailbox.adoptCurrentThread()
     while !drain.isOver {
       wait()
-      runDaemons()
+      runDaemonIfNeeded()
       deliverMail()
       if now >= nextSweep { sweep() }
       advanceDrain()
     }
     lingering.closeAll()
-    stopDaemons()
+    stopDaemon()
     mailbox.close()
   }
 
@@ -109,9 +109,10 @@ final class ServerLoop: @unchecked Sendable {
       let (source, flags) = epoll.event(index)
       switch source {
       case .mail: break
-      case .daemon(let index): daemons[index].needsRun = true
+      case .daemon: daemon?.needsRun = true
       case .stream(let socket): streamEvent(socket, flags)
       case .lingering(let socket): drainLingering(socket)
+      case .listener: break
       }
     }
   }
@@ -119,15 +120,18 @@ final class ServerLoop: @unchecked Sendable {
   /// Milliseconds until something is due.
   private func timeout() -> Int32 {
     var timeout = UInt64.max
-    for daemon in daemons {
+    if let daemon {
       if daemon.needsRun { return 0 }
-      guard let wish = daemon.timeout else { continue }
       // The library asks to be run at once for as long as it holds a connection that is neither
       // to be read nor written: that of a stream which is ready and brings nothing, say.
-      timeout = min(timeout, fruitlessRuns > ServerLoop.patience ? max(wish, 1) : wish)
+      if let wish = daemon.timeout {
+        timeout = fruitlessRuns > ServerLoop.patience ? max(wish, 1) : wish
+      }
     }
     if isAnythingOpen || drain.isUnderWay {
-      let next = drain.isUnderWay ? min(nextSweep, drain.deadline) : nextSweep
+      // A loop that waits for the others is woken by mail.
+      let hasDeadline = drain.isUnderWay && drain.step != .waiting
+      let next = hasDeadline ? min(nextSweep, drain.deadline) : nextSweep
       timeout = min(timeout, next > now ? (next - now) / 1_000_000 + 1 : 0)
     }
     return timeout == .max ? -1 : Int32(clamping: timeout)
@@ -135,11 +139,11 @@ final class ServerLoop: @unchecked Sendable {
 
   private var isAnythingOpen: Bool { !connections.isEmpty || !lingering.isEmpty }
 
-  private func runDaemons() {
-    for daemon in daemons where daemon.needsRun || daemon.timeout == 0 { runWhileBusy(daemon) }
+  private func runDaemonIfNeeded() {
+    if let daemon, daemon.needsRun || daemon.timeout == 0 { runWhileBusy(daemon) }
   }
 
-  /// Runs a daemon again as long as several clients keep it busy: each run asks the daemon's own
+  /// Runs the daemon again as long as several clients keep it busy: each run asks the daemon's own
   /// epoll, and then a look at ours, which only says that there is more, can be spared.
   private func runWhileBusy(_ daemon: Daemon) {
     for _ in 0..<ServerLoop.runLimit {
@@ -155,9 +159,11 @@ final class ServerLoop: @unchecked Sendable {
       for answer in mail.answers {
         answer.connection.answer(answer.response, to: answer.request)
       }
+      for socket in mail.sockets { take(socket) }
       if let deadline = mail.stopDeadline { beginDrain(deadline: deadline) }
-      // What was resumed is sent now, not after another look at epoll.
-      for daemon in daemons where daemon.needsRun { daemon.run() }
+      if mail.listenersAreClosed { drain.listenersAreClosed = true }
+      // What was resumed or has come is served now, not after another look at epoll.
+      if let daemon, daemon.needsRun { daemon.run() }
     }
   }
 
@@ -165,12 +171,17 @@ final class ServerLoop: @unchecked Sendable {
     nextSweep = now + ServerLoop.sweepInterval
     for subscription in subscriptions.values { subscription.wakeReady(now: now) }
     cutOffSlowRequests()
-    lingering.closeExpired(now: now)
+    if lingering.closeExpired(now: now) { shared.somethingCameFree() }
     // The library closes idle connections only when it is run.
-    for daemon in daemons { daemon.needsRun = true }
+    daemon?.needsRun = true
   }
 
   // MARK: Connections
+
+  private func take(_ socket: AcceptedSocket) {
+    // What the library cannot take it has closed, and tells of no connection.
+    if daemon?.add(socket) != true { connectionIsGone() }
+  }
 
   func add(_ connection: Connection) {
     connection.index = connections.count
@@ -185,16 +196,12 @@ final class ServerLoop: @unchecked Sendable {
     last.index = connection.index
     connections.removeLast()
     counters.subtract(from: .connectionsOpen)
-    descriptorsCameFree()
+    connectionIsGone()
   }
 
-  /// Has every daemon look at its listener again.
-  ///
-  /// At its limit of connections, or when the process is out of descriptors, the library stops
-  /// listening. It listens again when it is run after one of its connections has gone, and once
-  /// the last one has gone nothing else would run it.
-  private func descriptorsCameFree() {
-    for daemon in daemons { daemon.needsRun = true }
+  private func connectionIsGone() {
+    load.remove()
+    shared.somethingCameFree()
   }
 
   func requestCompleted(_ connection: Connection) {
@@ -212,7 +219,7 @@ final class ServerLoop: @unchecked Sendable {
     var buffer = takeScratch()
     if buffer.count < 1 << 16 { buffer = [UInt8](repeating: 0, count: 1 << 16) }
     // Closing the last descriptor of a socket takes it out of epoll; the library has closed its.
-    if lingering.drain(descriptor, scratch: &buffer) { descriptorsCameFree() }
+    if lingering.drain(descriptor, scratch: &buffer) { shared.somethingCameFree() }
     putScratch(buffer)
   }
 

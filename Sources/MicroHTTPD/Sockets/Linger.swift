@@ -49,8 +49,13 @@ struct Linger {
     return false
   }
 
-  mutating func closeExpired(now: UInt64) {
-    for (descriptor, state) in open where state.deadline <= now { drop(descriptor) }
+  /// Closes what has lingered long enough.
+  ///
+  /// - Returns: whether there was any.
+  mutating func closeExpired(now: UInt64) -> Bool {
+    let expired = open.filter { $0.value.deadline <= now }
+    for descriptor in expired.keys { drop(descriptor) }
+    return !expired.isEmpty
   }
 
   mutating func closeAll() {

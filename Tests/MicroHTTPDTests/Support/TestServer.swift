@@ -14,17 +14,22 @@ final class TestServer: Sendable {
   let server: HTTPServer
   let handler: TestHandler
 
+  /// All tests are run with one loop and with four: `VIOMMU_TEST_LOOPS`.
+  static let usualThreads = getenv("VIOMMU_TEST_LOOPS").flatMap { Int(String(cString: $0)) } ?? 4
+
   init(
     _ handler: TestHandler = TestHandler(), listeners: [ListenAddress]? = nil,
-    _ adjust: (inout Limits) -> Void = { _ in }
+    threads: Int = TestServer.usualThreads, _ adjust: (inout Limits) -> Void = { _ in }
   ) throws {
     var limits = Limits()
     adjust(&limits)
     self.handler = handler
+    var configuration = HTTPServer.Configuration(
+      listeners: listeners ?? [.tcp(host: "127.0.0.1", port: 0)], limits: limits)
+    configuration.threads = threads
     server = HTTPServer(
-      configuration: .init(
-        listeners: listeners ?? [.tcp(host: "127.0.0.1", port: 0)], limits: limits),
-      handler: handler, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+      configuration: configuration, handler: handler,
+      logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
     try server.start()
   }
 

@@ -103,11 +103,20 @@ struct ListeningSocket {
     try SystemCall.check("unlink", unsafe unlink(path))
   }
 
+  /// No socket blocks, and none is inherited by a program that is run.
+  static var flags: Int32 {
+    #if canImport(Glibc)
+      Int32(SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
+    #else
+      SOCK_CLOEXEC | SOCK_NONBLOCK
+    #endif
+  }
+
   private static func newSocket(_ family: Int32) throws(ServerError) -> Int32 {
     #if canImport(Glibc)
-      let kind = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
+      let kind = Int32(SOCK_STREAM.rawValue) | flags
     #else
-      let kind = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK
+      let kind = SOCK_STREAM | flags
     #endif
     return try SystemCall.check("socket", socket(family, kind, 0))
   }
