@@ -105,8 +105,9 @@ let package = Package(
     .testTarget(
       name: "ConcurrencyTests",
       dependencies: [
-        "ControlPlane", "HTTPCore", "IOMMUFD", "IOMMUHardware", "Locking", "MockDriver",
-        "SMMUDriver",
+        "ControlPlane", "HTTPCore", "IOMMUFD", "IOMMUHardware", "Locking", "MicroHTTPD",
+        "MockDriver", "RawHTTPClient", "SMMUDriver",
+        .product(name: "Logging", package: "swift-log"),
       ]),
     .testTarget(
       name: "KernelTests",
@@ -121,7 +122,8 @@ let package = Package(
       ]),
     .testTarget(name: "HTTPCoreTests", dependencies: ["HTTPCore"]),
     .testTarget(
-      name: "IOMMUHardwareTests", dependencies: ["SeededRandom", "IOMMUHardware", "Locking"]),
+      name: "IOMMUHardwareTests",
+      dependencies: ["SeededRandom", "IOMMUHardware", "Locking", "TestSupport"]),
     .testTarget(
       name: "ControlPlaneTests",
       dependencies: [

@@ -15,7 +15,8 @@ internal import Logging
 /// libmicrohttpd's own epoll thread stalls when a multiple of 128 sockets is ready at once, so
 /// the daemon has none and is run from here.
 ///
-/// Everything but the mailbox, the load, the counters and the constants is touched by this thread only.
+/// Everything but the mailbox, the load, the counters and the constants is touched by this thread
+/// only.
 final class ServerLoop: @unchecked Sendable {
   /// How often streams and deadlines are looked at without being asked to.
   static let sweepInterval: UInt64 = 1_000_000_000

@@ -2,6 +2,7 @@
 import Glibc
 import SeededRandom
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import IOMMUHardware
