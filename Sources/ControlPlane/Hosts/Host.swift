@@ -39,7 +39,7 @@ public final class Host: Sendable {
     let drafts = try state.run { () throws(Problem) in
       for fixture in settings.fixtures {
         do throws(Problem) {
-          _ = try state.execute(.create(fixture.creation))
+          _ = try state.performer.perform(.create(fixture.creation))
         } catch {
           throw error.placed(below: fixture.pointer)
         }
@@ -88,7 +88,7 @@ public final class Host: Sendable {
   ) throws(Problem) -> Response {
     try conditions.check(change.subject, in: state, epoch: log.extent.epoch)
     var outcome = Outcome.missing
-    let body = { () throws(Problem) in outcome = try state.execute(change.operation) }
+    let body = { () throws(Problem) in outcome = try state.performer.perform(change.operation) }
     if conditions.isDryRun {
       return try state.tryOut(body) {
         answer(to: outcome, seq: log.extent.latest + $0, conditions, state)

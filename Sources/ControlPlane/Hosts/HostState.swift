@@ -7,17 +7,20 @@ import IOMMUFD
 final class HostState {
   let core: ObjectCore
   let machine: HostMachine
-  let models: [any SMMUModel]
   let encoder: ObjectEncoder
   /// The events of the transaction under way.
   let events: EventDrafts
+  /// Carries out operations on what is here.
+  let performer: Performer
   var replies = IdempotencyStore()
   var shown = ReplyCache()
   /// What devices send by themselves.
   let traffic = TrafficTable()
-  /// What those who follow a queue wait for.
+  /// What the streams of those who follow a queue wait for.
   var queueTopics: [ObjectKey: Topic] = [:]
 
+  /// - Parameter lastTransaction: the number of the last transaction of the host before a reset;
+  ///   0 for a new host.
   init(
     settings: HostSettings, name: String, machine: HostMachine, models: [any SMMUModel],
     lastTransaction: UInt64
@@ -26,8 +29,9 @@ final class HostState {
       on: machine, pinPolicy: settings.pinPolicy, lastTransaction: lastTransaction)
     encoder = ObjectEncoder(host: name)
     self.machine = machine
-    self.models = models
     events = EventDrafts(encoder)
+    performer = Performer(
+      core, on: machine, models: models, events: events, traffic: traffic, encoder)
     core.recorder = events
   }
 
@@ -36,14 +40,16 @@ final class HostState {
   /// The object that a request's path names.
   ///
   /// - Throws: `not_found`
-  func find(_ key: ObjectKey) throws(Problem) -> Object {
-    guard let object = core.object(key) else {
+  func find<Wanted: Object>(
+    _ key: ObjectKey, as type: Wanted.Type = Object.self
+  ) throws(Problem) -> Wanted {
+    guard let object = core.object(key) as? Wanted else {
       throw Problem(.notFound, "there is no \(key.kind.rawValue) \(key.id)")
     }
     return object
   }
 
-  /// What those who follow a queue wait for.
+  /// What the streams of those who follow a queue wait for.
   func topic(of key: ObjectKey) -> Topic {
     if let topic = queueTopics[key] { return topic }
     let topic = Topic()

@@ -111,7 +111,7 @@ struct Batch {
       writer.object { $0.field("status", int: 200) }
     case .request(let method, let path, let body, let name):
       let change = try decode(method, try substitute(path, names), body, names)
-      let outcome = try state.execute(change.operation)
+      let outcome = try state.performer.perform(change.operation)
       if case .stopped(let refusal, let progress) = outcome {
         // Of a batch nothing stands unless all does.
         throw Reply(state: state, epoch: call.host.log.extent.epoch).problem(refusal, progress)

@@ -36,4 +36,9 @@ extension Refusal {
     guard self.field == field else { return self }
     return Refusal(errno, reason, field: place, detail, object: object)
   }
+
+  /// The same, of a request about a register: the offset is in its path, the width in its query.
+  func placedForRegister() -> Refusal {
+    moved("offset", to: "{offset}").moved("width", to: "?width")
+  }
 }

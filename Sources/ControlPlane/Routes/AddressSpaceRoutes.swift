@@ -60,9 +60,7 @@ enum AddressSpaceRoutes {
       start = address
     }
     return try call.host.read { state throws(Problem) in
-      guard let ioas = try state.find(call.key(.ioas)) as? IOAS else {
-        throw Problem(.notFound, "there is no ioas \(call.parameters[0])")
-      }
+      let ioas = try state.find(call.key(.ioas), as: IOAS.self)
       let (areas, next) = ioas.page(from: start, limit: limit)
       var writer = JSONWriter(capacity: 1024)
       writer.object { writer in

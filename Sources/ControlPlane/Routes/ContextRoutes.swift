@@ -70,9 +70,10 @@ enum ContextRoutes {
     let offset = try call.offset(2)
     let number = try call.number()
     return try call.host.read { state throws(Problem) in
-      guard let context = try state.find(call.key(.context)) as? Context,
-        let map = context.memoryMaps[number]
-      else { throw Problem(.notFound, "nothing is mapped under \(number)") }
+      let context = try state.find(call.key(.context), as: Context.self)
+      guard let map = context.memoryMaps[number] else {
+        throw Problem(.notFound, "nothing is mapped under \(number)")
+      }
       return try HardwareRoutes.readWindow(of: map.viommu, at: offset, width: width)
     }
   }

@@ -33,16 +33,14 @@ enum HardwareRoutes {
     let width = try call.width()
     let offset = try call.offset(1)
     return try call.host.read { state throws(Problem) in
-      guard let smmu = try state.find(call.key(.smmu)) as? SMMU else {
-        throw Problem(.notFound, "there is no smmu \(call.parameters[0])")
-      }
+      let smmu = try state.find(call.key(.smmu), as: SMMU.self)
       do throws(Refusal) {
         let value = try smmu.driver.requireRegisters().readRegister(offset, width: width)
         var writer = JSONWriter()
         writer.object { $0.field("value", hex: value) }
         return Response(status: 200, json: writer.bytes)
       } catch {
-        throw Problem(HostState.placed(register: error))
+        throw Problem(error.placedForRegister())
       }
     }
   }
@@ -78,9 +76,7 @@ enum HardwareRoutes {
     let width = try call.width()
     let offset = try call.offset(1)
     return try call.host.read { state throws(Problem) in
-      guard let viommu = try state.find(call.key(.viommu)) as? VIOMMU else {
-        throw Problem(.notFound, "there is no viommu \(call.parameters[0])")
-      }
+      let viommu = try state.find(call.key(.viommu), as: VIOMMU.self)
       return try readWindow(of: viommu, at: offset, width: width)
     }
   }
@@ -94,7 +90,7 @@ enum HardwareRoutes {
       writer.object { $0.field("value", hex: value) }
       return Response(status: 200, json: writer.bytes)
     } catch {
-      throw Problem(HostState.placed(register: error))
+      throw Problem(error.placedForRegister())
     }
   }
 
@@ -127,11 +123,9 @@ enum HardwareRoutes {
       throw QueryReader.invalid("length", "must be 1 to \(memoryLimit)")
     }
     let bytes = try call.host.read { state throws(Problem) in
-      guard let ioas = try state.find(call.key(.ioas)) as? IOAS else {
-        throw Problem(.notFound, "there is no ioas \(call.parameters[0])")
-      }
+      let ioas = try state.find(call.key(.ioas), as: IOAS.self)
       do throws(Refusal) {
-        return try state.readMemory(ioas, iova, length)
+        return try state.performer.memory.read(ioas, iova, length)
       } catch {
         throw Problem(error.moved("length", to: "?length"))
       }
