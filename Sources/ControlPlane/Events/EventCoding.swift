@@ -65,19 +65,13 @@ enum EventCoding {
   static func decodeResponses(_ reader: ObjectReader, to queue: String) -> Operation? {
     let bytes = reader.bytes("bytes")
     let elements = reader.array("responses", count: 1...4096)
-    switch (elements, bytes) {
-    case (let elements?, nil):
-      return responses(elements, reader).map { .respondToFaults(queue: queue, $0) }
-    case (nil, let bytes?):
-      return .writeFaultResponses(queue: queue, bytes: bytes)
-    case (nil, nil):
-      if reader.lacks("responses"), reader.lacks("bytes") {
-        reader.fault(.invalidField, "responses", "required field is missing")
-      }
-    case (.some, .some):
-      reader.fault(.invalidField, "bytes", "says the same as responses; send one of them")
-    }
-    return nil
+    guard
+      reader.hasOne(
+        of: ("responses", elements != nil), ("bytes", bytes != nil),
+        notBoth: "says the same as responses; send one of them")
+    else { return nil }
+    return bytes.map { .writeFaultResponses(queue: queue, bytes: $0) }
+      ?? responses(elements ?? [], reader).map { .respondToFaults(queue: queue, $0) }
   }
 
   private static func responses(

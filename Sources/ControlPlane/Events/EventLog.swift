@@ -310,20 +310,3 @@ fileprivate extension EventLog.Segment {
     if format == .eventStream { EventFraming.end(in: &output) }
   }
 }
-
-/// The frame of a line in Server-Sent Events (HTML Living Standard, section 9.2).
-enum EventFraming {
-  static func begin(_ type: String, id: UInt64?, in bytes: inout [UInt8]) {
-    if let id {
-      bytes.append(contentsOf: "id: ".utf8)
-      Decimal.append(UInt(id), to: &bytes)
-      bytes.append(UInt8(ascii: "\n"))
-    }
-    bytes.append(contentsOf: "event: ".utf8)
-    bytes.append(contentsOf: type.utf8)
-    bytes.append(contentsOf: "\ndata: ".utf8)
-  }
-
-  /// The line's own end has been written; an empty line ends the frame.
-  static func end(in bytes: inout [UInt8]) { bytes.append(UInt8(ascii: "\n")) }
-}

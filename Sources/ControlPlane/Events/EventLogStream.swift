@@ -172,24 +172,6 @@ final class EventLogStream: StreamSource {
   }
 }
 
-/// A line of a stream that is made for one reader.
-enum StreamLine {
-  static func append(
-    _ type: String, id: UInt64? = nil, as format: EventLog.Format, to chunk: inout [UInt8],
-    _ members: (inout JSONWriter) -> Void
-  ) {
-    var writer = JSONWriter(capacity: 128)
-    writer.object { writer in
-      writer.field("type", text: type)
-      members(&writer)
-    }
-    if format == .eventStream { EventFraming.begin(type, id: id, in: &chunk) }
-    chunk.append(contentsOf: writer.bytes)
-    chunk.append(UInt8(ascii: "\n"))
-    if format == .eventStream { EventFraming.end(in: &chunk) }
-  }
-}
-
 /// What writes the objects of a host, some at a time, in the order of their kinds and names.
 protocol SnapshotSource: Sendable {
   /// - Parameters:

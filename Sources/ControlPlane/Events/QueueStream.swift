@@ -6,11 +6,6 @@ import Locking
 /// The body of `GET …?follow=true` of a veventq or a fault queue: an open file, read as news
 /// comes, that pins the queue.
 final class QueueStream: StreamSource {
-  private enum Queue: Sendable {
-    case vevents(VEventFIFO)
-    case faults(FaultFIFO)
-  }
-
   private struct State {
     var saysHello = true
     var isOver = false
@@ -25,18 +20,16 @@ final class QueueStream: StreamSource {
     let file: EventFile
   }
 
-  /// Entries that are taken from the queue at once.
-  private static let batchBytes = 64 * 40
-
   let topic: Topic
   private let host: Host
   private let key: ObjectKey
-  private let queue: Queue
+  private let queue: any FollowedQueue
   private let format: EventLog.Format
   private let state: Locked<State>
 
   private init(
-    _ host: Host, _ key: ObjectKey, _ queue: Queue, _ topic: Topic, _ format: EventLog.Format,
+    _ host: Host, _ key: ObjectKey, _ queue: any FollowedQueue, _ topic: Topic,
+    _ format: EventLog.Format,
     _ file: FileHandle
   ) {
     self.host = host
@@ -78,30 +71,24 @@ final class QueueStream: StreamSource {
       body: .stream(stream))
   }
 
-  private static func queue(_ object: Object?, waking topic: Topic) -> Queue? {
-    switch object {
-    case let queue as VEventQueue:
-      queue.fifo.setReader { topic.publish() }
-      return .vevents(queue.fifo)
-    case let queue as FaultQueue:
-      queue.fifo.setReader { topic.publish() }
-      return .faults(queue.fifo)
-    default: return nil
-    }
+  /// What an object has to be followed, waking `topic` from now on; nil for one that is no queue.
+  private static func queue(_ object: Object?, waking topic: Topic) -> (any FollowedQueue)? {
+    let queue: (any FollowedQueue)? =
+      switch object {
+      case let queue as VEventQueue: queue.fifo
+      case let queue as FaultQueue: queue.fifo
+      default: nil
+      }
+    queue?.setReader { topic.publish() }
+    return queue
   }
 
   // MARK: Stream
 
   func isReady(now: UInt64) -> Bool {
     state.withLock { state in
-      state.saysHello || state.finish != nil || isMarkDue(state, now) || hasNews
-    }
-  }
-
-  private var hasNews: Bool {
-    switch queue {
-    case .vevents(let fifo): fifo.isReadable || fifo.status.isClosed
-    case .faults(let fifo): fifo.isReadable || fifo.status.isClosed
+      state.saysHello || state.finish != nil || isMarkDue(state, now) || queue.isReadable
+        || queue.isClosed
     }
   }
 
@@ -138,7 +125,7 @@ final class QueueStream: StreamSource {
         }
         return .ended
       }
-      if take(into: &chunk) { return .ready }
+      if queue.take(into: &chunk, as: format) { return .ready }
       if isMarkDue(state, now) {
         state.lastMark = now
         StreamLine.append("mark", as: format, to: &chunk) { _ in }
@@ -148,36 +135,7 @@ final class QueueStream: StreamSource {
   }
 
   private func ending(_ state: State) -> StreamEnd? {
-    if let reason = state.finish { return reason }
-    let isClosed =
-      switch queue {
-      case .vevents(let fifo): fifo.status.isClosed
-      case .faults(let fifo): fifo.status.isClosed
-      }
-    return isClosed ? .deleted : nil
-  }
-
-  /// - Returns: whether there was anything.
-  private func take(into chunk: inout [UInt8]) -> Bool {
-    switch queue {
-    case .vevents(let fifo):
-      let records = (try? fifo.read(count: QueueStream.batchBytes)) ?? []
-      for record in records {
-        StreamLine.append("vevent", as: format, to: &chunk) {
-          EventCoding.writeMembers(of: record, to: &$0)
-        }
-      }
-      return !records.isEmpty
-    case .faults(let fifo):
-      // A group is at most 512 pages, so this much always has room for one.
-      let groups = (try? fifo.read(count: 512 * FaultGroup.recordBytes)) ?? []
-      for group in groups {
-        StreamLine.append("faults", as: format, to: &chunk) {
-          EventCoding.writeMembers(of: group, to: &$0)
-        }
-      }
-      return !groups.isEmpty
-    }
+    state.finish ?? (queue.isClosed ? .deleted : nil)
   }
 
   func closed() {
@@ -190,5 +148,51 @@ final class QueueStream: StreamSource {
         throw Problem(error)
       }
     }
+  }
+}
+
+/// A queue of events, as its follower reads it.
+private protocol FollowedQueue: Sendable {
+  var isReadable: Bool { get }
+  /// Whether the queue has been deleted.
+  var isClosed: Bool { get }
+
+  func setReader(_ wake: (@Sendable () -> Void)?)
+
+  /// Takes some entries and writes a line for each.
+  ///
+  /// - Returns: whether there was anything.
+  func take(into chunk: inout [UInt8], as format: EventLog.Format) -> Bool
+}
+
+extension VEventFIFO: FollowedQueue {
+  /// Bytes that are taken at once, as a read of the file would: 64 whole records.
+  private static let batchBytes = 64 * 40
+
+  fileprivate var isClosed: Bool { status.isClosed }
+
+  fileprivate func take(into chunk: inout [UInt8], as format: EventLog.Format) -> Bool {
+    let records = (try? read(count: VEventFIFO.batchBytes)) ?? []
+    for record in records {
+      StreamLine.append("vevent", as: format, to: &chunk) {
+        EventCoding.writeMembers(of: record, to: &$0)
+      }
+    }
+    return !records.isEmpty
+  }
+}
+
+extension FaultFIFO: FollowedQueue {
+  fileprivate var isClosed: Bool { status.isClosed }
+
+  fileprivate func take(into chunk: inout [UInt8], as format: EventLog.Format) -> Bool {
+    // A group is at most 512 pages, so this much always has room for one.
+    let groups = (try? read(count: 512 * FaultGroup.recordBytes)) ?? []
+    for group in groups {
+      StreamLine.append("faults", as: format, to: &chunk) {
+        EventCoding.writeMembers(of: group, to: &$0)
+      }
+    }
+    return !groups.isEmpty
   }
 }

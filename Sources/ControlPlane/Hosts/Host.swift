@@ -132,13 +132,11 @@ public final class Host: Sendable {
     var results: [UInt8] = []
     let carryOut = { () throws(Problem) in results = try body(state) }
     let answer = { (seq: UInt64) -> Response in
-      var writer = JSONWriter(capacity: results.count + 64)
-      writer.object { writer in
+      .object(capacity: results.count + 64) { writer in
         writer.key("results")
         writer.raw(results)
         writer.field("seq", int: Int(seq))
       }
-      return Response(status: 200, json: writer.bytes)
     }
     if conditions.isDryRun {
       return try state.tryOut(carryOut) { answer(log.extent.latest + $0) }

@@ -41,18 +41,12 @@ struct HostSettings: Sendable, Equatable {
     recordsStaleTranslations = reader.bool("record_stale_translations") ?? false
     for kind in HostSettings.startingKinds {
       let resource = Resource.of(kind)
-      guard let elements = reader.array(resource.collection, count: 0...100_000) else {
-        fixtures += HostSettings.usualFixtures(kind, models)
-        continue
-      }
-      for (position, element) in elements.enumerated() {
-        let pointer = reader.pointer(resource.collection, position)
-        let inner = ObjectReader(element, at: pointer)
-        if let creation = resource.decode(inner, DecodingScope(models: models)) {
-          fixtures.append(Fixture(creation: creation, pointer: pointer))
+      let described = reader.objects(resource.collection, count: 0...100_000) { inner, pointer in
+        resource.decode(inner, DecodingScope(models: models)).map {
+          Fixture(creation: $0, pointer: pointer)
         }
-        reader.adopt(inner)
       }
+      fixtures += described ?? HostSettings.usualFixtures(kind, models)
     }
   }
 

@@ -27,16 +27,11 @@ struct Batch {
     conditions = try Conditions(call.request, isDryRun: try call.query.bool("dry_run"))
     let reader = try call.reader()
     let limit = call.api.configuration.limits.batch
-    let elements = reader.array("operations", required: true, count: 0...limit) ?? []
-    var items: [Item] = []
-    for (position, element) in elements.enumerated() {
-      let pointer = reader.pointer("operations", position)
-      let inner = ObjectReader(element, at: pointer)
-      if let work = Batch.work(inner) { items.append(Item(work: work, pointer: pointer)) }
-      reader.adopt(inner)
+    let items = reader.objects("operations", required: true, count: 0...limit) { inner, pointer in
+      Batch.work(inner).map { Item(work: $0, pointer: pointer) }
     }
     try reader.finish()
-    self.items = items
+    self.items = items ?? []
   }
 
   private static func work(_ reader: ObjectReader) -> Item.Work? {

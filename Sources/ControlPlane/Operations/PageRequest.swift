@@ -29,13 +29,10 @@ public struct PageRequest: Equatable, Sendable, Codable {
   init?(_ reader: ObjectReader) {
     let pasid = reader.int("pasid", in: 0...Int(UInt32.max))
     let group = reader.int("group", in: 0...Int(UInt32.max))
-    guard let elements = reader.array("pages", required: true, count: 1...512) else { return nil }
-    var pages: [Page] = []
-    for (position, element) in elements.enumerated() {
-      let inner = ObjectReader(element, at: reader.pointer("pages", position))
-      if let page = PageRequest.page(inner) { pages.append(page) }
-      reader.adopt(inner)
+    let pages = reader.objects("pages", required: true, count: 1...512) { inner, _ in
+      PageRequest.page(inner)
     }
+    guard let pages else { return nil }
     self.pasid = pasid.map { UInt32($0) }
     self.group = UInt32(group ?? 0)
     self.pages = pages

@@ -92,10 +92,7 @@ struct Explanation {
     writer.key("chains")
     writer.array(of: chains.listed) { writer, chain in
       writer.array(of: chain) { writer, object in
-        writer.object { writer in
-          writer.field("kind", text: object.kind.rawValue)
-          writer.field("id", text: object.name)
-        }
+        writer.object { $0.reference(to: object.key) }
       }
     }
     writer.field("chains_omitted", int: chains.omitted)

@@ -15,7 +15,7 @@ struct Reply {
     case .unchanged(let key), .changed(let key): object(key, status: 200)
     case .missing: Response(status: 204)
     case .stopped(let refusal, let progress): problem(refusal, progress).response()
-    default: json { write(outcome, seq, &$0) }
+    default: .object { write(outcome, seq, &$0) }
     }
   }
 
@@ -56,12 +56,6 @@ struct Reply {
     ]
     if status == 201 { headers.append((.location, state.encoder.path(object.key))) }
     return Response(status: status, headers: headers, body: .bytes(writer.bytes))
-  }
-
-  private func json(_ members: (inout JSONWriter) -> Void) -> Response {
-    var writer = JSONWriter()
-    writer.object(members)
-    return Response(status: 200, json: writer.bytes)
   }
 
   private func write(_ outcome: Outcome, _ seq: UInt64?, _ writer: inout JSONWriter) {
@@ -110,10 +104,7 @@ struct Reply {
   private func writeDeleted(_ keys: [ObjectKey], _ writer: inout JSONWriter) {
     writer.key("deleted")
     writer.array(of: keys) { writer, key in
-      writer.object { writer in
-        writer.field("kind", text: key.kind.rawValue)
-        writer.field("id", text: key.id)
-      }
+      writer.object { $0.reference(to: key) }
     }
   }
 }

@@ -28,27 +28,28 @@ public struct AccessRequest: Equatable, Sendable, Codable {
   }
 }
 
-extension Resource {
-  static let accesses = Resource(
-    kind: .access, collection: "accesses",
-    decode: { reader, scope in AccessRequest(reader, scope).map(Creation.access) },
-    creation: { object in (object as? Access).map { .access(AccessRequest($0)) } },
-    write: { object, writer in
-      guard let access = object as? Access else { return }
-      writer.field("ioas", text: access.ioas.name)
-      writer.field("pin", bool: access.pinsPages)
-      writer.key("pinned")
-      let pinned = access.pinned.sorted { $0.key < $1.key }
-      writer.array(of: pinned) { writer, entry in
-        writer.object { writer in
-          writer.field("pin", int: Int(entry.key))
-          writer.field("iova", hex: entry.value.iova)
-          writer.field("length", hex: entry.value.length)
-        }
+extension AccessRequest: ResourceRequest {
+  static let kind = ObjectKind.access
+  static let collection = "accesses"
+  static let operationNoun = "Access"
+  static let filters = [
+    filter("context") { $0.owner.name },
+    filter("ioas") { $0.ioas.name },
+  ]
+
+  var creation: Creation { .access(self) }
+
+  static func write(_ access: Access, to writer: inout JSONWriter) {
+    writer.field("ioas", text: access.ioas.name)
+    writer.field("pin", bool: access.pinsPages)
+    writer.key("pinned")
+    let pinned = access.pinned.sorted { $0.key < $1.key }
+    writer.array(of: pinned) { writer, entry in
+      writer.object { writer in
+        writer.field("pin", int: Int(entry.key))
+        writer.field("iova", hex: entry.value.iova)
+        writer.field("length", hex: entry.value.length)
       }
-    },
-    filters: [
-      .value("context", Access.self) { $0.owner.name },
-      .value("ioas", Access.self) { $0.ioas.name },
-    ])
+    }
+  }
 }

@@ -89,44 +89,40 @@ public struct DeviceRequest: Equatable, Sendable, Codable {
   }
 }
 
-extension Resource {
-  static let devices = Resource(
-    kind: .device, collection: "devices",
-    decode: { reader, scope in DeviceRequest(reader, scope).map(Creation.device) },
-    creation: { object in (object as? Device).map { .device(DeviceRequest($0)) } },
-    write: { object, writer in
-      guard let device = object as? Device else { return }
-      let properties = device.properties
-      writer.field("smmu", text: device.smmu.name)
-      writer.field("stream_id", int: Int(properties.streamIDs[0]))
-      writer.key("alias_stream_ids")
-      writer.array(of: properties.streamIDs.dropFirst()) { $0.int(Int($1)) }
-      writer.field("group", text: properties.group)
-      writer.field("ats", bool: properties.ats)
-      writer.field("pri", bool: properties.pri)
-      writer.field("pasid_bits", int: properties.pasidBits)
-      writer.field("stall", bool: properties.stall)
-      writer.field("dirty_tracking", bool: properties.tracksDirtyPages)
-      writer.field("vdev", text: device.vdev?.name)
-      writer.key("attachment")
-      if let domain = device.domain(at: 0) {
-        writer.object { $0.field("domain", text: domain.name) }
-      } else {
-        writer.null()
+extension DeviceRequest: ResourceRequest {
+  static let kind = ObjectKind.device
+  static let collection = "devices"
+  static let operationNoun = "Device"
+  static let filters = [
+    filter("smmu") { $0.smmu.name },
+    filter("context") { $0.owner.name },
+    filter("group") { $0.properties.group },
+    filter("stream_id", .int) { String($0.properties.streamIDs[0]) },
+    filter("domain") { $0.domain(at: 0)?.name },
+  ]
+
+  var creation: Creation { .device(self) }
+
+  static func write(_ device: Device, to writer: inout JSONWriter) {
+    let properties = device.properties
+    writer.field("smmu", text: device.smmu.name)
+    writer.field("stream_id", int: Int(properties.streamIDs[0]))
+    writer.key("alias_stream_ids")
+    writer.array(of: properties.streamIDs.dropFirst()) { $0.int(Int($1)) }
+    writer.field("group", text: properties.group)
+    writer.field("ats", bool: properties.ats)
+    writer.field("pri", bool: properties.pri)
+    writer.field("pasid_bits", int: properties.pasidBits)
+    writer.field("stall", bool: properties.stall)
+    writer.field("dirty_tracking", bool: properties.tracksDirtyPages)
+    writer.field("vdev", text: device.vdev?.name)
+    writer.field("attachment", object: device.domain(at: 0)) { $0.field("domain", text: $1.name) }
+    writer.key("attachments")
+    writer.array(of: device.attachedPASIDs) { writer, pasid in
+      writer.object { writer in
+        writer.field("pasid", int: Int(pasid))
+        writer.field("domain", text: device.domain(at: pasid)?.name)
       }
-      writer.key("attachments")
-      writer.array(of: device.attachedPASIDs) { writer, pasid in
-        writer.object { writer in
-          writer.field("pasid", int: Int(pasid))
-          writer.field("domain", text: device.domain(at: pasid)?.name)
-        }
-      }
-    },
-    filters: [
-      .value("smmu", Device.self) { $0.smmu.name },
-      .value("context", Device.self) { $0.owner.name },
-      .value("group", Device.self) { $0.properties.group },
-      .value("stream_id", Device.self, .int) { String($0.properties.streamIDs[0]) },
-      .value("domain", Device.self) { $0.domain(at: 0)?.name },
-    ])
+    }
+  }
 }

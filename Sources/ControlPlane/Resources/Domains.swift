@@ -14,6 +14,11 @@ public struct DomainCreation: Equatable, Sendable, Codable {
   /// What the domain is to be.
   public var request: DomainRequest
 
+  /// `IOMMU_HWPT_DATA_ARM_SMMUV3`
+  private static let steType: UInt32 = 2
+  /// `IOMMU_HWPT_DATA_SELFTEST`
+  private static let iotlbType: UInt32 = 0xdead
+
   init(id: String?, request: DomainRequest) {
     self.id = id
     self.request = request
@@ -34,10 +39,9 @@ public struct DomainCreation: Equatable, Sendable, Codable {
   static func paging(_ reader: ObjectReader) -> DomainRequest? {
     let device = reader.reference("device", required: true)
     let ioas = reader.reference("ioas", required: true)
-    var flags: Domain.Flags = []
-    if reader.bool("nest_parent") ?? false { flags.insert(.nestParent) }
-    if reader.bool("dirty_tracking") ?? false { flags.insert(.dirtyTracking) }
-    if reader.bool("pasid") ?? false { flags.insert(.pasid) }
+    var flags = reader.flags([
+      ("nest_parent", .nestParent), ("dirty_tracking", .dirtyTracking), ("pasid", .pasid),
+    ])
     let faultQueue = reader.reference("fault_queue")
     if faultQueue != nil { flags.insert(.faultIDValid) }
     guard let device, let ioas else { return nil }
@@ -49,8 +53,7 @@ public struct DomainCreation: Equatable, Sendable, Codable {
     let device = reader.reference("device", required: true)
     let pageTable = base(reader)
     let data = data(reader)
-    var flags: Domain.Flags = []
-    if reader.bool("pasid") ?? false { flags.insert(.pasid) }
+    var flags = reader.flags([("pasid", .pasid)])
     let faultQueue = reader.reference("fault_queue")
     if faultQueue != nil { flags.insert(.faultIDValid) }
     guard let device, let pageTable, let data else { return nil }
@@ -62,17 +65,12 @@ public struct DomainCreation: Equatable, Sendable, Codable {
   private static func base(_ reader: ObjectReader) -> DomainRequest.PageTable? {
     let viommu = reader.reference("viommu")
     let domain = reader.reference("domain")
-    switch (viommu, domain) {
-    case (let viommu?, nil): return .viommu(viommu)
-    case (nil, let domain?): return .domain(domain)
-    case (nil, nil):
-      if reader.lacks("viommu"), reader.lacks("domain") {
-        reader.fault(.invalidField, "viommu", "required field is missing")
-      }
-    case (.some, .some):
-      reader.fault(.invalidField, "domain", "name a viommu or a parent domain, not both")
-    }
-    return nil
+    guard
+      reader.hasOne(
+        of: ("viommu", viommu != nil), ("domain", domain != nil),
+        notBoth: "name a viommu or a parent domain, not both")
+    else { return nil }
+    return viommu.map(DomainRequest.PageTable.viommu) ?? domain.map(DomainRequest.PageTable.domain)
   }
 
   /// What the guest hands to the driver: to an SMMUv3 two words of its stream table entry.
@@ -82,17 +80,13 @@ public struct DomainCreation: Equatable, Sendable, Codable {
     if let iotlb, iotlb > UInt32.max {
       reader.fault(.invalidField, "iotlb", "has 32 bits")
     }
-    switch (ste, iotlb) {
-    case (let ste?, nil): return UserData(type: DomainCoding.steType, words: ste)
-    case (nil, let iotlb?): return UserData(type: DomainCoding.iotlbType, words: [iotlb])
-    case (nil, nil):
-      if reader.lacks("ste"), reader.lacks("iotlb") {
-        reader.fault(.invalidField, "ste", "required field is missing")
-      }
-    case (.some, .some):
-      reader.fault(.invalidField, "iotlb", "is for a mock IOMMU, and ste for an SMMUv3")
-    }
-    return nil
+    guard
+      reader.hasOne(
+        of: ("ste", ste != nil), ("iotlb", iotlb != nil),
+        notBoth: "is for a mock IOMMU, and ste for an SMMUv3")
+    else { return nil }
+    return ste.map { UserData(type: steType, words: $0) }
+      ?? iotlb.map { UserData(type: iotlbType, words: [$0]) }
   }
 
   /// The creation that would make a domain again.
@@ -111,12 +105,19 @@ public struct DomainCreation: Equatable, Sendable, Codable {
   }
 }
 
-/// How domains are shown.
-enum DomainCoding {
-  /// `IOMMU_HWPT_DATA_ARM_SMMUV3`
-  static let steType: UInt32 = 2
-  /// `IOMMU_HWPT_DATA_SELFTEST`
-  static let iotlbType: UInt32 = 0xdead
+extension DomainCreation: ResourceRequest {
+  static let kind = ObjectKind.domain
+  static let collection = "domains"
+  static let operationNoun = "Domain"
+  static let filters = [
+    filter("context") { $0.owner.name },
+    filter("type", oneOf: { $0.isNested ? DomainType.nested : .paging }),
+    filter("ioas") { $0.ioas?.name },
+    filter("viommu") { $0.viommu?.name },
+    filter("auto", .oneOf(["true", "false"])) { String($0.isAuto) },
+  ]
+
+  var creation: Creation { .domain(self) }
 
   static func write(_ domain: Domain, to writer: inout JSONWriter) {
     let type: DomainType = domain.isNested ? .nested : .paging
@@ -148,19 +149,11 @@ enum DomainCoding {
   }
 }
 
-extension Resource {
-  static let domains = Resource(
-    kind: .domain, collection: "domains",
-    decode: { reader, scope in DomainCreation(reader, scope).map(Creation.domain) },
-    creation: { object in (object as? Domain).map { .domain(DomainCreation($0)) } },
-    write: { object, writer in
-      if let domain = object as? Domain { DomainCoding.write(domain, to: &writer) }
-    },
-    filters: [
-      .value("context", Domain.self) { $0.owner.name },
-      .choice("type", Domain.self) { $0.isNested ? DomainType.nested : .paging },
-      .value("ioas", Domain.self) { $0.ioas?.name },
-      .value("viommu", Domain.self) { $0.viommu?.name },
-      .value("auto", Domain.self, .oneOf(["true", "false"])) { String($0.isAuto) },
-    ])
+extension ObjectReader {
+  /// The flags whose fields are true.
+  fileprivate func flags(_ fields: [(name: String, flag: Domain.Flags)]) -> Domain.Flags {
+    fields.reduce(into: []) { flags, field in
+      if bool(field.name) ?? false { flags.insert(field.flag) }
+    }
+  }
 }

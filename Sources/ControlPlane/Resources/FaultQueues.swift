@@ -24,22 +24,21 @@ public struct FaultQueueRequest: Equatable, Sendable, Codable {
   }
 }
 
-extension Resource {
-  static let faultQueues = Resource(
-    kind: .faultQueue, collection: "fault-queues",
-    decode: { reader, scope in .faultQueue(FaultQueueRequest(reader, scope)) },
-    creation: { object in
-      (object as? FaultQueue).map { .faultQueue(FaultQueueRequest($0)) }
-    },
-    write: { object, writer in
-      guard let queue = object as? FaultQueue else { return }
-      let status = queue.fifo.status
-      writer.field(
-        "file", text: (queue.isFileOpen ? EventFileMode.open : .closed).rawValue)
-      writer.key("poll")
-      writer.array(of: status.pending > 0 ? ["in", "out"] : ["out"]) { $0.text($1) }
-      writer.field("pending", int: status.pending)
-      writer.field("unanswered", int: status.unanswered)
-    },
-    filters: [.value("context", FaultQueue.self) { $0.owner.name }])
+extension FaultQueueRequest: ResourceRequest {
+  static let kind = ObjectKind.faultQueue
+  static let collection = "fault-queues"
+  static let operationNoun = "FaultQueue"
+  static let changesSilently = true
+  static let filters = [filter("context") { $0.owner.name }]
+
+  var creation: Creation { .faultQueue(self) }
+
+  static func write(_ queue: FaultQueue, to writer: inout JSONWriter) {
+    let status = queue.fifo.status
+    writer.field("file", text: EventFileMode(isOpen: queue.isFileOpen).rawValue)
+    writer.key("poll")
+    writer.array(of: status.pending > 0 ? ["in", "out"] : ["out"]) { $0.text($1) }
+    writer.field("pending", int: status.pending)
+    writer.field("unanswered", int: status.unanswered)
+  }
 }

@@ -54,7 +54,7 @@ struct Graph {
     writer.object { writer in
       writer.key("nodes")
       writer.array(of: nodes) { writer, key in
-        writer.object { Graph.write(key, to: &$0) }
+        writer.object { $0.reference(to: key) }
       }
       writer.key("edges")
       writer.array(of: edges) { writer, edge in
@@ -65,17 +65,12 @@ struct Graph {
             writer.field("id", text: edge.from.id)
           }
           writer.key("to")
-          writer.object { Graph.write(edge.target, to: &$0) }
+          writer.object { $0.reference(to: edge.target) }
           writer.field("why", text: edge.why)
         }
       }
     }
     return writer.bytes
-  }
-
-  private static func write(_ key: ObjectKey, to writer: inout JSONWriter) {
-    writer.field("kind", text: key.kind.rawValue)
-    writer.field("id", text: key.id)
   }
 
   /// Graphviz.

@@ -48,23 +48,25 @@ public struct HWQueueRequest: Equatable, Sendable, Codable {
   }
 }
 
-extension Resource {
-  static let hwQueues = Resource(
-    kind: .hwQueue, collection: "hw-queues",
-    decode: { reader, scope in HWQueueRequest(reader, scope).map(Creation.hwQueue) },
-    creation: { object in (object as? HWQueue).map { .hwQueue(HWQueueRequest($0)) } },
-    write: { object, writer in
-      guard let queue = object as? HWQueue else { return }
-      writer.field("viommu", text: queue.viommu.name)
-      writer.field("type", text: queue.type.name)
-      writer.field("index", int: Int(queue.index))
-      writer.field("iova", hex: queue.iova)
-      writer.field("length", hex: queue.length)
-      writer.field("execution", text: queue.execution.rawValue)
-    },
-    filters: [
-      .value("context", HWQueue.self) { $0.owner.name },
-      .value("viommu", HWQueue.self) { $0.viommu.name },
-      .value("index", HWQueue.self, .int) { String($0.index) },
-    ])
+extension HWQueueRequest: ResourceRequest {
+  static let kind = ObjectKind.hwQueue
+  static let collection = "hw-queues"
+  static let operationNoun = "HWQueue"
+  static let changesSilently = true
+  static let filters = [
+    filter("context") { $0.owner.name },
+    filter("viommu") { $0.viommu.name },
+    filter("index", .int) { String($0.index) },
+  ]
+
+  var creation: Creation { .hwQueue(self) }
+
+  static func write(_ queue: HWQueue, to writer: inout JSONWriter) {
+    writer.field("viommu", text: queue.viommu.name)
+    writer.field("type", text: queue.type.name)
+    writer.field("index", int: Int(queue.index))
+    writer.field("iova", hex: queue.iova)
+    writer.field("length", hex: queue.length)
+    writer.field("execution", text: queue.execution.rawValue)
+  }
 }

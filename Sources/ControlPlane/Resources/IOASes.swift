@@ -8,21 +8,27 @@ public struct IOASRequest: Equatable, Sendable, Codable {
   public var id: String?
   /// The context that the address space is to be in.
   public var context: String
+
+  init(_ reader: ObjectReader, _ scope: DecodingScope) {
+    id = scope.id(reader)
+    context = reader.reference("context") ?? defaultContext
+  }
+
+  init(_ ioas: IOAS) {
+    id = ioas.name
+    context = ioas.owner.name
+  }
 }
 
-extension Resource {
-  static let ioases = Resource(
-    kind: .ioas, collection: "ioas",
-    decode: { reader, scope in
-      let id = scope.id(reader)
-      return .ioas(IOASRequest(id: id, context: reader.reference("context") ?? defaultContext))
-    },
-    creation: { object in
-      (object as? IOAS).map { .ioas(IOASRequest(id: $0.name, context: $0.owner.name)) }
-    },
-    write: { object, writer in
-      guard let ioas = object as? IOAS else { return }
-      writer.field("mappings", int: ioas.areas.count)
-    },
-    filters: [.value("context", IOAS.self) { $0.owner.name }])
+extension IOASRequest: ResourceRequest {
+  static let kind = ObjectKind.ioas
+  static let collection = "ioas"
+  static let operationNoun = "IOAS"
+  static let filters = [filter("context") { $0.owner.name }]
+
+  var creation: Creation { .ioas(self) }
+
+  static func write(_ ioas: IOAS, to writer: inout JSONWriter) {
+    writer.field("mappings", int: ioas.areas.count)
+  }
 }

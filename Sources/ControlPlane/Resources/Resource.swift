@@ -4,23 +4,76 @@ import IOMMUFD
 
 /// A collection of the API: how its objects are asked for, made, found and shown.
 ///
-/// There is one value for each collection, in a file with its wire types; whatever is common to
-/// all collections is written once, over these.
+/// There is one value for each collection. Whatever is common to all collections is written once,
+/// over these; what is one collection's own is in its `ResourceRequest`.
 struct Resource: Sendable {
   let kind: ObjectKind
   /// The collection's name in paths.
   let collection: String
-  /// Reads a creation's body. Faults are left in the reader, and nil is returned for them.
+  /// The kind's name in the operation IDs of the OpenAPI document, as in `createHWQueue`.
+  let operationNoun: String
+  /// Whether what is shown changes without a transaction, as queues and registers do.
+  let changesSilently: Bool
+  /// What a listing can be filtered by.
+  let filters: [Filter]
+  /// Reads the body of a creation. What is wrong with it is left in the reader, and nil returned.
   let decode: @Sendable (ObjectReader, DecodingScope) -> Creation?
   /// The creation that would make the object again as it is.
   let creation: @Sendable (Object) -> Creation?
-  /// Writes the members that are the kind's own.
+  /// Writes the members that objects of this kind have and others have not.
   let write: @Sendable (Object, inout JSONWriter) -> Void
-  /// What a listing can be filtered by.
-  let filters: [Filter]
 
+  init<Request: ResourceRequest>(_ request: Request.Type) {
+    kind = Request.kind
+    collection = Request.collection
+    operationNoun = Request.operationNoun
+    changesSilently = Request.changesSilently
+    filters = Request.filters
+    decode = { reader, scope in Request(reader, scope)?.creation }
+    creation = { object in (object as? Request.Made).map { Request($0).creation } }
+    write = { object, writer in
+      if let made = object as? Request.Made { Request.write(made, to: &writer) }
+    }
+  }
+
+  // MARK: All of them
+
+  static let smmus = Resource(SMMURequest.self)
+  static let contexts = Resource(ContextRequest.self)
+  static let devices = Resource(DeviceRequest.self)
+  static let ioases = Resource(IOASRequest.self)
+  static let domains = Resource(DomainCreation.self)
+  static let viommus = Resource(VIOMMURequest.self)
+  static let vdevs = Resource(VDevRequest.self)
+  static let hwQueues = Resource(HWQueueRequest.self)
+  static let veventqs = Resource(VEventQueueRequest.self)
+  static let faultQueues = Resource(FaultQueueRequest.self)
+  static let accesses = Resource(AccessRequest.self)
+
+  /// All collections, in the order of their kinds.
+  static let all = ObjectKind.allCases.map(Resource.of)
+
+  static func of(_ kind: ObjectKind) -> Resource {
+    switch kind {
+    case .smmu: smmus
+    case .context: contexts
+    case .device: devices
+    case .ioas: ioases
+    case .domain: domains
+    case .viommu: viommus
+    case .vdev: vdevs
+    case .hwQueue: hwQueues
+    case .veventq: veventqs
+    case .faultQueue: faultQueues
+    case .access: accesses
+    }
+  }
+
+  // MARK: Filters
+
+  /// One of the query parameters that a listing can be filtered by.
   struct Filter: Sendable {
-    /// What the values of a filter look like. One that no object can have is an error: whoever
+    /// What the values of a filter look like. A value that no object can have is an error: whoever
     /// asks for it would take an empty listing for an answer.
     enum Form: Sendable {
       case identifier
@@ -41,6 +94,7 @@ struct Resource: Sendable {
         }
       }
 
+      /// What is wrong with a value of another form, in the words of a refusal.
       var rule: String {
         switch self {
         case .identifier: Identifier.rule
@@ -54,56 +108,7 @@ struct Resource: Sendable {
 
     let name: String
     let form: Form
+    /// Whether an object has a value, in the canonical spelling.
     let matches: @Sendable (Object, String) -> Bool
-
-    /// A filter by a member with one value.
-    static func value<Wanted: Object>(
-      _ name: String, _ type: Wanted.Type, _ form: Form = .identifier,
-      _ value: @escaping @Sendable (Wanted) -> String?
-    ) -> Filter {
-      Filter(name: name, form: form) { object, wanted in
-        (object as? Wanted).flatMap(value) == wanted
-      }
-    }
-
-    /// A filter by a member that is one of an enumeration's.
-    static func choice<Wanted: Object, Choice: RawRepresentable & CaseIterable & Sendable>(
-      _ name: String, _ type: Wanted.Type, _ value: @escaping @Sendable (Wanted) -> Choice
-    ) -> Filter where Choice.RawValue == String {
-      .value(name, type, .oneOf(Choice.allCases.map(\.rawValue))) { value($0).rawValue }
-    }
-  }
-
-  static let all: [Resource] = [
-    smmus, contexts, devices, ioases, domains, viommus, vdevs, hwQueues, veventqs, faultQueues,
-    accesses,
-  ]
-
-  private static let byKind: [Resource] = ObjectKind.allCases.map { kind in
-    all.first { $0.kind == kind } ?? smmus
-  }
-
-  static func of(_ kind: ObjectKind) -> Resource {
-    byKind[ObjectKind.allCases.firstIndex(of: kind) ?? 0]
   }
 }
-
-/// What decoding a creation needs besides the body.
-struct DecodingScope: Sendable {
-  /// The identifier in the path of a PUT, which the body may repeat.
-  var pathID: String?
-  var models: [any SMMUModel]
-
-  /// The name that a creation asks for, from the path or from the body.
-  func id(_ reader: ObjectReader) -> String? {
-    let named = reader.identifier("id")
-    guard let pathID else { return named }
-    if let named, named != pathID {
-      reader.fault(.invalidField, "id", "is not the identifier in the path, \(pathID)")
-    }
-    return pathID
-  }
-}
-
-/// The context of objects that name none.
-let defaultContext = "default"

@@ -39,6 +39,8 @@ public struct SMMURequest: Equatable, Sendable, Codable {
     }
   }
 
+  init(_ smmu: SMMU) { self.init(id: smmu.name, settings: smmu.driver.settings) }
+
   private static func readCMDQV(_ reader: ObjectReader, _ settings: inout SMMUSettings) {
     guard let inner = reader.object("cmdqv") else {
       if reader.has("cmdqv") { settings.cmdqv = nil }
@@ -70,41 +72,33 @@ public struct SMMURequest: Equatable, Sendable, Codable {
   }
 }
 
-extension Resource {
-  static let smmus = Resource(
-    kind: .smmu, collection: "smmus",
-    decode: { reader, scope in SMMURequest(reader, scope).map(Creation.smmu) },
-    creation: { object in
-      (object as? SMMU).map {
-        .smmu(SMMURequest(id: $0.name, settings: $0.driver.settings))
-      }
-    },
-    write: { object, writer in
-      guard let smmu = object as? SMMU else { return }
-      let settings = smmu.driver.settings
-      writer.field("driver", text: settings.driver)
-      writer.field("stream_id_bits", int: settings.streamIDBits)
-      writer.key("cmdqv")
-      if let cmdqv = settings.cmdqv {
-        writer.object { writer in
-          writer.field("vintfs", int: cmdqv.vintfs)
-          writer.field("vcmdqs", int: cmdqv.vcmdqs)
-          writer.field("sids_per_vintf", int: cmdqv.sidsPerVINTF)
-        }
-      } else {
-        writer.null()
-      }
-      writer.key("features")
-      writer.object { writer in
-        for feature in smmu.features {
-          let value = settings.features[feature.name] ?? feature.usual
-          if feature.kind == .flag {
-            writer.field(feature.name, bool: value != 0)
-          } else {
-            writer.field(feature.name, int: value)
-          }
+extension SMMURequest: ResourceRequest {
+  static let kind = ObjectKind.smmu
+  static let collection = "smmus"
+  static let operationNoun = "SMMU"
+  static let filters = [filter("driver") { $0.driver.settings.driver }]
+
+  var creation: Creation { .smmu(self) }
+
+  static func write(_ smmu: SMMU, to writer: inout JSONWriter) {
+    let settings = smmu.driver.settings
+    writer.field("driver", text: settings.driver)
+    writer.field("stream_id_bits", int: settings.streamIDBits)
+    writer.field("cmdqv", object: settings.cmdqv) { writer, cmdqv in
+      writer.field("vintfs", int: cmdqv.vintfs)
+      writer.field("vcmdqs", int: cmdqv.vcmdqs)
+      writer.field("sids_per_vintf", int: cmdqv.sidsPerVINTF)
+    }
+    writer.key("features")
+    writer.object { writer in
+      for feature in smmu.features {
+        let value = settings.features[feature.name] ?? feature.usual
+        if feature.kind == .flag {
+          writer.field(feature.name, bool: value != 0)
+        } else {
+          writer.field(feature.name, int: value)
         }
       }
-    },
-    filters: [.value("driver", SMMU.self) { $0.driver.settings.driver }])
+    }
+  }
 }

@@ -33,21 +33,22 @@ public struct VDevRequest: Equatable, Sendable, Codable {
   }
 }
 
-extension Resource {
-  static let vdevs = Resource(
-    kind: .vdev, collection: "vdevs",
-    decode: { reader, scope in VDevRequest(reader, scope).map(Creation.vdev) },
-    creation: { object in (object as? VDevice).map { .vdev(VDevRequest($0)) } },
-    write: { object, writer in
-      guard let vdev = object as? VDevice else { return }
-      writer.field("viommu", text: vdev.viommu.name)
-      writer.field("device", text: vdev.device.name)
-      writer.field("virt_id", hex: vdev.virtualID)
-    },
-    filters: [
-      .value("context", VDevice.self) { $0.owner.name },
-      .value("viommu", VDevice.self) { $0.viommu.name },
-      .value("device", VDevice.self) { $0.device.name },
-      .value("virt_id", VDevice.self, .hex) { HexText.of($0.virtualID) },
-    ])
+extension VDevRequest: ResourceRequest {
+  static let kind = ObjectKind.vdev
+  static let collection = "vdevs"
+  static let operationNoun = "VDev"
+  static let filters = [
+    filter("context") { $0.owner.name },
+    filter("viommu") { $0.viommu.name },
+    filter("device") { $0.device.name },
+    filter("virt_id", .hex) { HexText.of($0.virtualID) },
+  ]
+
+  var creation: Creation { .vdev(self) }
+
+  static func write(_ vdev: VDevice, to writer: inout JSONWriter) {
+    writer.field("viommu", text: vdev.viommu.name)
+    writer.field("device", text: vdev.device.name)
+    writer.field("virt_id", hex: vdev.virtualID)
+  }
 }

@@ -2,9 +2,11 @@
 import HTTPCore
 public import IOMMUFD
 
-/// Whether a queue's event file stays open between reads.
+/// Whether a file stays open: a queue's event file between reads, or an iommufd.
 enum EventFileMode: String, CaseIterable, Sendable {
   case open, closed
+
+  init(isOpen: Bool) { self = isOpen ? .open : .closed }
 }
 
 /// `POST /veventqs`
@@ -43,30 +45,29 @@ public struct VEventQueueRequest: Equatable, Sendable, Codable {
   }
 }
 
-extension Resource {
-  static let veventqs = Resource(
-    kind: .veventq, collection: "veventqs",
-    decode: { reader, scope in VEventQueueRequest(reader, scope).map(Creation.veventq) },
-    creation: { object in
-      (object as? VEventQueue).map { .veventq(VEventQueueRequest($0)) }
-    },
-    write: { object, writer in
-      guard let queue = object as? VEventQueue else { return }
-      let status = queue.fifo.status
-      writer.field("viommu", text: queue.viommu.name)
-      writer.field("type", text: queue.type.name)
-      writer.field("depth", int: queue.fifo.depth)
-      writer.field(
-        "file", text: (queue.isFileOpen ? EventFileMode.open : .closed).rawValue)
-      writer.key("poll")
-      writer.array(of: queue.fifo.isReadable ? ["in"] : []) { $0.text($1) }
-      writer.field("pending", int: status.pending)
-      writer.field("lost_events", bool: status.hasLost)
-      writer.field("next_sequence", int: Int(status.nextSequence))
-    },
-    filters: [
-      .value("context", VEventQueue.self) { $0.owner.name },
-      .value("viommu", VEventQueue.self) { $0.viommu.name },
-      .value("type", VEventQueue.self, .veventType) { $0.type.name },
-    ])
+extension VEventQueueRequest: ResourceRequest {
+  static let kind = ObjectKind.veventq
+  static let collection = "veventqs"
+  static let operationNoun = "VEventQueue"
+  static let changesSilently = true
+  static let filters = [
+    filter("context") { $0.owner.name },
+    filter("viommu") { $0.viommu.name },
+    filter("type", .veventType) { $0.type.name },
+  ]
+
+  var creation: Creation { .veventq(self) }
+
+  static func write(_ queue: VEventQueue, to writer: inout JSONWriter) {
+    let status = queue.fifo.status
+    writer.field("viommu", text: queue.viommu.name)
+    writer.field("type", text: queue.type.name)
+    writer.field("depth", int: queue.fifo.depth)
+    writer.field("file", text: EventFileMode(isOpen: queue.isFileOpen).rawValue)
+    writer.key("poll")
+    writer.array(of: queue.fifo.isReadable ? ["in"] : []) { $0.text($1) }
+    writer.field("pending", int: status.pending)
+    writer.field("lost_events", bool: status.hasLost)
+    writer.field("next_sequence", int: Int(status.nextSequence))
+  }
 }

@@ -38,22 +38,24 @@ public struct VIOMMURequest: Equatable, Sendable, Codable {
   }
 }
 
-extension Resource {
-  static let viommus = Resource(
-    kind: .viommu, collection: "viommus",
-    decode: { reader, scope in VIOMMURequest(reader, scope).map(Creation.viommu) },
-    creation: { object in (object as? VIOMMU).map { .viommu(VIOMMURequest($0)) } },
-    write: { object, writer in
-      guard let viommu = object as? VIOMMU else { return }
-      writer.field("type", text: viommu.type.name)
-      writer.field("device", text: viommu.deviceName)
-      writer.field("domain", text: viommu.parent.name)
-      writer.field("smmu", text: viommu.smmu.name)
-    },
-    filters: [
-      .value("context", VIOMMU.self) { $0.owner.name },
-      .value("type", VIOMMU.self, .oneOf(VIOMMUType.named.map(\.name))) { $0.type.name },
-      .value("domain", VIOMMU.self) { $0.parent.name },
-      .value("smmu", VIOMMU.self) { $0.smmu.name },
-    ])
+extension VIOMMURequest: ResourceRequest {
+  static let kind = ObjectKind.viommu
+  static let collection = "viommus"
+  static let operationNoun = "VIOMMU"
+  static let changesSilently = true
+  static let filters = [
+    filter("context") { $0.owner.name },
+    filter("type", .oneOf(VIOMMUType.named.map(\.name))) { $0.type.name },
+    filter("domain") { $0.parent.name },
+    filter("smmu") { $0.smmu.name },
+  ]
+
+  var creation: Creation { .viommu(self) }
+
+  static func write(_ viommu: VIOMMU, to writer: inout JSONWriter) {
+    writer.field("type", text: viommu.type.name)
+    writer.field("device", text: viommu.deviceName)
+    writer.field("domain", text: viommu.parent.name)
+    writer.field("smmu", text: viommu.smmu.name)
+  }
 }

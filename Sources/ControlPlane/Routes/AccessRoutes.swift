@@ -10,37 +10,24 @@ enum AccessRoutes {
     .init(.delete, "/accesses/{id}/pins/{number}", unpin),
   ]
 
-  private static let replace = Endpoint(
-    "replaceAccessIOAS", body: .json,
-    .change { call throws(Problem) in
-      let reader = try call.reader()
-      let ioas = reader.reference("ioas", required: true)
-      try reader.finish()
-      return Change(
-        operation: .replaceAccess(access: call.parameters[0], ioas: ioas ?? ""),
-        subject: .object(call.key(.access)))
-    })
+  private static let replace = Endpoint("replaceAccessIOAS", changing: .access, body: .json) {
+    call throws(Problem) in
+    let ioas = try call.decode { $0.reference("ioas", required: true) }
+    return .replaceAccess(access: call.id, ioas: ioas)
+  }
 
-  private static let pin = Endpoint(
-    "pinPages", body: .json,
-    .change { call throws(Problem) in
-      let reader = try call.reader()
-      let iova = reader.hex("iova", required: true)
-      let length = reader.hex("length", required: true)
-      let isWritten = reader.bool("write")
-      try reader.finish()
-      return Change(
-        operation: .pinPages(
-          access: call.parameters[0], iova: iova ?? 0, length: length ?? 0,
-          isWritten: isWritten ?? false),
-        subject: .object(call.key(.access)))
-    })
+  private static let pin = Endpoint("pinPages", changing: .access, body: .json) {
+    call throws(Problem) in
+    let (range, isWritten) = try call.decode { reader in
+      let range = AreaCoding.decodeRange(reader)
+      let isWritten = reader.bool("write") ?? false
+      return range.map { ($0, isWritten) }
+    }
+    return .pinPages(
+      access: call.id, iova: range.start, length: range.length, isWritten: isWritten)
+  }
 
-  private static let unpin = Endpoint(
-    "unpinPages",
-    .change { call throws(Problem) in
-      Change(
-        operation: .unpinPages(access: call.parameters[0], number: try call.number()),
-        subject: .object(call.key(.access)))
-    })
+  private static let unpin = Endpoint("unpinPages", changing: .access) { call throws(Problem) in
+    .unpinPages(access: call.id, number: try call.number())
+  }
 }

@@ -13,40 +13,22 @@ enum AddressSpaceRoutes {
       Endpoint("listMappings", query: ["limit", "cursor"], .answer(listMappings))),
   ]
 
-  private static let map = Endpoint(
-    "mapIOAS", body: .json,
-    .change { call throws(Problem) in
-      let reader = try call.reader()
-      let request = AreaCoding.decodeMap(reader)
-      try reader.finish()
-      guard let request else { throw Problem(.internal, "a mapping was neither read nor refused") }
-      return Change(
-        operation: .map(ioas: call.parameters[0], request), subject: .object(call.key(.ioas)))
-    })
+  private static let map = Endpoint("mapIOAS", changing: .ioas, body: .json) {
+    call throws(Problem) in
+    .map(ioas: call.id, try call.decode(AreaCoding.decodeMap))
+  }
 
-  private static let unmap = Endpoint(
-    "unmapIOAS", body: .json,
-    .change { call throws(Problem) in
-      let reader = try call.reader()
-      let iova = reader.hex("iova", required: true)
-      let length = reader.hex("length", required: true)
-      try reader.finish()
-      return Change(
-        operation: .unmap(ioas: call.parameters[0], iova: iova ?? 0, length: length ?? 0),
-        subject: .object(call.key(.ioas)))
-    })
+  private static let unmap = Endpoint("unmapIOAS", changing: .ioas, body: .json) {
+    call throws(Problem) in
+    let range = try call.decode { AreaCoding.decodeRange($0) }
+    return .unmap(ioas: call.id, iova: range.start, length: range.length)
+  }
 
-  private static let reserve = Endpoint(
-    "reserveIOVA", body: .json,
-    .change { call throws(Problem) in
-      let reader = try call.reader()
-      let start = reader.hex("start", required: true)
-      let length = reader.hex("length", required: true)
-      try reader.finish()
-      return Change(
-        operation: .reserve(ioas: call.parameters[0], start: start ?? 0, length: length ?? 0),
-        subject: .object(call.key(.ioas)))
-    })
+  private static let reserve = Endpoint("reserveIOVA", changing: .ioas, body: .json) {
+    call throws(Problem) in
+    let range = try call.decode { AreaCoding.decodeRange($0, from: "start") }
+    return .reserve(ioas: call.id, start: range.start, length: range.length)
+  }
 
   /// A cursor is the address behind the last mapping of a page, in hex.
   private static func listMappings(_ call: Call) throws(Problem) -> Response {
@@ -62,18 +44,16 @@ enum AddressSpaceRoutes {
     return try call.host.read { state throws(Problem) in
       let ioas = try state.find(call.key(.ioas), as: IOAS.self)
       let (areas, next) = ioas.page(from: start, limit: limit)
-      var writer = JSONWriter(capacity: 1024)
-      writer.object { writer in
+      let cursor = next.map(HexText.of)
+      var response = Response.object(capacity: 1024) { writer in
         writer.key("items")
         writer.array(of: areas) { writer, area in
           writer.object { AreaCoding.writeMembers(of: area, to: &$0) }
         }
-        writer.field("next", text: next.map(HexText.of))
+        writer.field("next", text: cursor)
       }
-      var response = Response(status: 200, json: writer.bytes)
       response.linkNext(
-        to: call.host.encoder.path(ioas.key) + "/mappings", limit: limit,
-        cursor: next.map(HexText.of))
+        to: call.host.encoder.path(ioas.key) + "/mappings", limit: limit, cursor: cursor)
       return response
     }
   }

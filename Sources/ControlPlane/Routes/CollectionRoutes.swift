@@ -48,51 +48,42 @@ enum CollectionRoutes {
 
   private static func put(_ resource: Resource, _ noun: String) -> Endpoint {
     Endpoint(
-      "put\(noun)", body: .json,
-      .change { call throws(Problem) in
-        let id = call.parameters[0]
-        guard Identifier.isValid(id.utf8) else {
-          throw Problem(faults: [.init(.invalidField, at: "{id}", Identifier.rule)])
-        }
-        let creation = try decode(resource, call, pathID: id)
-        return Change(
-          operation: .ensure(creation), subject: .object(ObjectKey(resource.kind, id)))
-      })
+      "put\(noun)", changing: resource.kind, body: .json
+    ) { call throws(Problem) in
+      guard Identifier.isValid(call.id.utf8) else {
+        throw Problem(faults: [.init(.invalidField, at: "{id}", Identifier.rule)])
+      }
+      return .ensure(try decode(resource, call, pathID: call.id))
+    }
   }
 
   private static func decode(
     _ resource: Resource, _ call: Call, pathID: String?
   ) throws(Problem) -> Creation {
-    let reader = try call.reader()
     let scope = DecodingScope(pathID: pathID, models: call.api.configuration.models)
-    let creation = resource.decode(reader, scope)
-    try reader.finish()
-    guard let creation else { throw Problem(.internal, "a creation was neither read nor refused") }
-    return creation
+    return try call.decode { resource.decode($0, scope) }
   }
 
   // MARK: Deleting
 
   private static func delete(_ kind: ObjectKind, _ noun: String) -> Endpoint {
     Endpoint(
-      "delete\(noun)", query: ["allow_missing", "cascade", "plan"],
-      .change { call throws(Problem) in
-        let key = call.key(kind)
-        let allowMissing = try call.query.bool("allow_missing")
-        let isCascade = try call.query.bool("cascade")
-        let plan = call.query.text("plan")
-        if let plan, !Plan.isDigest(plan) {
-          throw QueryReader.invalid("plan", "must be the digest of a plan, sha256:…")
-        }
-        if plan != nil, !isCascade {
-          throw QueryReader.invalid("plan", "goes with cascade=true")
-        }
-        let operation: Operation =
-          isCascade
-          ? .cascade(key, plan: plan, allowMissing: allowMissing)
-          : .destroy(key, allowMissing: allowMissing)
-        return Change(operation: operation, subject: .object(key))
-      })
+      "delete\(noun)", changing: kind, query: ["allow_missing", "cascade", "plan"]
+    ) { call throws(Problem) in
+      let key = call.key(kind)
+      let allowMissing = try call.query.bool("allow_missing")
+      let isCascade = try call.query.bool("cascade")
+      let plan = call.query.text("plan")
+      if let plan, !Plan.isDigest(plan) {
+        throw QueryReader.invalid("plan", "must be the digest of a plan, sha256:…")
+      }
+      if plan != nil, !isCascade {
+        throw QueryReader.invalid("plan", "goes with cascade=true")
+      }
+      return isCascade
+        ? .cascade(key, plan: plan, allowMissing: allowMissing)
+        : .destroy(key, allowMissing: allowMissing)
+    }
   }
 
   // MARK: Reading
@@ -107,12 +98,7 @@ enum CollectionRoutes {
     let epoch = host.log.extent.epoch
     return try host.read { state throws(Problem) in
       let object = try state.find(call.key(kind))
-      if let known = call.request.head.headers[.ifNoneMatch] {
-        let tag = EntityTag(object, epoch: epoch)
-        if EntityTag.list(known, contains: tag) {
-          return Response(status: 304, headers: [(.etag, tag.text)])
-        }
-      }
+      if let unchanged = call.notModified(EntityTag(object, epoch: epoch)) { return unchanged }
       if let shown = state.shown.response(for: object) { return shown }
       let response = Reply(state: state, epoch: epoch).show(object, status: 200)
       if !Resource.of(kind).changesSilently { state.shown.keep(response, for: object) }
@@ -129,32 +115,11 @@ enum CollectionRoutes {
     return try call.host.read { state throws(Problem) in
       let object = try state.find(call.key(kind))
       let explanation = Explanation(object, policy: state.core.pinPolicy, state.encoder)
-      var writer = JSONWriter(capacity: 1024)
-      writer.object { writer in
+      return .object(capacity: 1024) { writer in
         writer.field("verb", text: verb.rawValue)
         writer.field("allowed", bool: explanation.plan.steps.isEmpty)
         explanation.writeMembers(to: &writer)
       }
-      return Response(status: 200, json: writer.bytes)
-    }
-  }
-}
-
-extension Resource {
-  /// The kind's name in operation IDs: `HWQueue`.
-  var operationNoun: String {
-    switch kind {
-    case .smmu: "SMMU"
-    case .context: "Context"
-    case .device: "Device"
-    case .ioas: "IOAS"
-    case .domain: "Domain"
-    case .viommu: "VIOMMU"
-    case .vdev: "VDev"
-    case .hwQueue: "HWQueue"
-    case .veventq: "VEventQueue"
-    case .faultQueue: "FaultQueue"
-    case .access: "Access"
     }
   }
 }

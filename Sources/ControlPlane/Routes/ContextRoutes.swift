@@ -15,53 +15,27 @@ enum ContextRoutes {
       Endpoint("readMemoryMap", query: ["width"], .answer(read))),
   ]
 
-  private static let ioctl = Endpoint(
-    "callIoctl", body: .json,
-    .change { call throws(Problem) in
-      let reader = try call.reader()
-      let request = IoctlCoding.decode(reader)
-      try reader.finish()
-      guard let request else { throw Problem(.internal, "a call was neither read nor refused") }
-      return Change(
-        operation: .ioctl(context: call.parameters[0], request),
-        subject: .object(call.key(.context)))
-    })
+  private static let ioctl = Endpoint("callIoctl", changing: .context, body: .json) {
+    call throws(Problem) in
+    .ioctl(context: call.id, try call.decode(IoctlCoding.decode))
+  }
 
-  private static let closeFile = Endpoint(
-    "closeContextFile",
-    .change { call throws(Problem) in
-      Change(
-        operation: .closeContextFile(context: call.parameters[0]),
-        subject: .object(call.key(.context)))
-    })
+  private static let closeFile = Endpoint("closeContextFile", changing: .context) { call in
+    .closeContextFile(context: call.id)
+  }
 
-  private static let map = Endpoint(
-    "mapMemory", body: .json,
-    .change { call throws(Problem) in
-      let reader = try call.reader()
-      let request = MemoryMapRequest(reader)
-      try reader.finish()
-      guard let request else { throw Problem(.internal, "a mapping was neither read nor refused") }
-      return Change(
-        operation: .mapMemory(context: call.parameters[0], request),
-        subject: .object(call.key(.context)))
-    })
+  private static let map = Endpoint("mapMemory", changing: .context, body: .json) {
+    call throws(Problem) in
+    .mapMemory(context: call.id, try call.decode { MemoryMapRequest($0) })
+  }
 
-  private static let unmap = Endpoint(
-    "unmapMemory",
-    .change { call throws(Problem) in
-      Change(
-        operation: .unmapMemory(context: call.parameters[0], number: try call.number()),
-        subject: .object(call.key(.context)))
-    })
+  private static let unmap = Endpoint("unmapMemory", changing: .context) { call throws(Problem) in
+    .unmapMemory(context: call.id, number: try call.number())
+  }
 
-  private static let fork = Endpoint(
-    "forkMemoryMap",
-    .change { call throws(Problem) in
-      Change(
-        operation: .forkMemoryMap(context: call.parameters[0], number: try call.number()),
-        subject: .object(call.key(.context)))
-    })
+  private static let fork = Endpoint("forkMemoryMap", changing: .context) { call throws(Problem) in
+    .forkMemoryMap(context: call.id, number: try call.number())
+  }
 
   /// Reads a register through what user space has mapped.
   private static func read(_ call: Call) throws(Problem) -> Response {
@@ -74,7 +48,7 @@ enum ContextRoutes {
       guard let map = context.memoryMaps[number] else {
         throw Problem(.notFound, "nothing is mapped under \(number)")
       }
-      return try HardwareRoutes.readWindow(of: map.viommu, at: offset, width: width)
+      return try RegisterRoutes.readWindow(of: map.viommu, at: offset, width: width)
     }
   }
 }

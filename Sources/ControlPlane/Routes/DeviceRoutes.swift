@@ -12,6 +12,10 @@ enum DeviceRoutes {
     .init(.post, "/devices/{id}/unplug", unplug),
     .init(.post, "/devices/{id}/hardware-events", raiseHardwareEvent),
     .init(.post, "/devices/{id}/page-requests", requestPages),
+    .init(.post, "/devices/{id}/dma", dma),
+    .init(.put, "/devices/{id}/traffic", startTraffic),
+    .init(.get, "/devices/{id}/traffic", Endpoint("getTraffic", .answer(showTraffic))),
+    .init(.delete, "/devices/{id}/traffic", stopTraffic),
   ]
 
   /// The greatest number that can be asked for; which of them a device has, the kernel judges.
@@ -29,20 +33,13 @@ enum DeviceRoutes {
   }
 
   private static func attach(_ operationID: String) -> Endpoint {
-    Endpoint(
-      operationID, query: ["mode"], body: .json,
-      .change { call throws(Problem) in
-        let pasid = try pasid(call)
-        let mode = try call.query.choice("mode", of: AttachMode.self) ?? .either
-        let reader = try call.reader()
-        let target = decodeTarget(reader)
-        try reader.finish()
-        guard let target else { throw Problem(.internal, "a target was neither read nor refused") }
-        return Change(
-          operation: .attach(
-            device: call.parameters[0], pasid: pasid, target: target, mode: mode),
-          subject: .object(call.key(.device)))
-      })
+    Endpoint(operationID, changing: .device, query: ["mode"], body: .json) {
+      call throws(Problem) in
+      let pasid = try pasid(call)
+      let mode = try call.query.choice("mode", of: AttachMode.self) ?? .either
+      let target = try call.decode(decodeTarget)
+      return .attach(device: call.id, pasid: pasid, target: target, mode: mode)
+    }
   }
 
   static func decodeTarget(_ reader: ObjectReader) -> AttachTarget? {
@@ -58,42 +55,51 @@ enum DeviceRoutes {
   }
 
   private static func detach(_ operationID: String) -> Endpoint {
-    Endpoint(
-      operationID,
-      .change { call throws(Problem) in
-        Change(
-          operation: .detach(device: call.parameters[0], pasid: try pasid(call)),
-          subject: .object(call.key(.device)))
-      })
+    Endpoint(operationID, changing: .device) { call throws(Problem) in
+      .detach(device: call.id, pasid: try pasid(call))
+    }
   }
 
-  private static let unplug = Endpoint(
-    "unplugDevice",
-    .change { call throws(Problem) in
-      Change(
-        operation: .unplug(device: call.parameters[0]), subject: .object(call.key(.device)))
-    })
+  private static let unplug = Endpoint("unplugDevice", changing: .device) { call in
+    .unplug(device: call.id)
+  }
 
   private static let raiseHardwareEvent = Endpoint(
-    "raiseHardwareEvent", body: .json,
-    .change { call throws(Problem) in
-      let reader = try call.reader()
-      let record = reader.hexArray("record", required: true, count: 1...8)
-      try reader.finish()
-      return Change(
-        operation: .raiseHardwareEvent(device: call.parameters[0], record: record ?? []),
-        subject: .object(call.key(.device)))
-    })
+    "raiseHardwareEvent", changing: .device, body: .json
+  ) { call throws(Problem) in
+    let record = try call.decode { $0.hexArray("record", required: true, count: 1...8) }
+    return .raiseHardwareEvent(device: call.id, record: record)
+  }
 
-  private static let requestPages = Endpoint(
-    "requestPages", body: .json,
-    .change { call throws(Problem) in
-      let reader = try call.reader()
-      let request = PageRequest(reader)
-      try reader.finish()
-      guard let request else { throw Problem(.internal, "a request was neither read nor refused") }
-      return Change(
-        operation: .requestPages(device: call.parameters[0], request),
-        subject: .object(call.key(.device)))
-    })
+  private static let requestPages = Endpoint("requestPages", changing: .device, body: .json) {
+    call throws(Problem) in
+    .requestPages(device: call.id, try call.decode { PageRequest($0) })
+  }
+
+  // MARK: Memory
+
+  private static let dma = Endpoint("accessMemory", changing: .device, body: .json) {
+    call throws(Problem) in
+    .dma(device: call.id, try call.decode(DMACoding.decode))
+  }
+
+  private static let startTraffic = Endpoint("startTraffic", changing: .device, body: .json) {
+    call throws(Problem) in
+    .startTraffic(device: call.id, try call.decode { TrafficSettings($0) })
+  }
+
+  private static func showTraffic(_ call: Call) throws(Problem) -> Response {
+    try Accept.require([MediaType.json], call.request)
+    return try call.host.read { state throws(Problem) in
+      let device = try state.find(call.key(.device))
+      guard let generator = state.traffic[device.name] else {
+        throw Problem(.notFound, "device \(device.name) sends no traffic")
+      }
+      return Response.object { generator.write(to: &$0) }.notStored()
+    }
+  }
+
+  private static let stopTraffic = Endpoint("stopTraffic", changing: .device) { call in
+    .stopTraffic(device: call.id)
+  }
 }

@@ -32,13 +32,11 @@ enum HostRoutes {
     }
     let behind = call.api.hosts.all.filter { $0.name > cursor ?? "" }
     let next = behind.count > limit ? behind[limit - 1].name : nil
-    var writer = JSONWriter(capacity: 1024)
-    writer.object { writer in
+    var response = Response.object(capacity: 1024) { writer in
       writer.key("items")
       writer.array(of: behind.prefix(limit)) { HostCoding.write($1, to: &$0) }
       writer.field("next", text: next)
     }
-    var response = Response(status: 200, json: writer.bytes)
     response.linkNext(to: "/v1/hosts", limit: limit, cursor: next)
     return response
   }
@@ -46,11 +44,7 @@ enum HostRoutes {
   private static func getHost(_ call: Call) throws(Problem) -> Response {
     try Accept.require([MediaType.json], call.request)
     let host = try named(call)
-    let tag = HostCoding.tag(of: host)
-    if let known = call.request.head.headers[.ifNoneMatch], EntityTag.list(known, contains: tag) {
-      return Response(status: 304, headers: [(.etag, tag.text)])
-    }
-    return HostCoding.response(host, status: 200)
+    return call.notModified(HostCoding.tag(of: host)) ?? HostCoding.response(host, status: 200)
   }
 
   private static func named(_ call: Call) throws(Problem) -> Host {
@@ -90,8 +84,7 @@ enum HostRoutes {
       let allowMissing = try call.query.bool("allow_missing")
       if allowMissing, call.api.hosts.host(name) == nil { return Response(status: 204) }
       try call.api.hosts.remove(name, isDryRun: conditions.isDryRun)
-      var writer = JSONWriter(capacity: 64)
-      writer.object { writer in
+      return .object(capacity: 64) { writer in
         writer.key("deleted")
         writer.array(of: [name]) { writer, name in
           writer.object { writer in
@@ -100,7 +93,6 @@ enum HostRoutes {
           }
         }
       }
-      return Response(status: 200, json: writer.bytes)
     }
   }
 

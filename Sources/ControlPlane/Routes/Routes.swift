@@ -10,8 +10,8 @@ enum Routes {
   /// Routes of a host. Their patterns are relative to `/v1` or to `/v1/hosts/{host}`.
   static let ofHost = RouteTable(
     Resource.all.flatMap(CollectionRoutes.routes) + ContextRoutes.all + DeviceRoutes.all
-      + HardwareRoutes.all + AddressSpaceRoutes.all + AccessRoutes.all + EventQueueRoutes.all
-      + WholeHostRoutes.all)
+      + RegisterRoutes.all + MemoryRoutes.all + GuestCommandRoutes.all + AddressSpaceRoutes.all
+      + AccessRoutes.all + EventQueueRoutes.all + WholeHostRoutes.all)
 
   /// Every operation of the API, with the path that the OpenAPI document has for it.
   static var all: [RouteTable.Route] {

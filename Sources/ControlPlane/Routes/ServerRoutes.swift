@@ -7,14 +7,14 @@ enum ServerRoutes {
   static let all: [RouteTable.Route] = [
     .init(
       .get, "/livez",
-      Endpoint("getLiveness", .answer { _ in health(200, "ok") })),
+      Endpoint("getLiveness", .answer { _ in alive })),
     .init(
       .get, "/readyz",
       Endpoint(
         "getReadiness",
         .answer { call throws(Problem) in
           if call.api.isDraining { throw Problem(.draining, "the server is about to stop") }
-          return health(200, "ok")
+          return alive
         })),
     .init(.get, "/version", Endpoint("getVersion", .answer { version($0.api) })),
     .init(.get, "/metrics", Endpoint("getMetrics", .answer { metrics($0.api) })),
@@ -30,11 +30,7 @@ enum ServerRoutes {
         .answer { document($0.api.configuration.openAPI.json, MediaType.json) })),
   ]
 
-  private static func health(_ status: Int, _ word: String) -> Response {
-    var writer = JSONWriter(capacity: 32)
-    writer.object { $0.field("status", text: word) }
-    return Response(status: status, json: writer.bytes)
-  }
+  private static let alive = Response.object(capacity: 32) { $0.field("status", text: "ok") }
 
   private static func document(_ bytes: [UInt8], _ type: String) -> Response {
     Response(status: 200, headers: [(.contentType, type)], body: .bytes(bytes))
@@ -42,8 +38,7 @@ enum ServerRoutes {
 
   private static func version(_ api: ControlPlane) -> Response {
     let limits = api.configuration.limits
-    var writer = JSONWriter()
-    writer.object { writer in
+    return .object { writer in
       writer.field("name", text: "viommud")
       writer.field("version", text: api.configuration.version)
       writer.field("api", text: "v1")
@@ -66,7 +61,6 @@ enum ServerRoutes {
         writer.field("hosts", int: HostRegistry.limit)
       }
     }
-    return Response(status: 200, json: writer.bytes)
   }
 
   private static func metrics(_ api: ControlPlane) -> Response {

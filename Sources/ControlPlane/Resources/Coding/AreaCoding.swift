@@ -12,6 +12,16 @@ enum AreaCoding {
     writer.field("writable", bool: area.isWritable)
   }
 
+  /// A range of addresses of which the client says where it begins and how long it is.
+  static func decodeRange(
+    _ reader: ObjectReader, from name: String = "iova"
+  ) -> (start: UInt64, length: UInt64)? {
+    let start = reader.hex(name, required: true)
+    let length = reader.hex("length", required: true)
+    guard let start, let length else { return nil }
+    return (start, length)
+  }
+
   /// `POST /ioas/{id}/map`
   static func decodeMap(_ reader: ObjectReader) -> MapRequest? {
     let iova = reader.hex("iova")

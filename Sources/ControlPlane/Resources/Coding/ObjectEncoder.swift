@@ -77,21 +77,19 @@ struct ObjectEncoder: Sendable {
   /// yet.
   private func writeRegisters(of object: Object, to writer: inout JSONWriter) {
     guard object is VIOMMU || object is HWQueue else { return }
-    writer.key("registers")
-    if let facts = object.hardwareDriver?.registers(of: object) {
-      ObjectEncoder.write(facts, to: &writer)
-    } else {
-      writer.null()
-    }
+    let facts = object.hardwareDriver?.registers(of: object)
+    writer.field("registers", object: facts) { ObjectEncoder.writeMembers($1, to: &$0) }
   }
 
   /// Writes what a driver says as an object.
   static func write(_ facts: [DriverFact], to writer: inout JSONWriter) {
-    writer.object { writer in
-      for fact in facts {
-        writer.key(fact.name)
-        write(fact.value, to: &writer)
-      }
+    writer.object { writeMembers(facts, to: &$0) }
+  }
+
+  private static func writeMembers(_ facts: [DriverFact], to writer: inout JSONWriter) {
+    for fact in facts {
+      writer.key(fact.name)
+      write(fact.value, to: &writer)
     }
   }
 
@@ -110,8 +108,7 @@ struct ObjectEncoder: Sendable {
   private func writeHolds(of object: Object, to writer: inout JSONWriter) {
     writer.array(of: PinGraph.sortedByTarget(object.holds)) { writer, pin in
       writer.object { writer in
-        writer.field("kind", text: pin.target.kind.rawValue)
-        writer.field("id", text: pin.target.name)
+        writer.reference(to: pin.target.key)
         writer.field("why", text: pin.why)
       }
     }

@@ -16,23 +16,13 @@ enum DecoderRoutes {
   /// Any sixteen bytes are a command; and back from a name and fields to the words.
   private static func decodeCommand(_ call: Call) throws(Problem) -> Response {
     try Accept.require([MediaType.json], call.request)
-    let reader = try call.reader()
-    let words = CommandCoding.decode(reader)
-    try reader.finish()
-    var writer = JSONWriter()
-    writer.object { CommandCoding.writeMembers(of: words ?? [], to: &$0) }
-    return Response(status: 200, json: writer.bytes)
+    let words = try call.decode { CommandCoding.decode($0) }
+    return .object { CommandCoding.writeMembers(of: words, to: &$0) }
   }
 
   private static func decodeEvent(_ call: Call) throws(Problem) -> Response {
     try Accept.require([MediaType.json], call.request)
-    let reader = try call.reader()
-    let words = RecordCoding.decode(reader)
-    try reader.finish()
-    var writer = JSONWriter()
-    writer.object { writer in
-      RecordCoding.writeMembers(of: EventRecord(words: words ?? [0, 0, 0, 0]), to: &writer)
-    }
-    return Response(status: 200, json: writer.bytes)
+    let words = try call.decode(RecordCoding.decode)
+    return .object { RecordCoding.writeMembers(of: EventRecord(words: words), to: &$0) }
   }
 }

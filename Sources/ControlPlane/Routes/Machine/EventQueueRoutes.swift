@@ -21,24 +21,13 @@ enum EventQueueRoutes {
   private static let bufferLimit = 1 << 26
 
   private static func closeFile(_ operationID: String, _ kind: ObjectKind) -> Endpoint {
-    Endpoint(
-      operationID,
-      .change { call throws(Problem) in
-        Change(operation: .closeFiles(call.key(kind)), subject: .object(call.key(kind)))
-      })
+    Endpoint(operationID, changing: kind) { call in .closeFiles(call.key(kind)) }
   }
 
-  private static let respond = Endpoint(
-    "respondToFaults", body: .json,
-    .change { call throws(Problem) in
-      let reader = try call.reader()
-      let operation = EventCoding.decodeResponses(reader, to: call.parameters[0])
-      try reader.finish()
-      guard let operation else {
-        throw Problem(.internal, "responses were neither read nor refused")
-      }
-      return Change(operation: operation, subject: .object(call.key(.faultQueue)))
-    })
+  private static let respond = Endpoint("respondToFaults", changing: .faultQueue, body: .json) {
+    call throws(Problem) in
+    try call.decode { EventCoding.decodeResponses($0, to: call.id) }
+  }
 
   private static func readVEvents(_ call: Call) throws(Problem) -> Response {
     try read(call, .veventq, recordBytes: 40) { name, count in
@@ -78,10 +67,9 @@ enum EventQueueRoutes {
       return Response(status: 200, json: [])
     }
     let bytes = count ?? (limit ?? readLimit) * recordBytes
-    var response = call.host.change(
-      Change(operation: operation(call.parameters[0], bytes)), Conditions())
+    let response = call.host.change(
+      Change(operation: operation(call.id, bytes)), Conditions())
     // A second reader must not get from a cache what the first has consumed.
-    if response.status == 200 { response.headers.append((.cacheControl, "no-store")) }
-    return response
+    return response.status == 200 ? response.notStored() : response
   }
 }

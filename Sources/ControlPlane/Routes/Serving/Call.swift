@@ -12,6 +12,14 @@ struct Call: Sendable {
   let parameters: [String]
   let query: QueryReader
 
+  /// The identifier in the path, of the object that the request is about.
+  var id: String { parameters[0] }
+
+  /// The key of the object that the request is about.
+  func key(_ kind: ObjectKind) -> ObjectKey { ObjectKey(kind, id) }
+
+  // MARK: Body
+
   /// The body as an object's reader; no body is an empty object.
   func reader() throws(Problem) -> ObjectReader {
     try ObjectReader.body(
@@ -19,12 +27,34 @@ struct Call: Sendable {
       depthLimit: api.configuration.limits.jsonDepth)
   }
 
+  /// Decodes the body, which is an object.
+  ///
+  /// - Parameter read: reads the object's fields. Where it returns nil, it has left in the reader
+  ///   what is wrong.
+  /// - Throws: all that is wrong with the body.
+  func decode<Value>(_ read: (ObjectReader) -> Value?) throws(Problem) -> Value {
+    let reader = try reader()
+    let value = read(reader)
+    try reader.finish()
+    guard let value else { throw Problem(.internal, "the body was neither read nor refused") }
+    return value
+  }
+
   /// Whether the body is bytes as they are, where it may be JSON too.
   var hasOctets: Bool {
     request.head.headers[.contentType].map { MediaType.essence(of: $0) } == MediaType.octets
   }
 
-  func key(_ kind: ObjectKind) -> ObjectKey { ObjectKey(kind, parameters[0]) }
+  // MARK: Answer
+
+  /// The answer for a client that names `tag` in `If-None-Match`, because it knows already what
+  /// the tag stands for (RFC 9110, section 13.1.2); nil for any other.
+  func notModified(_ tag: @autoclosure () -> EntityTag) -> Response? {
+    guard let known = request.head.headers[.ifNoneMatch] else { return nil }
+    let tag = tag()
+    guard EntityTag.list(known, contains: tag) else { return nil }
+    return Response(status: 304, headers: [(.etag, tag.text)])
+  }
 
   // MARK: Parameters of paths and queries that several endpoints have
 

@@ -52,4 +52,18 @@ final class Endpoint: Sendable {
     self.body = body
     self.action = action
   }
+
+  /// An operation that changes an object which is there: the one that the path names.
+  ///
+  /// - Parameter decode: reads what is to be done with the object.
+  convenience init(
+    _ operationID: String, changing kind: ObjectKind, query: [String] = [], body: Body = .none,
+    _ decode: @escaping @Sendable (Call) throws(Problem) -> Operation
+  ) {
+    self.init(
+      operationID, query: query, body: body,
+      .change { call throws(Problem) in
+        Change(operation: try decode(call), subject: .object(call.key(kind)))
+      })
+  }
 }

@@ -47,11 +47,7 @@ struct Listing {
   func response() throws(Problem) -> Response {
     let epoch = call.host.log.extent.epoch
     let tag = try call.host.read { EntityTag(resource.kind, in: $0, epoch: epoch) }
-    if let known = call.request.head.headers[.ifNoneMatch],
-      !resource.changesSilently, EntityTag.list(known, contains: tag)
-    {
-      return Response(status: 304, headers: [(.etag, tag.text)])
-    }
+    if !resource.changesSilently, let unchanged = call.notModified(tag) { return unchanged }
     var writer = JSONWriter(capacity: 4096)
     writer.beginObject()
     writer.key("items")
@@ -116,17 +112,4 @@ struct Listing {
       }
     }
   }
-}
-
-extension Response {
-  /// Says where the next page of a listing without filters is, if there is one.
-  mutating func linkNext(to path: String, limit: Int, cursor: String?) {
-    guard let cursor else { return }
-    headers.append((.link, "<\(path)?limit=\(limit)&cursor=\(cursor)>; rel=\"next\""))
-  }
-}
-
-extension Resource {
-  /// Whether what is shown changes without a transaction, as queues do.
-  var changesSilently: Bool { [.veventq, .faultQueue, .viommu, .hwQueue].contains(kind) }
 }

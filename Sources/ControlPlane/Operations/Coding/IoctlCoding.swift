@@ -11,17 +11,11 @@ enum IoctlCoding {
     if let number, number > UInt32.max { reader.fault(.invalidField, "number", "has 32 bits") }
     let argument = reader.bytes("argument")
     let name = reader.identifier("id")
-    var segments: [UserMemory.Segment] = []
-    for (position, element) in (reader.array("memory", count: 0...segmentLimit) ?? []).enumerated()
-    {
-      let inner = ObjectReader(element, at: reader.pointer("memory", position))
-      if let segment = segment(inner) { segments.append(segment) }
-      reader.adopt(inner)
-    }
+    let segments = reader.objects("memory", count: 0...segmentLimit) { inner, _ in segment(inner) }
     return number.map { number in
       IoctlRequest(
         number: UInt32(truncatingIfNeeded: number), argument: argument,
-        memory: UserMemory(segments), name: name)
+        memory: UserMemory(segments ?? []), name: name)
     }
   }
 
@@ -51,15 +45,9 @@ enum IoctlCoding {
         writer.field("bytes", text: HexBytes.text(of: segment.bytes))
       }
     }
-    writer.key("created")
-    if let key = result.created {
-      writer.object { writer in
-        writer.field("kind", text: key.kind.rawValue)
-        writer.field("id", text: key.id)
-        writer.field("self", text: encoder.path(key))
-      }
-    } else {
-      writer.null()
+    writer.field("created", object: result.created) { writer, key in
+      writer.reference(to: key)
+      writer.field("self", text: encoder.path(key))
     }
   }
 }

@@ -50,11 +50,8 @@ enum SubmissionCoding {
     writer.field("index", int: Int(command.index))
     writer.key("guest")
     writer.object { CommandCoding.writeMembers(of: command.guest, to: &$0) }
-    writer.key("executed")
-    if let executed = command.executed {
-      writer.object { CommandCoding.writeMembers(of: executed, to: &$0) }
-    } else {
-      writer.null()
+    writer.field("executed", object: command.executed) { writer, executed in
+      CommandCoding.writeMembers(of: executed, to: &writer)
     }
     writer.field("error", text: command.error)
   }
