@@ -4,19 +4,20 @@ public import IOMMUFD
 import Locking
 import Synchronization
 
-/// The API: finds the host and the endpoint of a request and answers it.
+/// The API. It finds the host and the endpoint that a request is for, and answers the request.
 public final class ControlPlane: RequestHandler {
-  /// What the API is made with.
+  /// What the API is made with, and from.
   public struct Configuration: Sendable {
-    /// What clients may send.
+    /// The limits of what clients may send.
     public var limits = Limits()
-    /// The kinds of physical IOMMUs that there are; the first is the usual one.
+    /// The models of physical IOMMUs that hosts can have. The first one is taken where a client
+    /// names none.
     public var models: [any SMMUModel]
     /// How many events a host's log keeps.
     public var retainedEvents = 100_000
     /// How many bytes of events a host's log keeps.
     public var retainedBytes = 64 << 20
-    /// The hosts to start with, when a topology says so.
+    /// The hosts to start with, when there is a topology file.
     var topology: [HostSettings] = []
     /// Which hosts the server answers to, and whose pages may use it from a browser.
     public var sites = SiteGuard()
@@ -24,12 +25,12 @@ public final class ControlPlane: RequestHandler {
     public var version = "0"
     /// The OpenAPI document as YAML and as JSON.
     public var openAPI: (yaml: [UInt8], json: [UInt8]) = ([], [])
-    /// Tells the time; a test hands in one of its own.
+    /// Tells the time. A test hands in a clock of its own.
     public var clock: @Sendable () -> Timestamp
-    /// Further lines for `/metrics`, from whoever serves the requests.
+    /// Further metrics for `/metrics`, from whoever serves the requests.
     public var serverMetrics: @Sendable () -> [Metric] = { [] }
 
-    /// A configuration with the usual limits; the document, the version and the metrics are set
+    /// A configuration with the usual limits. The document, the version and the metrics are set
     /// afterwards.
     public init(models: [any SMMUModel], clock: @escaping @Sendable () -> Timestamp) {
       self.models = models
@@ -43,24 +44,25 @@ public final class ControlPlane: RequestHandler {
 
   /// Makes the host `default` and the hosts that the topology names.
   ///
-  /// - Throws: the problem with the topology, with the place in it.
+  /// - Throws: a problem with the topology, with the place in its file.
   public init(_ configuration: Configuration) throws(Problem) {
     self.configuration = configuration
     hosts = try HostRegistry(configuration)
   }
 
-  /// Makes `/readyz` say that no more work should come.
+  /// Makes `/readyz` say from now on that the server is about to stop.
   public func beginDraining() { isDrainingFlag.store(true, ordering: .relaxed) }
 
   var isDraining: Bool { isDrainingFlag.load(ordering: .relaxed) }
 
-  /// A digest of all that clients can see of a host's objects; nil without the host.
+  /// A digest of everything that clients can see of a host's objects; nil when there is no such
+  /// host.
   public func digest(ofHost name: String) -> String? { hosts.host(name)?.digest() }
 
   // MARK: Requests
 
-  /// Refuses a request by its header section alone, so that its body need not be read; nil when the
-  /// body decides.
+  /// The refusal of a request that can be refused by its header section alone, so that its body
+  /// need not be read; nil for any other request.
   public func refusal(of head: RequestHead) -> Response? {
     do throws(Problem) {
       try configuration.sites.admit(head)
@@ -83,7 +85,7 @@ public final class ControlPlane: RequestHandler {
     }
   }
 
-  /// Answers a request that may be made.
+  /// Answers a request that this server may answer.
   private func answer(_ request: Request) -> Response {
     do throws(Problem) {
       switch try routeRequest(request.head) {
@@ -108,7 +110,7 @@ public final class ControlPlane: RequestHandler {
   struct Found {
     let endpoint: Endpoint
     let host: String
-    /// The segments that fill the pattern's parameters.
+    /// The positions in the path of the segments that fill the pattern's parameters.
     let parameters: [Int]
   }
 
@@ -117,14 +119,15 @@ public final class ControlPlane: RequestHandler {
     case options([Method])
   }
 
-  /// Finds what a request is for, and refuses what can be refused without its body.
+  /// Finds the endpoint of a request, and refuses what can be refused without reading the body.
   private func routeRequest(_ head: RequestHead) throws(Problem) -> Route {
     let route = try route(head)
     if case .endpoint(let found) = route { try BodyType.require(head, for: found.endpoint) }
     return route
   }
 
-  /// Finds what a method and a path stand for, as a request or as a part of a batch.
+  /// Finds the endpoint for a method and a path. These may be those of a request, or those of an
+  /// operation in a batch.
   func route(_ head: RequestHead) throws(Problem) -> Route {
     let (host, start) = ControlPlane.host(of: head.target)
     let table = start == 0 ? Routes.outside : Routes.ofHost
@@ -151,8 +154,8 @@ public final class ControlPlane: RequestHandler {
   private static let hostsSegment = Array("hosts".utf8)
   private static let decodeSegment = Array("decode".utf8)
 
-  /// The host that a path addresses and how many segments that took; 0 for paths that are about
-  /// no host.
+  /// The name of the host that a path addresses, and how many segments that took. For a path that
+  /// is about no host, there are 0.
   private static func host(of target: Target) -> (String, Int) {
     guard target.segmentCount >= 2, target.segment(0, equals: v1) else { return (defaultHost, 0) }
     if target.segment(1, equals: decodeSegment) { return (defaultHost, 0) }

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 import FoundationEssentials
 
-/// Options from the environment: `VIOMMUD_PORT_FILE` for `--port-file`.
+/// Options that come from the environment: `VIOMMUD_PORT_FILE` stands for `--port-file`.
 enum Environment {
   private static let prefix = "VIOMMUD_"
-  /// Options without a value; their variable is true or false.
+  /// Options without a value. Their variable is true or false.
   private static let flags: Set<String> = ["--insecure"]
-  /// Options that may come more than once; their variable is a list with commas.
+  /// Options that may be given more than once. Their variable is a list with commas.
   private static let lists: Set<String> = [
     "--listen", "--unix", "--allow-host", "--allow-origin",
   ]
 
-  /// Where clients look for the server; no business of the server's.
+  /// A variable that tells clients where the server is. It is no option of the server.
   private static let clientVariable = "VIOMMUD_URL"
 
-  /// The command line, with what the environment says in front of it where the command line
-  /// does not say it.
+  /// The command line, preceded by those options of the environment that the command line does not
+  /// have.
   static func arguments(
     _ given: [String] = Array(CommandLine.arguments.dropFirst()),
     _ environment: [String: String] = ProcessInfo.processInfo.environment

@@ -3,7 +3,7 @@ import ArgumentParser
 import HTTPCore
 import MicroHTTPD
 
-/// How the program ends when it cannot do its work; codes as in `sysexits.h`.
+/// How the program ends when it cannot do its work. The exit codes are those of `sysexits.h`.
 enum Exit {
   enum Code: Int32 {
     case usage = 64
@@ -33,7 +33,7 @@ enum Exit {
     }
   }
 
-  /// What is wrong with a file, place by place.
+  /// What is wrong with a file, with each fault on a line of its own.
   static func text(of problem: Problem, in file: String) -> String {
     if problem.faults.isEmpty { return "\(file): \(problem.detail)" }
     return problem.faults

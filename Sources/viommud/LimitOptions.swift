@@ -2,7 +2,7 @@
 import ArgumentParser
 import HTTPCore
 
-/// The limits that can be set.
+/// The options that set limits.
 struct LimitOptions: ParsableArguments {
   private static let usual = Limits()
 
@@ -39,7 +39,7 @@ struct LimitOptions: ParsableArguments {
   @Option(help: "Events that a host's log keeps.")
   var retainedEvents = 100_000
 
-  /// Each option with the limit that it sets.
+  /// Each option, with the limit that it sets.
   private var settings: [(option: String, value: Int, limit: WritableKeyPath<Limits, Int>)] {
     [
       ("max-body", maxBody, \.body), ("max-headers", maxHeaders, \.headers),
@@ -52,7 +52,8 @@ struct LimitOptions: ParsableArguments {
     ]
   }
 
-  /// - Throws: a `ValidationError` for a limit that leaves nothing, or is more than can be had.
+  /// - Throws: a `ValidationError` for a limit that leaves no room, and for one that is more than
+  ///   the server can have.
   func check() throws {
     let all = settings.map { ($0.option, $0.value) } + [("retained-events", retainedEvents)]
     for (name, value) in all where value < 1 {

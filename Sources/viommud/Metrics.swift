@@ -3,9 +3,10 @@ import ControlPlane
 import Locking
 import MicroHTTPD
 
-/// The server's share of `/metrics`.
+/// The metrics in `/metrics` that are about the HTTP server.
 enum Metrics {
-  /// Set once the server is there: the API is made before it.
+  /// Reads the metrics. It is set once the server is there, because the API is made before the
+  /// server.
   static let source = LockedFunction<Void, [Metric]>()
 
   /// A metric, and the counters that it shows by their labels.

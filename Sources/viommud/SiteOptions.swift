@@ -23,7 +23,7 @@ struct SiteOptions: ParsableArguments {
       valueName: "origin"))
   var allowOrigin: [String] = []
 
-  /// - Throws: a `ValidationError` for what is no host or no origin.
+  /// - Throws: a `ValidationError` for a text that is no host, or no origin.
   func check() throws { _ = try siteGuard(listeningOn: []) }
 
   /// The rule for a server that listens on `addresses`.

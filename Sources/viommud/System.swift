@@ -9,28 +9,30 @@ import Locking
   import Musl
 #endif
 
-/// The signals that stop the program. They are blocked in every thread, and one waits for them.
+/// The signals that stop the program. They are blocked in every thread, and one thread waits for
+/// them.
 enum Signals {
   private static let stopping = [SIGTERM, SIGINT]
 
-  /// To be called before the first thread is started: threads inherit what is blocked.
+  /// Blocks the signals. It must be called before any thread is started, because threads inherit
+  /// what is blocked.
   static func block() {
-    // A client that goes away while it is written to is no reason to end.
+    // The program must not end when a client goes away while it is being written to.
     signal(SIGPIPE, SIG_IGN)
     var set = stoppingSet
     unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
   }
 
-  /// Waits for one of them and returns its name.
+  /// Waits for one of the signals, and returns its name.
   static func wait() -> String {
     var set = stoppingSet
     var number: Int32 = 0
-    // sigwait fails only for sets that are none.
+    // sigwait fails only for invalid signal numbers, and these are valid.
     unsafe sigwait(&set, &number)
     return number == SIGINT ? "SIGINT" : "SIGTERM"
   }
 
-  /// Lets the next one end the program at once: whoever sends two means it.
+  /// Lets the next signal end the program at once, because whoever sends a second one means it.
   static func endOnNext() {
     for number in stopping { signal(number, SIG_DFL) }
     var set = stoppingSet
@@ -45,18 +47,18 @@ enum Signals {
   }
 }
 
-/// `write(2)`, under a name that no method has.
+/// `write(2)`, under a name that hides no method.
 private let systemWrite = unsafe write
 
-/// What the system lets the program have.
+/// The descriptors that the system lets the program have.
 enum Descriptors {
-  /// Asks for as many open files as there may be: each connection is one, and the usual limit
-  /// of a shell, 1024, is far below what the server serves.
+  /// Raises the limit of open files as far as the system allows. Each connection is an open file,
+  /// and the usual limit of a shell, 1024, is far below what the server can serve.
   static func raiseLimit() {
     var limit = rlimit()
     guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
     limit.rlim_cur = limit.rlim_max
-    // Refused, the limit stays what it was.
+    // If this is refused, the limit stays what it was.
     unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
   }
 
@@ -92,7 +94,7 @@ enum SystemClock {
   }
 }
 
-/// What the program reads and writes besides its sockets.
+/// The files that the program reads and writes, besides its sockets.
 enum Files {
   static func read(_ path: String) throws(Exit.Failure) -> [UInt8] {
     do {
@@ -102,10 +104,10 @@ enum Files {
     }
   }
 
-  /// Writes a file beside its place and renames it there, so that whoever sees it sees it whole.
+  /// Writes a file under another name and renames it, so that whoever sees it sees it whole.
   ///
-  /// Only a regular file is replaced: a rename would put a file in the place of a device or a
-  /// socket as readily.
+  /// Only a regular file is replaced, because a rename would replace a device or a socket as
+  /// readily.
   static func publish(_ text: String, as path: String) throws(Exit.Failure) {
     var status = stat()
     if unsafe stat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG {
@@ -122,7 +124,7 @@ enum Files {
 /// Standard error as an output of `print`.
 struct StandardError: TextOutputStream {
   mutating func write(_ text: String) {
-    // An error that cannot be told has nobody to be told to.
+    // When the error cannot be written, there is nobody left to tell.
     var text = text
     _ = text.withUTF8 { bytes in unsafe systemWrite(STDERR_FILENO, bytes.baseAddress, bytes.count) }
   }

@@ -9,7 +9,7 @@ import MockDriver
 import OpenAPIDocument
 import SMMUDriver
 
-/// The program: reads its arguments, starts the server, waits for a signal, stops.
+/// The program. It reads its arguments, starts the server, waits for a signal, and stops.
 @main
 struct Viommud: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -64,7 +64,7 @@ struct Viommud: ParsableCommand {
   @OptionGroup(title: "Limits")
   var limits: LimitOptions
 
-  /// Where the server listens when nothing is said.
+  /// Where the server listens when it is not told.
   static let usualAddress = "127.0.0.1:8137"
   /// More would only wait for the same hosts.
   static let threadLimit = 16
@@ -87,7 +87,8 @@ struct Viommud: ParsableCommand {
     }
   }
 
-  /// - Throws: a `ValidationError` for what is no mode, or one that the owner cannot use.
+  /// - Throws: a `ValidationError` for what is no mode, and for a mode under which the owner could
+  ///   not use the socket.
   private func socketMode() throws -> UInt32 {
     guard let mode = UInt32(unixMode, radix: 8), mode <= 0o777, mode & 0o600 == 0o600 else {
       throw ValidationError(

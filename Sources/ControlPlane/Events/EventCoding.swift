@@ -2,7 +2,7 @@
 import HTTPCore
 import IOMMUFD
 
-/// How hardware events and page faults are asked for and shown.
+/// How hardware events and page faults are shown, and how answers to faults are read.
 enum EventCoding {
   // MARK: vEVENTs
 
@@ -19,7 +19,7 @@ enum EventCoding {
 
   static func write(_ disposition: EventDisposition?, to writer: inout JSONWriter) {
     switch disposition {
-    // A dry run, or a batch that has not committed yet: nobody knows.
+    // In a dry run, and in a batch before it commits, nobody knows yet where the record will go.
     case nil:
       writer.field("disposition", text: "undecided")
     case .forwarded(let viommu, let virtualID):
@@ -61,7 +61,8 @@ enum EventCoding {
     }
   }
 
-  /// `POST /fault-queues/{id}/responses`: responses by cookie, or the bytes of a write.
+  /// Reads the body of `POST /fault-queues/{id}/responses`: answers by their cookies, or the bytes
+  /// of a write to the queue's file.
   static func decodeResponses(_ reader: ObjectReader, to queue: String) -> Operation? {
     let bytes = reader.bytes("bytes")
     let elements = reader.array("responses", count: 1...4096)

@@ -2,15 +2,15 @@
 import HTTPCore
 import IOMMUFD
 
-/// The events of the transaction under way. They go to the log when it commits, and nowhere when
-/// it is taken back. Used under the host's lock.
+/// The events of the transaction under way. They are added to the log when it commits, and
+/// forgotten when it is taken back. It is used under the host's lock.
 final class EventDrafts: ObjectEventRecorder {
   private(set) var drafts: [EventLog.Draft] = []
   private let encoder: ObjectEncoder
 
   init(_ encoder: ObjectEncoder) { self.encoder = encoder }
 
-  /// Begins anew, for the next transaction.
+  /// Forgets the events of the last transaction.
   func clear() { drafts.removeAll(keepingCapacity: true) }
 
   func record(_ event: ObjectEvent) {
@@ -39,7 +39,7 @@ final class EventDrafts: ObjectEventRecorder {
     }
   }
 
-  /// Notes that the memory behind an address space was written.
+  /// Records that the memory behind an address space was written.
   func recordWrite(_ ioas: IOAS, _ iova: UInt64, _ count: Int) {
     add(.ioasWritten, ioas.key) { writer in
       writer.field("iova", hex: iova)
@@ -47,7 +47,8 @@ final class EventDrafts: ObjectEventRecorder {
     }
   }
 
-  /// What the last event says of an object, when that event is the object's creation.
+  /// The members that the last event has of an object, if that event is the object's creation. They
+  /// need not be written again for the answer.
   func justCreated(_ object: Object) -> [UInt8]? {
     guard let last = drafts.last, last.type == .created(object.kind),
       last.object?.id == object.name

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import IOMMUFD
 
-/// Which events a reader wants: all that match every part that is set.
+/// Which events a reader wants. An event matches when it matches every part that is set.
 struct EventFilter: Sendable, Equatable {
   var kind: ObjectKind?
   var id: String?

@@ -4,36 +4,38 @@ import HTTPCore
 import IOMMUFD
 import Locking
 
-/// The ordered log of all that happened on a host.
+/// The ordered log of everything that has happened on a host.
 ///
-/// An event is written as its line of NDJSON once, when it happens, and readers copy lines. A
-/// reader is no more than a number: it costs the log nothing, and it holds nobody up.
+/// An event is written as a line of NDJSON once, when it happens, and readers copy that line. The
+/// log knows nothing of its readers. Each of them keeps a number, so that it costs the log no
+/// memory and holds nobody up.
 final class EventLog: Sendable {
-  /// How much of the past is kept: whichever of the two is reached first.
+  /// How much of the past is kept. Old events go when either limit is reached.
   struct Retention: Sendable, Equatable {
     var events = 100_000
     var bytes = 64 << 20
   }
 
-  /// What is known of an event besides its line.
+  /// What is known of an event without reading its line.
   struct Entry: Sendable {
     let type: EventType
     let object: ObjectKey?
-    /// Where its line begins in its segment.
+    /// The offset at which its line begins in the bytes of its segment.
     let start: Int
-    /// Where the digits of `prev` are in its line; they differ for a reader with a filter.
+    /// The digits of `prev` in its line. A reader with a filter gets other digits in their place.
     let prev: Range<Int>
   }
 
-  /// An event that is not in the log yet.
+  /// An event that has not been added to the log yet, and so has no number.
   struct Draft: Sendable {
     var type: EventType
     var object: ObjectKey?
-    /// A JSON object.
+    /// The members that are the event's own, written as a JSON object.
     var data: [UInt8]
   }
 
-  /// A run of lines; only the last one grows, and only whole ones are dropped.
+  /// Lines of events that follow each other. Only the last segment grows, and the log forgets the
+  /// past in whole segments.
   fileprivate struct Segment {
     let first: UInt64
     var bytes: [UInt8] = []
@@ -51,7 +53,7 @@ final class EventLog: Sendable {
     var segments: Deque<Segment> = []
     var latest: UInt64 = 0
     var epoch = 1
-    /// The first event of the epoch.
+    /// The number of the first event of the epoch.
     var epochStart: UInt64 = 1
     /// Whether the log's host has been deleted.
     var isClosed = false
@@ -60,16 +62,16 @@ final class EventLog: Sendable {
     var clock = TimeMember()
   }
 
-  /// The ends of the log.
+  /// Which events the log has.
   struct Extent: Sendable, Equatable {
     var epoch: Int
-    /// The first event that is kept; one more than `latest` when none is.
+    /// The number of the first event that is kept; one more than `latest` when none is.
     var oldest: UInt64
     var latest: UInt64
   }
 
   let retention: Retention
-  /// What readers that have caught up wait for.
+  /// What readers wait for that have read everything.
   let topic = Topic()
   private let state = Locked(State())
 
@@ -85,7 +87,7 @@ final class EventLog: Sendable {
 
   // MARK: Writing
 
-  /// Adds events, all of one transaction or of none.
+  /// Adds events that all belong to one transaction, or all to none.
   ///
   /// - Returns: the number of the last event in the log.
   @discardableResult
@@ -101,7 +103,8 @@ final class EventLog: Sendable {
     return latest
   }
 
-  /// Starts a new epoch with one event; what was before is gone, and its numbers stay used.
+  /// Forgets all events and starts a new epoch with one event. Numbers that were given are never
+  /// given again.
   func restart(_ draft: Draft, time: Timestamp) {
     state.withLock { state in
       state.segments.removeAll()
@@ -114,7 +117,7 @@ final class EventLog: Sendable {
     topic.publish()
   }
 
-  /// Ends the log with its host: readers are told so.
+  /// Ends the log, because its host is deleted. Readers are told so.
   func close() {
     state.withLock { $0.isClosed = true }
     topic.publish()
@@ -149,25 +152,27 @@ final class EventLog: Sendable {
 
   // MARK: Reading
 
-  /// Where a reader is and what it wants.
+  /// How far a reader has come, and what it wants.
   struct Cursor: Sendable {
     let epoch: Int
-    /// The last event that was looked at.
+    /// The number of the last event that was looked at.
     var position: UInt64
-    /// The last one that matched; 0 when none did.
+    /// The number of the last event that matched; 0 when none has.
     var previous: UInt64
     var filter: EventFilter
-    /// Where a reader of a page stops; nil for one who follows.
+    /// The number of the last event of a page; nil for a reader who follows the log.
     var end: UInt64?
-    /// How many more events a page may have.
+    /// How many more events the page may have.
     var remaining = Int.max
   }
 
-  /// A cursor behind an event, or nil when what follows it is no longer kept or never was.
+  /// A cursor that goes on behind an event. It is nil when some of what follows that event is no
+  /// longer kept, or when there has never been such an event.
   func cursor(after: UInt64?, filter: EventFilter) -> (cursor: Cursor?, extent: Extent) {
     state.withLock { state in
       let extent = EventLog.extent(of: state)
-      // What an explicit number of an earlier epoch would go on from is gone with that epoch.
+      // A client that names an event of an earlier epoch wants what followed it then, which is
+      // gone.
       if let after, state.epoch > 1, after < state.epochStart { return (nil, extent) }
       let after = after ?? extent.oldest - 1
       guard after <= extent.latest, after + 1 >= extent.oldest else { return (nil, extent) }
@@ -178,7 +183,7 @@ final class EventLog: Sendable {
     }
   }
 
-  /// A cursor behind all there is.
+  /// A cursor behind the last event, which sees only what happens from now on.
   func cursorAtEnd(filter: EventFilter) -> (cursor: Cursor?, extent: Extent) {
     let latest = extent.latest
     return cursor(after: latest, filter: filter)
@@ -198,7 +203,7 @@ final class EventLog: Sendable {
     return 0
   }
 
-  /// Whether `read` would do more for a cursor than find that it has caught up.
+  /// Whether a read would find anything new for a cursor: an event, a reset, or the end of the log.
   func hasNews(for cursor: Cursor) -> Bool {
     state.withLock { state in
       state.isClosed || state.epoch != cursor.epoch || state.latest > cursor.position
@@ -211,14 +216,15 @@ final class EventLog: Sendable {
     case end
     /// The host was reset or deleted.
     case over(StreamEnd)
-    /// What came next has been trimmed.
+    /// The next events have been forgotten before the reader came to them.
     case lagged
   }
 
-  /// How a line goes on the wire.
+  /// The framing of lines on the wire.
   enum Format: Sendable { case ndjson, eventStream }
 
-  /// Appends the lines behind a cursor, about `limit` bytes of them.
+  /// Appends the lines that follow a cursor, and moves the cursor on. It stops once it has appended
+  /// `limit` bytes, so that the last line may exceed them.
   func read(
     _ cursor: inout Cursor, as format: Format, into bytes: inout [UInt8], limit: Int
   ) -> ReadResult {
@@ -275,7 +281,8 @@ fileprivate extension EventLog.Segment {
         type: draft.type, object: draft.object, start: start, prev: prev..<prevEnd))
   }
 
-  /// Copies lines from behind the cursor until the end of the segment, of the page or of the room.
+  /// Copies the lines that follow the cursor, until the segment ends, the page ends, or there is no
+  /// room.
   func copy(
     _ cursor: inout EventLog.Cursor, through end: UInt64, _ format: EventLog.Format,
     _ output: inout [UInt8], _ room: Int

@@ -3,14 +3,15 @@ import HTTPCore
 import IOMMUFD
 import Locking
 
-/// The body of `GET /events`: a cursor on a host's log, with a greeting, heartbeats and a goodbye.
+/// The body of `GET /events`: what a cursor on a host's log reads, with a greeting before it, marks
+/// in between, and a farewell at the end.
 final class EventLogStream: StreamSource {
-  /// A reader hears at least this often how far the log has been sent.
+  /// Nanoseconds after which a reader is told, with a mark, how far the log has been sent.
   static let markInterval: UInt64 = 10_000_000_000
 
   private enum Phase {
     case hello
-    /// The objects as they are; the next ones are those behind this key.
+    /// The objects as they are. Those behind this key have not been written yet.
     case snapshot(after: ObjectKey?)
     case events
     case over
@@ -31,7 +32,7 @@ final class EventLogStream: StreamSource {
   private let snapshot: (any SnapshotSource)?
   private let state: Locked<State>
 
-  /// - Parameter snapshot: what writes the host's objects, when the stream begins with them.
+  /// - Parameter snapshot: writes the host's objects, for a stream that begins with them.
   init(
     log: EventLog, cursor: EventLog.Cursor, extent: EventLog.Extent, format: EventLog.Format,
     isFollowing: Bool, snapshot: (any SnapshotSource)?
@@ -61,7 +62,7 @@ final class EventLogStream: StreamSource {
 
   func closed() {}
 
-  /// A mark is due at once: writing it tells whether the reader is still there.
+  /// Has a mark be written at once. Writing it shows whether the reader is still there.
   func prompt() { state.withLock { $0.lastMark = 0 } }
 
   func produce(into chunk: inout [UInt8], limit: Int, now: UInt64) -> StreamState {
@@ -95,7 +96,7 @@ final class EventLogStream: StreamSource {
     }
     if isWhole {
       state.phase = .events
-      // A page ends with a mark in any case.
+      // A page needs none here, because it ends with a mark in any case.
       if isFollowing { writeMark(state.cursor.position, to: &chunk) }
     } else {
       state.phase = .snapshot(after: next)
@@ -151,7 +152,7 @@ final class EventLogStream: StreamSource {
   }
 
   private func writeMark(_ seq: UInt64, to chunk: inout [UInt8]) {
-    // The number is a place to resume from, so it is an event ID as well.
+    // A reader can resume from this number, so the mark bears it as its event ID too.
     append("mark", seq, to: &chunk) { $0.field("seq", int: Int(seq)) }
   }
 
@@ -172,12 +173,12 @@ final class EventLogStream: StreamSource {
   }
 }
 
-/// What writes the objects of a host, some at a time, in the order of their kinds and names.
+/// Writes the objects of a host, some at a time, in the order of their kinds and names.
 protocol SnapshotSource: Sendable {
   /// - Parameters:
-  ///   - key: the last object that was written; moved on.
-  ///   - limit: about how many bytes to write.
-  ///   - emit: takes each object's JSON.
-  /// - Returns: whether that was the last of them.
+  ///   - key: the last object that was written; it is set to the last one that is written now.
+  ///   - limit: the number of bytes after which to stop.
+  ///   - emit: is given the JSON of each object.
+  /// - Returns: whether all objects have been written.
   func write(after key: inout ObjectKey?, limit: Int, _ emit: ([UInt8]) -> Void) -> Bool
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import IOMMUFD
 
-/// The types of a host's events.
+/// The types of the events in a host's log.
 ///
-/// Objects come, change and go under their kind's name (`vdev.created`); what else happens has
-/// a name of its own.
+/// What happens to objects of every kind is named after the kind: `vdev.created`, `vdev.updated`,
+/// `vdev.deleted`. Whatever else happens has a name of its own.
 enum EventType: Sendable, Hashable {
   case created(ObjectKind)
   case updated(ObjectKind)
@@ -16,29 +16,29 @@ enum EventType: Sendable, Hashable {
   case vdevTombstoned
   case ioasMapped
   case ioasUnmapped
-  /// The hardware reported something that no VM was told of.
+  /// The hardware recorded an event that concerns no VM.
   case smmuEvent
-  /// The driver has given the hardware a command.
+  /// A command has been given to the hardware.
   case smmuCommand
   /// The driver has written a stream table entry.
   case smmuSTEWritten
-  /// A device got the answer to a page request.
+  /// A device has got the answer to its page request.
   case smmuPageResponse
-  /// A stalled access went on, or ended.
+  /// A stalled access was resumed, or was ended.
   case smmuStallAnswered
   /// A device used a translation that no longer agrees with the tables.
   case smmuStaleTranslation
-  /// A global error became active.
+  /// A global error of the SMMU became active (GERROR).
   case smmuGlobalError
-  /// The event queue was full, and records were lost.
+  /// The SMMU's event queue was full, and event records were lost.
   case smmuEventsLost
-  /// An SMMU that no driver runs has interrupted.
+  /// An SMMU that no driver runs has raised an interrupt.
   case smmuInterrupt
-  /// Queues of an interface of the CMDQV stand still.
+  /// Queues of one virtual interface of the CMDQV have stopped at an error.
   case smmuCMDQVError
-  /// A guest's queue has carried out what was in it, or stands still at an error.
+  /// A guest's queue has carried out the commands that were in it, or has stopped at an error.
   case hwQueueRan
-  /// Memory behind an address space was written.
+  /// A client has written the memory behind an address space.
   case ioasWritten
   case hostReset
 
@@ -74,7 +74,8 @@ enum EventType: Sendable, Hashable {
   private static let lineStarts: [EventType: [UInt8]] = Dictionary(
     uniqueKeysWithValues: all.map { ($0, Array("{\"type\":\"\($0.name)\",\"seq\":".utf8)) })
 
-  /// What the line of an event begins with, up to its number.
+  /// The bytes with which each event's line begins, up to its number. They are made once, because
+  /// every event needs them.
   var lineStart: [UInt8] { EventType.lineStarts[self] ?? [] }
 
   static let all: [EventType] =
@@ -85,7 +86,7 @@ enum EventType: Sendable, Hashable {
       .smmuEventsLost, .smmuInterrupt, .smmuCMDQVError, .hwQueueRan, .hostReset,
     ]
 
-  /// All types by name.
+  /// All types by their names on the wire.
   static let byName: [String: EventType] = Dictionary(
     uniqueKeysWithValues: all.map { ($0.name, $0) })
 }

@@ -2,11 +2,12 @@
 import HTTPCore
 import IOMMUFD
 
-/// Writes a host's objects as they are, some at a time, so that a snapshot of a large host
-/// neither holds the lock long nor takes memory for a slow reader.
+/// Writes a host's objects as they are, some at a time. So a snapshot of a large host neither holds
+/// the lock for long nor takes memory for a reader that is slow.
 ///
-/// An object that changes while the snapshot is under way may be shown as it is after the
-/// change; the event that says so follows, and its `txn` is not above the object's `revision`.
+/// An object that changes while the snapshot is being sent may be shown as it is after the change.
+/// The event of that change follows all the same; a client can tell it by its `txn`, which is not
+/// above the `revision` that it has seen.
 struct HostSnapshot: SnapshotSource {
   let host: Host
   let filter: EventFilter
@@ -15,7 +16,7 @@ struct HostSnapshot: SnapshotSource {
     var written = 0
     var last = key
     var isWhole = false
-    // Looking at a host cannot fail.
+    // Only the body of a read can throw, and this one does not.
     try? host.read { state in
       isWhole = HostSnapshot.visit(state.core, after: key) { object in
         last = object.key
@@ -37,7 +38,7 @@ struct HostSnapshot: SnapshotSource {
     return true
   }
 
-  /// - Returns: whether all objects behind the key were visited.
+  /// - Returns: whether all objects behind the key were visited, and `body` stopped at none.
   private static func visit(
     _ core: ObjectCore, after key: ObjectKey?, _ body: (Object) -> Bool
   ) -> Bool {

@@ -3,19 +3,19 @@ import HTTPCore
 import IOMMUFD
 import Locking
 
-/// The body of `GET …?follow=true` of a veventq or a fault queue: an open file, read as news
-/// comes, that pins the queue.
+/// The body of `GET …?follow=true` of a veventq or a fault queue. It is an open event file, which
+/// is read whenever there is news, and which pins the queue.
 final class QueueStream: StreamSource {
   private struct State {
     var saysHello = true
     var isOver = false
     var lastMark: UInt64 = 0
     var finish: StreamEnd?
-    /// The file, which the host's lock guards.
+    /// The open file, until the stream ends. What is in it is used under the host's lock.
     var file: FileHandle?
   }
 
-  /// Carries a file to the closing of its stream; used under the host's lock only.
+  /// Carries the file to the end of the stream. What it carries is used under the host's lock only.
   private struct FileHandle: @unchecked Sendable {
     let file: EventFile
   }
@@ -42,7 +42,7 @@ final class QueueStream: StreamSource {
     self.state = Locked(state)
   }
 
-  /// Opens a queue's file and answers with its stream.
+  /// Opens a queue's event file, and answers with its stream.
   static func open(_ call: Call, _ key: ObjectKey) throws(Problem) -> Response {
     let type = try Accept.require([MediaType.ndjson, MediaType.eventStream], call.request)
     if call.request.head.method == .head {
@@ -71,7 +71,7 @@ final class QueueStream: StreamSource {
       body: .stream(stream))
   }
 
-  /// What an object has to be followed, waking `topic` from now on; nil for one that is no queue.
+  /// The queue of an object, which wakes `topic` from now on; nil for an object that has none.
   private static func queue(_ object: Object?, waking topic: Topic) -> (any FollowedQueue)? {
     let queue: (any FollowedQueue)? =
       switch object {
@@ -101,7 +101,7 @@ final class QueueStream: StreamSource {
     topic.publish()
   }
 
-  /// A mark is due at once: writing it tells whether the reader is still there.
+  /// Has a mark be written at once. Writing it shows whether the reader is still there.
   func prompt() { state.withLock { $0.lastMark = 0 } }
 
   func produce(into chunk: inout [UInt8], limit: Int, now: UInt64) -> StreamState {
@@ -140,7 +140,7 @@ final class QueueStream: StreamSource {
 
   func closed() {
     guard let handle = state.withLock({ $0.file }) else { return }
-    // The end of a reader can fail for no reason that anybody could act on.
+    // Closing the file can fail for no reason that anybody could act on.
     try? host.perform { state throws(Problem) in
       do throws(Refusal) {
         try state.core.eventFiles.stopFollowing(handle.file)
@@ -151,7 +151,7 @@ final class QueueStream: StreamSource {
   }
 }
 
-/// A queue of events, as its follower reads it.
+/// A queue of events, as the stream of its follower sees it.
 private protocol FollowedQueue: Sendable {
   var isReadable: Bool { get }
   /// Whether the queue has been deleted.
@@ -159,14 +159,14 @@ private protocol FollowedQueue: Sendable {
 
   func setReader(_ wake: (@Sendable () -> Void)?)
 
-  /// Takes some entries and writes a line for each.
+  /// Reads some entries, which takes them out of the queue, and writes a line for each.
   ///
-  /// - Returns: whether there was anything.
+  /// - Returns: whether there were any.
   func take(into chunk: inout [UInt8], as format: EventLog.Format) -> Bool
 }
 
 extension VEventFIFO: FollowedQueue {
-  /// Bytes that are taken at once, as a read of the file would: 64 whole records.
+  /// Bytes that are read at once: 64 entries, each with its header.
   private static let batchBytes = 64 * 40
 
   fileprivate var isClosed: Bool { status.isClosed }
@@ -186,7 +186,7 @@ extension FaultFIFO: FollowedQueue {
   fileprivate var isClosed: Bool { status.isClosed }
 
   fileprivate func take(into chunk: inout [UInt8], as format: EventLog.Format) -> Bool {
-    // A group is at most 512 pages, so this much always has room for one.
+    // A group has at most 512 faults, so that there is always room for one.
     let groups = (try? read(count: 512 * FaultGroup.recordBytes)) ?? []
     for group in groups {
       StreamLine.append("faults", as: format, to: &chunk) {

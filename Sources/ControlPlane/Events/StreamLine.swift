@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import HTTPCore
 
-/// A line of a stream that is made for one reader.
+/// Writes the lines of a stream that are made for one reader: those that are no events of the log.
 enum StreamLine {
   static func append(
     _ type: String, id: UInt64? = nil, as format: EventLog.Format, to chunk: inout [UInt8],
@@ -19,7 +19,7 @@ enum StreamLine {
   }
 }
 
-/// The frame of a line in Server-Sent Events (HTML Living Standard, section 9.2).
+/// The framing of a line as a Server-Sent Event (HTML Living Standard, section 9.2).
 enum EventFraming {
   static func begin(_ type: String, id: UInt64?, in bytes: inout [UInt8]) {
     if let id {
@@ -32,6 +32,6 @@ enum EventFraming {
     bytes.append(contentsOf: "\ndata: ".utf8)
   }
 
-  /// The line's own end has been written; an empty line ends the frame.
+  /// Ends the frame with an empty line. The line in it has its own end already.
   static func end(in bytes: inout [UInt8]) { bytes.append(UInt8(ascii: "\n")) }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A moment, in microseconds since 1970-01-01T00:00:00Z.
+/// A moment, in microseconds since the beginning of 1970 in UTC.
 public struct Timestamp: Sendable, Equatable, Codable {
   /// Microseconds since the beginning of 1970, UTC, without leap seconds.
   public var microseconds: Int64
@@ -8,7 +8,7 @@ public struct Timestamp: Sendable, Equatable, Codable {
   /// A moment by its microseconds since the beginning of 1970.
   public init(microseconds: Int64) { self.microseconds = microseconds }
 
-  /// Appends it as RFC 3339 has it, `2026-11-22T12:00:00.000000Z`.
+  /// Appends the moment in the form of RFC 3339: `2026-11-22T12:00:00.000000Z`.
   func append(to bytes: inout [UInt8]) {
     let (days, ofDay) = microseconds.dividedWithFloor(by: 86_400_000_000)
     let (seconds, fraction) = ofDay.quotientAndRemainder(dividingBy: 1_000_000)
@@ -38,8 +38,8 @@ public struct Timestamp: Sendable, Equatable, Codable {
     }
   }
 
-  /// The date of a day number in the proleptic Gregorian calendar. Years begin in March here, so
-  /// that the leap day is the last of its year.
+  /// The date of a day in the proleptic Gregorian calendar, by the number of days since 1970. Years
+  /// begin in March here, so that the leap day is the last day of its year.
   private static func civil(fromDays days: Int64) -> (year: Int64, month: Int64, day: Int64) {
     let (era, ofEra) = (days + 719_468).dividedWithFloor(by: 146_097)
     let yearOfEra = (ofEra - ofEra / 1460 + ofEra / 36_524 - ofEra / 146_096) / 365
@@ -58,13 +58,14 @@ extension Int64 {
   }
 }
 
-/// The `time` member of events, written anew only as far as it has changed: events come in
-/// quick succession, and all of a second have all but six digits in common.
+/// Writes the `time` member of events. It writes only as much anew as has changed: events come in
+/// quick succession, and those of one second have all but six digits in common.
 struct TimeMember {
   private var second: Int64 = .min
   private var text: [UInt8] = []
   private static let start = Array(",\"time\":\"".utf8)
-  /// The six digits of the fraction, `Z` and a quote.
+  /// Bytes at the end of the text that differ within a second, or follow what differs: six digits,
+  /// `Z` and a quote.
   private static let tail = 8
 
   mutating func member(_ time: Timestamp) -> [UInt8] {

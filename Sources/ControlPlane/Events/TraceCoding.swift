@@ -3,7 +3,8 @@ import HTTPCore
 import IOMMUFD
 import IOMMUHardware
 
-/// How the log shows what a driver told its hardware, and what that did by itself.
+/// How the log shows what a driver has told its hardware, and what the hardware did without being
+/// told.
 enum TraceCoding {
   static func type(of kind: HardwareTrace.Kind) -> EventType {
     switch kind {
@@ -20,7 +21,8 @@ enum TraceCoding {
     }
   }
 
-  /// - Parameter since: finds the event with which tables changed after a count of writes.
+  /// - Parameter since: finds the event that was the first to change the tables after a given
+  ///   number of writes to them; nil when that event is not known.
   static func writeMembers(
     of kind: HardwareTrace.Kind, since: (UInt64) -> UInt64?, to writer: inout JSONWriter
   ) {
@@ -61,20 +63,22 @@ enum TraceCoding {
     }
   }
 
-  /// What an event is about: an SMMU, or a queue of it.
+  /// The object that an event is about: an SMMU, or one of its queues.
   static func object(of trace: HardwareTrace) -> ObjectKey {
     if case .queueRan(let queue, _, _, _, _) = trace.kind { return ObjectKey(.hwQueue, queue) }
     return ObjectKey(.smmu, trace.smmu)
   }
 
-  /// `eventQueue` is `event_queue` on the wire, as everything is.
+  /// Names of interrupts come as Swift has them, and everything on the wire has underscores:
+  /// `eventQueue` is shown as `event_queue`.
   private static func wireName(_ name: String) -> String {
     name.reduce(into: "") { result, letter in
       result += letter.isUppercase ? "_" + letter.lowercased() : String(letter)
     }
   }
 
-  /// The members of a stale translation.
+  /// Writes the members that tell of a translation which was used although it no longer agreed with
+  /// the tables.
   static func writeStale(
     _ stale: DMAResult.Stale, since: (UInt64) -> UInt64?, to writer: inout JSONWriter
   ) {

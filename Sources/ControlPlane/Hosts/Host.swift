@@ -4,7 +4,7 @@ import Hashing
 import IOMMUFD
 import Locking
 
-/// One emulated machine: its objects under one lock, its log, its memory. Hosts share nothing.
+/// One emulated machine: its objects under one lock, its memory, and its log. Hosts share nothing.
 public final class Host: Sendable {
   let name: String
   let settings: HostSettings
@@ -13,7 +13,7 @@ public final class Host: Sendable {
   private let clock: @Sendable () -> Timestamp
   private let state: Locked<HostState>
 
-  /// - Throws: the problem with what the host is to start with.
+  /// - Throws: the problem with the objects that the host is to start with.
   init(
     name: String, settings: HostSettings, models: [any SMMUModel],
     retention: EventLog.Retention, clock: @escaping @Sendable () -> Timestamp
@@ -53,7 +53,7 @@ public final class Host: Sendable {
 
   // MARK: Reading
 
-  /// Looks at the objects; nothing may be changed.
+  /// Looks at the objects. `body` must change nothing, because no event would tell of it.
   func read<Result>(_ body: (HostState) throws(Problem) -> Result) throws(Problem) -> Result {
     try state.withLock { state throws(Problem) in try body(state) }
   }
@@ -65,7 +65,8 @@ public final class Host: Sendable {
 
   // MARK: Changing
 
-  /// Carries out a change and answers for it, under one hold of the lock.
+  /// Carries out a change and writes the answer, under one hold of the lock, so that nothing comes
+  /// between the two.
   func change(_ change: Change, _ conditions: Conditions) -> Response {
     answerOnce(conditions) { state throws(Problem) in
       try carryOut(change, conditions, state)
@@ -77,7 +78,8 @@ public final class Host: Sendable {
     _ conditions: Conditions, _ body: (HostState) throws(Problem) -> Response
   ) -> Response {
     state.withLock { state in
-      // The state may be a new one afterwards; its answers are this one's.
+      // A reset puts a new state in this one's place. The answer is kept with the state that gave
+      // it.
       let current = state
       return current.replies.answerOnce(conditions) { () throws(Problem) in try body(current) }
     }
@@ -108,14 +110,14 @@ public final class Host: Sendable {
     return conditions.response(to: reply.problem(refusal, progress))
   }
 
-  /// Carries out operations that are no client's change but the server's own.
+  /// Carries out something that no client's operation stands for, as opening the file of a stream.
   func perform(_ body: (HostState) throws(Problem) -> Void) throws(Problem) {
     try state.withLock { state throws(Problem) in
       _ = commit(try state.run { () throws(Problem) in try body(state) }, state)
     }
   }
 
-  /// Carries out a batch; `body` makes the results.
+  /// Carries out a batch, which is answered with the results that `body` writes.
   func batch(
     _ conditions: Conditions, _ body: (HostState) throws(Problem) -> [UInt8]
   ) -> Response {
@@ -152,7 +154,7 @@ public final class Host: Sendable {
 
   // MARK: Beginning and end
 
-  /// What is shown of a host.
+  /// What a host shows of itself.
   struct Outline {
     var extent: EventLog.Extent
     var counts: [(kind: ObjectKind, count: Int)]
@@ -160,20 +162,20 @@ public final class Host: Sendable {
 
   var outline: Outline { Outline(extent: log.extent, counts: counts) }
 
-  /// What the host would be after a reset.
+  /// What the host would show after a reset.
   func outlineOfReset() throws(Problem) -> Outline {
     let fresh = try Host(
       name: name, settings: settings, models: models, retention: log.retention, clock: clock)
     var outline = fresh.outline
     let extent = log.extent
-    // The log goes on behind the event of the reset, and the fresh host's events follow that.
+    // The log would go on with the event of the reset, and then with those of the fresh host.
     outline.extent.epoch = extent.epoch + 1
     outline.extent.latest += extent.latest + 1
     fresh.close()
     return outline
   }
 
-  /// Makes the host as new. Its log goes on with a new epoch.
+  /// Makes the host as new. Its log goes on, in a new epoch.
   func reset() throws(Problem) -> Outline {
     try state.withLock { state throws(Problem) in
       var writer = JSONWriter()
@@ -193,7 +195,7 @@ public final class Host: Sendable {
     }
   }
 
-  /// Ends all that clients follow; the host is gone.
+  /// Ends everything that runs on the host and that clients follow, because the host is deleted.
   func close() {
     state.withLock { state in
       state.traffic.stopAll()
@@ -203,7 +205,7 @@ public final class Host: Sendable {
     log.close()
   }
 
-  /// A digest of all that clients can see of the objects.
+  /// A digest of everything that clients can see of the objects.
   public func digest() -> String {
     state.withLock { state in
       var hash = SHA256()

@@ -4,9 +4,10 @@ import IOMMUFD
 import IOMMUHardware
 import Locking
 
-/// The machine that a host's drivers run on: its memory and its log.
+/// The machine that a host's drivers run on, which has the host's memory and log.
 final class HostMachine: Machine, MemoryMachine {
-  /// Bytes of addresses at the end of memory that are the drivers' own: their tables and queues.
+  /// Bytes at the end of the physical addresses that are kept for the drivers, for their tables and
+  /// queues.
   static let tableBytes: UInt64 = 64 << 30
 
   let physicalMemory: PhysicalMemory
@@ -17,7 +18,8 @@ final class HostMachine: Machine, MemoryMachine {
   private let clock: @Sendable () -> Timestamp
   private let recordsStaleTranslations: Bool
   private let writes = Locked(TableWriteLog())
-  /// Held while an event is added to the log.
+  /// Whether events are dropped. The lock is held while an event is added to the log, so that none
+  /// follows once this is set.
   private let isSilent = Locked(false)
 
   init(log: EventLog, clock: @escaping @Sendable () -> Timestamp, settings: HostSettings) {
@@ -72,7 +74,7 @@ final class HostMachine: Machine, MemoryMachine {
     }
   }
 
-  /// Bytes that were handed out and have not come back.
+  /// Bytes that were handed out and have not been given back.
   var takenBytes: UInt64 { memory.withLock { $0.takenBytes } }
   var takenTableBytes: UInt64 { tables.withLock { $0.takenBytes } }
 
@@ -106,21 +108,21 @@ final class HostMachine: Machine, MemoryMachine {
     }
   }
 
-  /// The log gets nothing more from this machine: the host goes on with another.
+  /// Adds nothing more to the log: a reset has put another machine in this one's place.
   func silence() { isSilent.withLock { $0 = true } }
 
-  /// Notes how many writes to tables there have been when an event has been logged.
+  /// Records how many times tables had been written when an event was logged.
   func noteTableWrites(seq: UInt64) {
     let count = physicalMemory.tableWrites
     writes.withLock { $0.note(count, seq) }
   }
 
-  /// The event with which the tables changed for the first time after a count of writes; nil when
-  /// that is too long ago, or nobody has logged it yet.
+  /// The event that was the first to change the tables after `count` writes; nil when that was too
+  /// long ago, or when that event has not been logged yet.
   func event(after count: UInt64) -> UInt64? { writes.withLock { $0.event(after: count) } }
 }
 
-/// At which events the count of writes to tables had grown.
+/// The events after which the number of writes to tables had grown.
 private struct TableWriteLog {
   private static let limit = 4096
   private var marks: [(count: UInt64, seq: UInt64)] = []

@@ -3,9 +3,9 @@ import HTTPCore
 import IOMMUFD
 import Locking
 
-/// The hosts by name. `default` is always among them.
+/// All hosts, by their names. `default` is always among them.
 final class HostRegistry: Sendable {
-  /// Hosts that there may be at once; each costs some hundred kilobytes at least.
+  /// The number of hosts that there may be at once. Each takes some hundred kilobytes at least.
   static let limit = 10_000
 
   struct State {
@@ -16,10 +16,10 @@ final class HostRegistry: Sendable {
 
   private let configuration: ControlPlane.Configuration
   private let state: Locked<State>
-  /// The answers to requests with a key, under a lock of their own: it is held while such a
-  /// request is carried out, so that a repetition on another thread waits for the answer.
+  /// The answers to requests with a key that are about hosts as such. Their lock is held while such
+  /// a request is carried out, so that a repetition on another thread waits for its answer.
   private let replies = Locked(IdempotencyStore())
-  /// The host of most requests, found without the lock.
+  /// The host `default`, to which most requests go; it is found without the lock.
   private let usual: Host
 
   init(_ configuration: ControlPlane.Configuration) throws(Problem) {
@@ -56,21 +56,23 @@ final class HostRegistry: Sendable {
     state.withLock { Array($0.hosts.values) }.sorted { $0.name < $1.name }
   }
 
-  /// Does something with the answers that were given to requests with a key.
+  /// Gives access to the answers that were given to requests with a key.
   func withReplies<Result>(
     _ body: (inout IdempotencyStore) -> Result
   ) -> Result { replies.withLock { body(&$0) } }
 
-  /// What became of the wish for a host.
+  /// What came of a request for a host.
   enum Made {
     case made(Host)
     case existed(Host)
   }
 
-  /// Makes a host, unless the very same is there.
+  /// Makes a host, unless the very same is there already.
   ///
-  /// - Parameter isEnsured: whether a host that is there already will do.
-  /// - Throws: `exists`, `exhausted`, or the problem with what the host is to start with.
+  /// - Parameter isEnsured: whether a host that is there already will do, when it was made in the
+  ///   same way.
+  /// - Throws: `exists`, `exhausted`, or the problem with the objects that the host is to start
+  ///   with.
   func make(
     _ settings: HostSettings, isEnsured: Bool, isDryRun: Bool
   ) throws(Problem) -> Made {
@@ -84,7 +86,8 @@ final class HostRegistry: Sendable {
       }
       var number = state.counter
       let name = settings.id ?? HostRegistry.nextName(in: state, &number)
-      // A PUT of the same host by its name finds it, whoever made the name up.
+      // The settings bear the name also when the server made it up, so that a PUT of the same host
+      // under that name finds it unchanged.
       var settings = settings
       settings.id = name
       let host = try HostRegistry.make(name, settings, configuration)

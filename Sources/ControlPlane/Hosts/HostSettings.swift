@@ -2,36 +2,38 @@
 import HTTPCore
 import IOMMUFD
 
-/// How a host is made: what `POST /v1/hosts` and a topology file say of it.
+/// How a host is to be made: what the body of `POST /v1/hosts`, or a topology file, says of it.
 struct HostSettings: Sendable, Equatable {
   var id: String?
   var pinPolicy = ObjectCore.PinPolicy.design
-  /// Bytes of memory that may be in use at once: what the host costs at most.
+  /// Bytes of emulated memory that may be in use at once. This bounds what the host can cost.
   var memoryBytes = HostSettings.usualMemoryBytes
-  /// Whether the log has each use of a translation that no longer agrees with the tables.
+  /// Whether the log has an event for each use of a translation that no longer agrees with the
+  /// tables.
   var recordsStaleTranslations = false
-  /// What is on the host from the start, in an order in which it can be made.
+  /// The objects that the host starts with, in an order in which they can be made.
   var fixtures: [Fixture] = []
 
   struct Fixture: Sendable, Equatable {
     var creation: Creation
-    /// Where the description has it, a JSON Pointer.
+    /// The JSON Pointer of the object in the description.
     var pointer: String
 
     static func == (left: Fixture, right: Fixture) -> Bool { left.creation == right.creation }
   }
 
-  /// Bytes of physical addresses; they cost nothing until they are touched.
+  /// Bytes of physical addresses. Memory that nobody has touched takes no space.
   static let addressableBytes: UInt64 = 1 << 40
   static let usualMemoryBytes: UInt64 = 4 << 30
   static let memoryRange = 1 << 20...64 << 30
 
-  /// The collections that a host can start with; a later one refers to earlier ones.
+  /// The collections that a description can have. What is in one refers only to earlier ones.
   static let startingKinds: [ObjectKind] = [.smmu, .context, .device, .ioas]
 
   /// Reads a host's description.
   ///
-  /// Where a collection is left out, a host has what a fresh one has: one SMMU, one context.
+  /// Where the description lacks a collection, the host has of it what a fresh host has: one SMMU,
+  /// one context, and nothing else.
   init(_ reader: ObjectReader, pathID: String?, models: [any SMMUModel]) {
     id = DecodingScope(pathID: pathID, models: models).id(reader)
     pinPolicy = reader.choice("pin_policy", of: ObjectCore.PinPolicy.self) ?? .design
@@ -50,7 +52,7 @@ struct HostSettings: Sendable, Equatable {
     }
   }
 
-  /// A fresh host.
+  /// A host that is described by nothing but its name.
   init(id: String, models: [any SMMUModel]) {
     self.id = id
     fixtures = HostSettings.startingKinds.flatMap { HostSettings.usualFixtures($0, models) }

@@ -2,8 +2,8 @@
 import HTTPCore
 import IOMMUFD
 
-/// What is under a host's lock: its objects, the events of the transaction under way, the answers
-/// that may be asked for again, and what devices send by themselves.
+/// What a host's lock guards: its objects, the events of the transaction under way, the answers
+/// that clients may ask for again, and what devices send by themselves.
 final class HostState {
   let core: ObjectCore
   let machine: HostMachine
@@ -59,9 +59,9 @@ final class HostState {
 
   // MARK: Transactions
 
-  /// Carries something out whole or not at all.
+  /// Carries something out whole, or not at all.
   ///
-  /// - Returns: the events of it, for the log.
+  /// - Returns: its events, for the log.
   func run(_ body: () throws(Problem) -> Void) throws(Problem) -> [EventLog.Draft] {
     try start(body)
     core.commit()
@@ -70,7 +70,7 @@ final class HostState {
     return events.drafts
   }
 
-  /// Carries something out, has `answer` look at it, and takes it back.
+  /// Carries something out, lets `answer` look at the result, and takes it back.
   ///
   /// - Parameter answer: is given the number of events that there would have been.
   func tryOut<Answer>(

@@ -3,10 +3,10 @@ import DequeModule
 import HTTPCore
 import Hashing
 
-/// The answers to requests that came with an `Idempotency-Key`, so that the same request again
-/// gets the same answer and is not carried out again.
+/// The answers to requests that came with an `Idempotency-Key`, so that a repetition of such a
+/// request gets the same answer and is not carried out again.
 struct IdempotencyStore {
-  /// What is kept at most; the oldest goes first.
+  /// How many answers are kept, and how many bytes of them. The oldest go first.
   static let entryLimit = 10_000
   static let byteLimit = 16 << 20
 
@@ -21,7 +21,7 @@ struct IdempotencyStore {
   private var bytes = 0
 
   /// Answers a request, or repeats the answer that it got before under its key. A dry run is
-  /// answered anew each time, and leaves no answer behind.
+  /// answered anew each time, and its answer is not kept.
   mutating func answerOnce(
     _ conditions: Conditions, _ body: () throws(Problem) -> Response
   ) -> Response {
@@ -44,9 +44,9 @@ struct IdempotencyStore {
     return response
   }
 
-  /// The answer that was given under a key.
+  /// The answer that was kept under a key.
   ///
-  /// - Throws: a problem when the key was used for a different request.
+  /// - Throws: `invalid_field` when the key was used for a different request.
   func reply(_ key: String, _ fingerprint: String) throws(Problem) -> Response? {
     guard let entry = entries[key] else { return nil }
     guard entry.fingerprint == fingerprint else {
@@ -73,10 +73,11 @@ struct IdempotencyStore {
     }
   }
 
-  /// The longest key that is taken, in bytes.
+  /// The length of the longest key that is taken, in bytes.
   static let keyLimit = 255
 
-  /// What makes two requests the same.
+  /// A digest of what makes a request what it is. Two requests with the same digest are the same
+  /// one, sent twice.
   static func fingerprint(of request: Request) -> String {
     var hash = SHA256()
     hash.update("\(request.head.method.rawValue) ".utf8)

@@ -3,29 +3,31 @@ import HTTPCore
 import IOMMUFD
 
 /// The answers to the last GETs of objects, so that an object that is read again and again is
-/// written once for each of its revisions.
+/// written only once for each of its revisions.
 ///
-/// Each object has one place where its answer can be; another that wants the place gets it. So
-/// the cache has a fixed size, and finding something in it is one look.
+/// Each object has one place in which its answer can be, and the place belongs to the object that
+/// took it last. So the cache has a fixed size, and is searched with one look.
 struct ReplyCache {
   private static let size = 1024
 
   private struct Slot {
-    /// Held, so that no later object can be taken for this one.
+    /// The cache holds the object itself. Otherwise a later one could get the same address, and be
+    /// taken for this one.
     let object: Object
     let revision: UInt64
     let response: Response
   }
 
-  /// Empty until something is kept: a host that nobody reads should cost nothing.
+  /// Empty until something is kept, so that a host that nobody reads takes no memory for it.
   private var slots: [Slot?] = []
 
   private static func place(of object: Object) -> Int {
-    // Objects are aligned to 16 bytes; the low bits of their addresses say nothing.
+    // Objects are aligned to 16 bytes, so that the low bits of their addresses are all the same.
     Int(bitPattern: ObjectIdentifier(object)) >> 4 & (size - 1)
   }
 
-  /// The answer for an object as it is; nil when it has changed or was not asked for lately.
+  /// The answer for an object as it is now; nil when the object has changed since, or when another
+  /// one has taken its place.
   func response(for object: Object) -> Response? {
     guard !slots.isEmpty, let slot = slots[ReplyCache.place(of: object)], slot.object === object,
       slot.revision == object.revision

@@ -3,10 +3,10 @@ public import HTTPCore
 import IOMMUFD
 
 extension ControlPlane.Configuration {
-  /// Takes the hosts to start with from a topology file: `{"hosts":[…]}`, each as the body of
-  /// `POST /v1/hosts`.
+  /// Takes the hosts to start with from a topology file, `{"hosts":[…]}`. Each of them is described
+  /// as in the body of `POST /v1/hosts`.
   ///
-  /// - Throws: all that is wrong with it, by JSON Pointer.
+  /// - Throws: a problem with all that is wrong with the file, each fault with its JSON Pointer.
   public mutating func readTopology(_ bytes: [UInt8]) throws(Problem) {
     let reader = try ObjectReader.body(bytes, depthLimit: limits.jsonDepth)
     var hosts: [HostSettings] = []

@@ -4,9 +4,9 @@ import IOMMUFD
 import Locking
 import SeededRandom
 
-/// A thread on which a device accesses memory, while objects come and go.
+/// A thread on which a device accesses memory, while objects come and go under it.
 final class TrafficGenerator: Sendable {
-  /// Threads that there may be at once, of all hosts.
+  /// The threads that there may be at once, of all hosts together.
   private static let places = ThreadPlaces(limit: 128)
   private static let batch = 256
 
@@ -22,7 +22,8 @@ final class TrafficGenerator: Sendable {
   private let state: Locked<State>
   private let worker: Locked<Worker?> = Locked(nil)
 
-  /// - Parameter isReplacing: whether another one ends when this one starts.
+  /// - Parameter isReplacing: whether another generator stops when this one starts, so that both
+  ///   together need one thread.
   /// - Throws: `ENOSPC` when there are too many threads already.
   init(
     _ settings: TrafficSettings, _ port: any DevicePort, isReplacing: Bool
@@ -36,21 +37,21 @@ final class TrafficGenerator: Sendable {
     }
   }
 
-  /// Whether it is this port's device that sends, and not one that had its name before.
+  /// Whether it sends through this port. A device that was deleted can have had the same name.
   func sends(through port: any DevicePort) -> Bool { self.port === port }
 
-  /// Gives the place back; nothing was started.
+  /// Gives the place of its thread back.
   func abandon() { TrafficGenerator.places.giveBack() }
 
   func start() {
-    // The worker keeps the generator until `stop` takes the worker away.
+    // The worker keeps the generator alive, until `stop` takes the worker away.
     let worker = Worker { self.run() }
     self.worker.withLock { $0 = worker }
     let hasStarted = worker.start()
     state.withLock { $0.isRunning = hasStarted }
   }
 
-  /// Has the traffic end; a batch that is under way ends by itself.
+  /// Ends the traffic. A batch that is under way is still carried out.
   func stop() {
     worker.withLock { worker in
       guard let stopped = worker else { return }
@@ -61,7 +62,9 @@ final class TrafficGenerator: Sendable {
     }
   }
 
-  /// One round: a batch, and how long to wait after it.
+  /// Sends one batch.
+  ///
+  /// - Returns: how long to wait afterwards, in nanoseconds.
   private func run() -> UInt64 {
     let size =
       settings.rate.map { max(1, min(TrafficGenerator.batch, $0 / 100)) }

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 import IOMMUFD
 
-/// The devices of a host that send traffic by themselves. Used under the host's lock.
+/// The devices of a host that send traffic by themselves. It is used under the host's lock.
 final class TrafficTable {
-  /// By the device's name.
+  /// The generators by the names of their devices.
   private var generators: [String: TrafficGenerator] = [:]
 
   var isEmpty: Bool { generators.isEmpty }
 
-  /// What a device sends; nil when it sends nothing.
+  /// The generator of a device; nil when the device sends nothing.
   subscript(device: String) -> TrafficGenerator? { generators[device] }
 
-  /// Has a device send traffic from commit on, in the place of what it sent before.
+  /// Has a device send traffic once the transaction commits, instead of what it has sent so far.
   ///
-  /// - Throws: what `TrafficGenerator` refuses.
+  /// - Throws: the refusal of `TrafficGenerator`.
   func start(
     _ device: String, _ settings: TrafficSettings, _ port: any DevicePort,
     in transaction: Transaction
@@ -31,15 +31,15 @@ final class TrafficTable {
     }
   }
 
-  /// Has a device send nothing more from commit on.
+  /// Has a device send nothing more once the transaction commits.
   func stop(_ device: String, in transaction: Transaction) {
     guard let generator = generators.removeValue(forKey: device) else { return }
     transaction.onRollback { [unowned self] in generators[device] = generator }
     transaction.onCommit { generator.stop() }
   }
 
-  /// Devices that the transaction has deleted send nothing any more. One that has taken a deleted
-  /// one's name in the same batch may send already.
+  /// Stops the traffic of devices that the transaction has deleted. A device that was made in the
+  /// same batch with a deleted one's name may send already; its traffic goes on.
   func stopDeleted(of core: ObjectCore) {
     guard !generators.isEmpty else { return }
     for key in core.transaction.deleted where key.kind == .device {
@@ -54,7 +54,7 @@ final class TrafficTable {
     }
   }
 
-  /// Ends all traffic, because the host goes.
+  /// Stops all traffic, because the host is reset or deleted.
   func stopAll() {
     for generator in generators.values { generator.stop() }
     generators = [:]

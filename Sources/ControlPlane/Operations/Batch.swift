@@ -2,10 +2,10 @@
 import HTTPCore
 import IOMMUFD
 
-/// `POST /batch`: many operations in one transaction, all or none.
+/// Carries out `POST /batch`: many operations in one transaction, all of them or none.
 ///
-/// Each operation is a request of the API by method, path and body. A later one may say `$name`
-/// for the ID of what an earlier one made, in its path and wherever its body has a string.
+/// Each operation is a request of the API, by its method, path and body. A later one may say
+/// `$name` for the ID of what an earlier one made, in its path and wherever its body has a string.
 struct Batch {
   private struct Item {
     enum Work {
@@ -80,7 +80,7 @@ struct Batch {
     }
   }
 
-  /// Says which of the operations a problem is about.
+  /// The problem, with the operation of the batch that it is about.
   private static func placed(_ problem: Problem, at pointer: String) -> Problem {
     var problem = problem
     problem.faults = problem.faults.map { fault in
@@ -108,7 +108,7 @@ struct Batch {
       let change = try decode(method, try substitute(path, names), body, names)
       let outcome = try state.performer.perform(change.operation)
       if case .stopped(let refusal, let progress) = outcome {
-        // Of a batch nothing stands unless all does.
+        // In a batch nothing stands unless everything does, so that this is an error here.
         throw Reply(state: state, epoch: call.host.log.extent.epoch).problem(refusal, progress)
       }
       if let name {
@@ -197,7 +197,7 @@ struct Batch {
   ) throws(Problem) -> String {
     var result: [String] = []
     for segment in path.split(separator: "/", omittingEmptySubsequences: false) {
-      // The last segment may have a query behind it.
+      // The last segment may be followed by a query.
       let name = segment.prefix { $0 != "?" }
       guard name.hasPrefix("$") else {
         result.append(String(segment))
@@ -251,7 +251,7 @@ struct Batch {
     }
   }
 
-  /// The object that the path of a collection's item names.
+  /// The key of the object at a path, which must be that of an item of a collection.
   private func key(_ path: String) throws(Problem) -> ObjectKey {
     let head = RequestHead(method: .get, target: try Batch.target(path))
     guard case .endpoint(let found) = try call.api.route(head), found.host == call.host.name,
@@ -265,7 +265,8 @@ struct Batch {
 }
 
 extension JSONValue {
-  /// Whether two values mean the same: members in any order, quantities in any spelling.
+  /// Whether two values mean the same. Members may come in any order, and quantities in any
+  /// spelling.
   func equals(_ other: JSONValue, substituting names: [String: String]) -> Bool {
     if let number = quantity, kind == .number || other.kind == .number {
       return number == other.quantity

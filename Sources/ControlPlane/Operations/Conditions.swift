@@ -2,20 +2,20 @@
 import HTTPCore
 import IOMMUFD
 
-/// What a request says besides what it does: on which conditions, and whether for real.
+/// What a request says besides what is to be done: on which conditions, and whether in earnest.
 struct Conditions: Sendable {
   var isDryRun = false
   var ifMatch: String?
   var ifNoneMatch: String?
   var idempotencyKey: String?
-  /// What makes a repetition of the request recognisable.
+  /// A digest by which a repetition of the request is recognised.
   var fingerprint = ""
-  /// What the request is about, for its refusal.
+  /// The request's target, which is shown in its refusal.
   private var target: Target?
 
   init() {}
 
-  /// - Throws: a problem with the key.
+  /// - Throws: `invalid_field` for an `Idempotency-Key` that is empty or too long.
   init(_ request: Request, isDryRun: Bool) throws(Problem) {
     self.isDryRun = isDryRun
     target = request.head.target
@@ -33,7 +33,7 @@ struct Conditions: Sendable {
     fingerprint = IdempotencyStore.fingerprint(of: request)
   }
 
-  /// The refusal of the request.
+  /// The answer that refuses the request.
   func response(to problem: Problem) -> Response {
     var problem = problem
     if problem.instance == nil, let target {
@@ -42,13 +42,18 @@ struct Conditions: Sendable {
     return problem.response()
   }
 
+  /// Holds the preconditions against the resource that the request is about.
+  ///
   /// - Throws: `precondition_failed`
   func check(_ subject: Change.Subject?, in state: HostState, epoch: Int) throws(Problem) {
     guard ifMatch != nil || ifNoneMatch != nil else { return }
     try check(subject.flatMap { EntityTag(of: $0, in: state, epoch: epoch) })
   }
 
-  /// - Parameter tag: of the resource that the request is about; nil when it is not there.
+  /// Holds the preconditions against an entity tag.
+  ///
+  /// - Parameter tag: the tag of the resource that the request is about; nil when there is no such
+  ///   resource.
   /// - Throws: `precondition_failed`
   func check(_ tag: EntityTag?) throws(Problem) {
     guard ifMatch != nil || ifNoneMatch != nil else { return }

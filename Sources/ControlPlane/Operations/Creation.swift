@@ -1,18 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 public import IOMMUFD
 
-/// A request to make an object, one case a collection.
+/// A request to make an object. There is one case for each collection.
 public enum Creation: Equatable, Sendable, Codable {
+  /// A physical SMMU, or another IOMMU.
   case smmu(SMMURequest)
+  /// An open iommufd.
   case context(ContextRequest)
+  /// A device, bound to a context.
   case device(DeviceRequest)
+  /// An I/O address space.
   case ioas(IOASRequest)
+  /// A hardware page table, paging or nested.
   case domain(DomainCreation)
+  /// A slice of a physical IOMMU for one VM.
   case viommu(VIOMMURequest)
+  /// A device inside a vIOMMU.
   case vdev(VDevRequest)
+  /// A command queue that a guest owns.
   case hwQueue(HWQueueRequest)
+  /// A queue of a vIOMMU's events.
   case veventq(VEventQueueRequest)
+  /// A queue of page faults.
   case faultQueue(FaultQueueRequest)
+  /// A kernel driver's own way into an address space.
   case access(AccessRequest)
 
   /// The kind of the object that is to be made.

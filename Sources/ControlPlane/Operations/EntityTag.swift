@@ -3,8 +3,8 @@ import HTTPCore
 import Hashing
 import IOMMUFD
 
-/// An entity tag (RFC 9110, section 8.8.3): the epoch of the log and the transaction that last
-/// changed what is shown.
+/// An entity tag (RFC 9110, section 8.8.3). It has the epoch of the log and the transaction that
+/// last changed what is shown.
 struct EntityTag: Equatable {
   let text: String
 
@@ -12,7 +12,8 @@ struct EntityTag: Equatable {
 
   init(_ object: Object, epoch: Int) {
     var text = "\"e\(epoch)-\(object.revision)"
-    // Queues and registers change without a transaction as well.
+    // Queues and registers change without a transaction as well, so what they show is a part of the
+    // tag.
     switch object {
     case let queue as VEventQueue:
       let status = queue.fifo.status
@@ -51,9 +52,10 @@ struct EntityTag: Equatable {
     }
   }
 
-  /// Whether a list of tags in a header field has this one; `*` is any that exists.
+  /// Whether a list of tags in a header field has this one. `*` stands for any tag of something
+  /// that is there.
   ///
-  /// - Parameter isStrong: whether a weak tag does not count, as If-Match wants it (RFC 9110,
+  /// - Parameter isStrong: whether weak tags do not count, as is the rule for If-Match (RFC 9110,
   ///   section 13.1.1).
   static func list(
     _ list: String, contains tag: EntityTag?, isStrong: Bool = false

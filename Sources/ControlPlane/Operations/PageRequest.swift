@@ -2,8 +2,8 @@
 import HTTPCore
 import IOMMUFD
 
-/// `POST /devices/{id}/page-requests`: the pages that a device asks for in one page request
-/// group.
+/// The body of `POST /devices/{id}/page-requests`: the pages that a device asks for in one page
+/// request group.
 public struct PageRequest: Equatable, Sendable, Codable {
   /// One page of the group.
   public struct Page: Equatable, Sendable, Codable {
@@ -21,7 +21,7 @@ public struct PageRequest: Equatable, Sendable, Codable {
 
   /// The PASID that the request bears; nil for one without.
   public var pasid: UInt32?
-  /// The group's index: 9 bits on PCIe, more elsewhere.
+  /// The number by which the device knows the group: 9 bits on PCIe, more elsewhere.
   public var group: UInt32
   /// The pages of the group; the last one ends it.
   public var pages: [Page]
@@ -51,7 +51,7 @@ public struct PageRequest: Equatable, Sendable, Codable {
     }
   }
 
-  /// The faults that the kernel makes of the request, the last one marked.
+  /// The faults that the kernel makes of the request. The last one is marked as such.
   func faults(of device: Device) -> [PageFault] {
     pages.enumerated().map { position, page in
       PageFault(

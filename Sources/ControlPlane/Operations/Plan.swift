@@ -3,8 +3,8 @@ import HTTPCore
 import Hashing
 import IOMMUFD
 
-/// The requests that free an object, in order, and a digest by which a client can say that it
-/// means these and no others.
+/// The requests after which an object can be deleted, in order, and a digest by which a client can
+/// say that it means these requests and no others.
 struct Plan {
   let steps: [ReleaseStep]
   let digest: String
@@ -23,7 +23,7 @@ struct Plan {
     digest = "sha256:" + hash.finish()
   }
 
-  /// Whether a text could be a plan's digest.
+  /// Whether a text has the form of a plan's digest.
   static func isDigest(_ text: String) -> Bool {
     let digits = text.utf8.dropFirst(7)
     return text.hasPrefix("sha256:") && digits.count == 64
@@ -44,7 +44,7 @@ struct Plan {
     }
   }
 
-  /// The request that takes a step.
+  /// The request that carries out a step.
   private static func request(
     of step: ReleaseStep, _ encoder: ObjectEncoder
   ) -> (Method, String) {
@@ -65,7 +65,7 @@ struct Plan {
   }
 }
 
-/// Why an object cannot be deleted, whole: who holds it, through whom, and the way out.
+/// Why an object cannot be deleted: who holds it, who holds those, and what to do about it.
 struct Explanation {
   private let object: Object
   private let chains: PinGraph.Chains
@@ -79,7 +79,7 @@ struct Explanation {
     plan = Plan(toDestroy: object, policy: policy, encoder)
   }
 
-  /// Writes the members that a refusal and an explanation share.
+  /// Writes the members that a refusal and an explanation have in common.
   func writeMembers(to writer: inout JSONWriter) {
     writer.key("pinned_by")
     writer.array(of: PinGraph.sorted(object.heldBy).prefix(PinGraph.chainLimit)) { writer, pin in

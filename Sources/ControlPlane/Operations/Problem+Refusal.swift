@@ -3,7 +3,8 @@ import HTTPCore
 import IOMMUFD
 
 extension Problem {
-  /// What a client is told of a refusal: the errno stays, the code says what to do about it.
+  /// The problem that a client is told of a refusal. The errno is that of the refusal, and the code
+  /// says what to do about it.
   init(_ refusal: Refusal) {
     let code: Code =
       switch refusal.reason {
@@ -24,20 +25,21 @@ extension Problem {
     self.init(code, errno: refusal.errno.rawValue, refusal.detail, faults: faults)
   }
 
-  /// A field of the body, or `{name}` of the path, or `?name` of the query.
+  /// Where a field is: in the body, in the path as `{name}`, or in the query as `?name`.
   private static func place(of field: String) -> String {
     field.hasPrefix("{") || field.hasPrefix("?") ? field : "/" + field
   }
 }
 
 extension Refusal {
-  /// The same, of a request that has the field elsewhere than in its body.
+  /// The same refusal for a request that has the field elsewhere than in its body.
   func moved(_ field: String, to place: String) -> Refusal {
     guard self.field == field else { return self }
     return Refusal(errno, reason, field: place, detail, object: object)
   }
 
-  /// The same, of a request about a register: the offset is in its path, the width in its query.
+  /// The same refusal for a request about a register, which has the offset in its path and the
+  /// width in its query.
   func placedForRegister() -> Refusal {
     moved("offset", to: "{offset}").moved("width", to: "?width")
   }

@@ -2,13 +2,13 @@
 import HTTPCore
 import IOMMUFD
 
-/// Makes the answer to an operation that was carried out.
+/// Makes the answer to an operation that was carried out or tried out.
 struct Reply {
   let state: HostState
   let epoch: Int
 
-  /// - Parameter seq: the last event of the operation's transaction; nil inside a batch, whose
-  ///   events have no number yet.
+  /// - Parameter seq: the number of the last event of the operation's transaction; nil inside a
+  ///   batch, whose events have no numbers yet.
   func response(to outcome: Outcome, seq: UInt64?) -> Response {
     switch outcome {
     case .created(let key): object(key, status: 201)
@@ -19,7 +19,7 @@ struct Reply {
     }
   }
 
-  /// The refusal of an operation of which a part stands.
+  /// The refusal of an operation of which a part stands. It says how far the operation came.
   func problem(_ refusal: Refusal, _ progress: Outcome.Progress) -> Problem {
     var problem = Problem(refusal)
     let encoder = state.encoder
@@ -40,13 +40,15 @@ struct Reply {
     return show(object, status: status)
   }
 
-  /// The object as it is, with its tag and, when it is new, its place.
+  /// An answer that shows an object as it is, with its entity tag. A new object is shown with its
+  /// path, too.
   func show(_ object: Object, status: Int) -> Response {
-    // The older of the two, should the hardware change meanwhile: who has it asks once more.
+    // The tag is made before the object is written. Should the hardware change in between, the tag
+    // is that of the older state, so that whoever has it asks once more.
     let tag = EntityTag(object, epoch: epoch)
     var writer = JSONWriter(capacity: 960)
     if status == 201, let bare = state.events.justCreated(object) {
-      // The event of its creation has all of it but the pins.
+      // The event of the object's creation has all of it but the pins.
       state.encoder.write(object, bare: bare, to: &writer)
     } else {
       state.encoder.write(object, to: &writer)

@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 import HTTPCore
 
-/// What a device sends by itself, `PUT /devices/{id}/traffic`.
+/// The body of `PUT /devices/{id}/traffic`: what a device sends by itself.
 public struct TrafficSettings: Sendable, Equatable, Codable {
   /// A range of addresses that the device sends to.
   public struct Target: Sendable, Equatable, Codable {
     /// Where the range begins.
     public var iova: UInt64
-    /// In bytes, at least that of an access.
+    /// The length of the range in bytes, at least that of an access.
     public var length: UInt64
   }
 
-  /// What the addresses follow from.
+  /// The seed from which the addresses follow.
   public var seed: UInt64
-  /// Accesses a second; nil for as many as there can be.
+  /// Accesses a second; nil for as many as the machine can make.
   public var rate: Int?
-  /// Where the accesses go; not empty.
+  /// The ranges that the accesses go to; there is at least one.
   public var targets: [Target]
-  /// Bytes of each access, 1 to 4096.
+  /// The length of each access in bytes, 1 to 4096.
   public var length: Int
-  /// How many of a hundred accesses write.
+  /// How many of a hundred accesses are writes.
   public var writePercent: Int
-  /// With these in turn; none is no PASID.
+  /// The PASIDs that the accesses bear in turn. When there are none, the accesses bear none.
   public var pasids: [UInt32]
 
   private static let longestAccess = 4096

@@ -2,13 +2,13 @@
 import HTTPCore
 import IOMMUFD
 
-/// `POST /accesses`
+/// The body of `POST /accesses`.
 public struct AccessRequest: Equatable, Sendable, Codable {
-  /// The name that the client wants; nil for one of the server's.
+  /// The name that the client wants; nil for a name of the server's choice.
   public var id: String?
   /// The address space that it accesses.
   public var ioas: String
-  /// Whether it can pin pages, which needs mappings of whole pages.
+  /// Whether it can pin pages. An access that can needs mappings of whole pages.
   public var pinsPages: Bool
 
   init?(_ reader: ObjectReader, _ scope: DecodingScope) {

@@ -2,9 +2,9 @@
 import HTTPCore
 import IOMMUFD
 
-/// `POST /contexts`
+/// The body of `POST /contexts`.
 public struct ContextRequest: Equatable, Sendable, Codable {
-  /// The name that the client wants; nil for one of the server's.
+  /// The name that the client wants; nil for a name of the server's choice.
   public var id: String?
 
   /// Puts a request together.

@@ -2,29 +2,29 @@
 import HTTPCore
 import IOMMUFD
 
-/// `POST /devices`
+/// The body of `POST /devices`.
 public struct DeviceRequest: Equatable, Sendable, Codable {
-  /// The name that the client wants; nil for one of the server's.
+  /// The name that the client wants; nil for a name of the server's choice.
   public var id: String?
   /// The SMMU that the device is behind.
   public var smmu: String
   /// The context that it is bound to.
   public var context: String
-  /// Its stream ID, or the first of several.
+  /// Its stream ID, or the first one of several.
   public var streamID: UInt32
-  /// Further streams of the device, as a bridge's aliases are.
+  /// Further stream IDs of the device, such as the aliases that a bridge makes.
   public var aliasStreamIDs: [UInt32]
-  /// The group that it is in; nil for one of its own.
+  /// The group that it is in; nil for a group of its own.
   public var group: String?
-  /// Whether it can use ATS.
+  /// Whether the device has ATS.
   public var ats: Bool
-  /// Whether it can ask for pages.
+  /// Whether the device has PRI, by which it asks for pages.
   public var pri: Bool
   /// The width of its PASIDs in bits, 0 to 20.
   public var pasidBits: Int
-  /// Whether its transactions can wait for an answer to their faults.
+  /// Whether its transactions can stall, which is to wait for an answer to their faults.
   public var stall: Bool
-  /// Whether its IOMMU can note the pages that it writes.
+  /// Whether its IOMMU can record which pages it writes.
   public var tracksDirtyPages: Bool
 
   init?(_ reader: ObjectReader, _ scope: DecodingScope) {

@@ -7,11 +7,11 @@ enum DomainType: String, CaseIterable, Sendable {
   case paging, nested
 }
 
-/// `POST /domains`
+/// The body of `POST /domains`.
 public struct DomainCreation: Equatable, Sendable, Codable {
-  /// The name that the client wants; nil for one of the server's.
+  /// The name that the client wants; nil for a name of the server's choice.
   public var id: String?
-  /// What the domain is to be.
+  /// The domain that is to be made.
   public var request: DomainRequest
 
   /// `IOMMU_HWPT_DATA_ARM_SMMUV3`
@@ -61,7 +61,7 @@ public struct DomainCreation: Equatable, Sendable, Codable {
       device: device, pageTable: pageTable, flags: flags, data: data, faultQueue: faultQueue)
   }
 
-  /// What a nested domain is made on.
+  /// The vIOMMU or the parent domain that a nested domain is made on.
   private static func base(_ reader: ObjectReader) -> DomainRequest.PageTable? {
     let viommu = reader.reference("viommu")
     let domain = reader.reference("domain")
@@ -73,7 +73,8 @@ public struct DomainCreation: Equatable, Sendable, Codable {
     return viommu.map(DomainRequest.PageTable.viommu) ?? domain.map(DomainRequest.PageTable.domain)
   }
 
-  /// What the guest hands to the driver: to an SMMUv3 two words of its stream table entry.
+  /// The data that the guest hands to the driver. For an SMMUv3 it is two words of a stream table
+  /// entry.
   private static func data(_ reader: ObjectReader) -> UserData? {
     let ste = reader.hexArray("ste", count: 2...2)
     let iotlb = reader.hex("iotlb")
@@ -89,7 +90,7 @@ public struct DomainCreation: Equatable, Sendable, Codable {
       ?? iotlb.map { UserData(type: iotlbType, words: [$0]) }
   }
 
-  /// The creation that would make a domain again.
+  /// The request that would make the domain again as it is.
   init(_ domain: Domain) {
     let pageTable: DomainRequest.PageTable =
       switch domain.form {
@@ -150,7 +151,7 @@ extension DomainCreation: ResourceRequest {
 }
 
 extension ObjectReader {
-  /// The flags whose fields are true.
+  /// The flags of those fields that are true.
   fileprivate func flags(_ fields: [(name: String, flag: Domain.Flags)]) -> Domain.Flags {
     fields.reduce(into: []) { flags, field in
       if bool(field.name) ?? false { flags.insert(field.flag) }

@@ -2,13 +2,13 @@
 import HTTPCore
 import IOMMUFD
 
-/// `POST /fault-queues`
+/// The body of `POST /fault-queues`.
 public struct FaultQueueRequest: Equatable, Sendable, Codable {
-  /// The name that the client wants; nil for one of the server's.
+  /// The name that the client wants; nil for a name of the server's choice.
   public var id: String?
   /// The context that it is to be in.
   public var context: String
-  /// Whether the event file stays open between reads, as a VMM's does.
+  /// Whether the event file stays open between reads, as a VMM leaves it.
   public var keepsFileOpen: Bool
 
   init(_ reader: ObjectReader, _ scope: DecodingScope) {

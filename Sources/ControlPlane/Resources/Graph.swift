@@ -2,7 +2,7 @@
 import HTTPCore
 import IOMMUFD
 
-/// Who pins whom on a host: an arrow from each holder to what it holds.
+/// The graph of a host's pins, with an arrow from each holder to what it holds.
 struct Graph {
   enum Format: String, CaseIterable {
     case json, dot, mermaid
@@ -20,7 +20,7 @@ struct Graph {
     let from: ObjectKey
     let target: ObjectKey
     let why: String
-    /// What holds, where that is no object but an open file or a memory mapping.
+    /// The kind of the holder, where that is no object but an open file or a memory mapping.
     let stranger: String?
   }
 
@@ -73,7 +73,7 @@ struct Graph {
     return writer.bytes
   }
 
-  /// Graphviz.
+  /// The graph for Graphviz.
   private var dot: String {
     var text = "digraph pins {\n  rankdir=RL;\n  node [shape=box];\n"
     for key in nodes {
@@ -87,7 +87,8 @@ struct Graph {
     return text + "}\n"
   }
 
-  /// Mermaid; its node names have no slashes or dots, so nodes are numbered.
+  /// The graph for Mermaid. Names of nodes cannot have slashes or dots there, so the nodes are
+  /// numbered.
   private var mermaid: String {
     var text = "flowchart RL\n"
     var numbers: [ObjectKey: Int] = [:]

@@ -2,21 +2,21 @@
 import HTTPCore
 public import IOMMUFD
 
-/// `POST /hw-queues`
+/// The body of `POST /hw-queues`.
 public struct HWQueueRequest: Equatable, Sendable, Codable {
-  /// The name that the client wants; nil for one of the server's.
+  /// The name that the client wants; nil for a name of the server's choice.
   public var id: String?
   /// The vIOMMU whose guest is to have it.
   public var viommu: String
-  /// Which queue (`enum iommu_hw_queue_type`).
+  /// The type of the queue (`enum iommu_hw_queue_type`).
   public var type: HWQueueType
-  /// Its number in the vIOMMU.
+  /// The number of the queue in the vIOMMU.
   public var index: UInt32
-  /// Where the ring is, in the guest's memory.
+  /// The address of the ring in the guest's memory.
   public var iova: UInt64
-  /// Bytes of the ring, a power of two.
+  /// The length of the ring in bytes, a power of two.
   public var length: UInt64
-  /// Who carries out what is in the ring.
+  /// Who carries out the commands in the ring.
   public var execution: HWQueue.Execution
 
   init?(_ reader: ObjectReader, _ scope: DecodingScope) {

@@ -2,9 +2,9 @@
 import HTTPCore
 import IOMMUFD
 
-/// `POST /ioas`
+/// The body of `POST /ioas`.
 public struct IOASRequest: Equatable, Sendable, Codable {
-  /// The name that the client wants; nil for one of the server's.
+  /// The name that the client wants; nil for a name of the server's choice.
   public var id: String?
   /// The context that the address space is to be in.
   public var context: String

@@ -8,7 +8,7 @@ import IOMMUFD
 /// There is one type for each kind, in a file of its own. `Resource` is the same without the type,
 /// for the code that is common to all collections.
 protocol ResourceRequest: Sendable {
-  /// What is made.
+  /// The objects that are made.
   associatedtype Made: Object
 
   static var kind: ObjectKind { get }

@@ -2,11 +2,11 @@
 import HTTPCore
 public import IOMMUFD
 
-/// `POST /smmus`
+/// The body of `POST /smmus`.
 public struct SMMURequest: Equatable, Sendable, Codable {
-  /// The name that the client wants; nil for one of the server's.
+  /// The name that the client wants; nil for a name of the server's choice.
   public var id: String?
-  /// Which hardware it is to be.
+  /// The hardware that it is to be.
   public var settings: SMMUSettings
 
   /// Puts a request together.
@@ -33,7 +33,8 @@ public struct SMMURequest: Equatable, Sendable, Codable {
       }
       reader.adopt(inner)
     }
-    // The same request is the same settings, whether it spells usual values out or not.
+    // A request that spells usual values out has the same settings as one that does not, so that a
+    // PUT of either finds the other unchanged.
     for feature in model.features where settings.features[feature.name] == nil {
       settings.features[feature.name] = feature.usual
     }

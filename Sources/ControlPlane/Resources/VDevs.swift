@@ -2,15 +2,15 @@
 import HTTPCore
 import IOMMUFD
 
-/// `POST /vdevs`
+/// The body of `POST /vdevs`.
 public struct VDevRequest: Equatable, Sendable, Codable {
-  /// The name that the client wants; nil for one of the server's.
+  /// The name that the client wants; nil for a name of the server's choice.
   public var id: String?
   /// The vIOMMU that the device is to be in.
   public var viommu: String
   /// The device.
   public var device: String
-  /// What the guest calls the device.
+  /// The ID that the guest has for the device, such as its stream ID there.
   public var virtualID: UInt64
 
   init?(_ reader: ObjectReader, _ scope: DecodingScope) {

@@ -9,17 +9,17 @@ enum EventFileMode: String, CaseIterable, Sendable {
   init(isOpen: Bool) { self = isOpen ? .open : .closed }
 }
 
-/// `POST /veventqs`
+/// The body of `POST /veventqs`.
 public struct VEventQueueRequest: Equatable, Sendable, Codable {
-  /// The name that the client wants; nil for one of the server's.
+  /// The name that the client wants; nil for a name of the server's choice.
   public var id: String?
   /// The vIOMMU whose events it is to get.
   public var viommu: String
-  /// Which events (`enum iommu_veventq_type`).
+  /// The type of the events (`enum iommu_veventq_type`).
   public var type: VEventQueueType
-  /// How many events it holds, 1 to 2^19.
+  /// The number of events that it holds, 1 to 2^19.
   public var depth: Int
-  /// Whether the event file stays open between reads, as a VMM's does.
+  /// Whether the event file stays open between reads, as a VMM leaves it.
   public var keepsFileOpen: Bool
 
   init?(_ reader: ObjectReader, _ scope: DecodingScope) {

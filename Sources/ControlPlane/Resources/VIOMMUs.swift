@@ -2,15 +2,15 @@
 import HTTPCore
 public import IOMMUFD
 
-/// `POST /viommus`
+/// The body of `POST /viommus`.
 public struct VIOMMURequest: Equatable, Sendable, Codable {
-  /// The name that the client wants; nil for one of the server's.
+  /// The name that the client wants; nil for a name of the server's choice.
   public var id: String?
-  /// Which vIOMMU (`enum iommu_viommu_type`).
+  /// The type of the vIOMMU (`enum iommu_viommu_type`).
   public var type: VIOMMUType
   /// The device behind whose IOMMU it is to be.
   public var device: String
-  /// The nesting parent.
+  /// The nesting parent domain, which is the vIOMMU's stage 2.
   public var domain: String
 
   init?(_ reader: ObjectReader, _ scope: DecodingScope) {
@@ -25,7 +25,8 @@ public struct VIOMMURequest: Equatable, Sendable, Codable {
     self.domain = domain
   }
 
-  /// What the driver is handed: room for where its window is, from the one that says so.
+  /// The data that the driver is handed. The one for CMDQV returns in it where the vIOMMU's window
+  /// is.
   var data: UserData? {
     type == .tegra241CMDQV ? UserData(type: type.rawValue, words: [0, 0]) : nil
   }

@@ -2,7 +2,7 @@
 import HTTPCore
 import IOMMUFD
 
-/// The mappings of address spaces.
+/// The mappings of address spaces, and the ranges that are kept free of them.
 enum AddressSpaceRoutes {
   static let all: [RouteTable.Route] = [
     .init(.post, "/ioas/{id}/map", map),
@@ -30,7 +30,7 @@ enum AddressSpaceRoutes {
     return .reserve(ioas: call.id, start: range.start, length: range.length)
   }
 
-  /// A cursor is the address behind the last mapping of a page, in hex.
+  /// Lists mappings. A cursor is the address behind the last mapping of a page, in hexadecimal.
   private static func listMappings(_ call: Call) throws(Problem) -> Response {
     try Accept.require([MediaType.json], call.request)
     let limit = try call.query.int("limit", in: 1...Listing.largestPage) ?? Listing.usualPage

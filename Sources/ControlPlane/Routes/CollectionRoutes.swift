@@ -2,7 +2,7 @@
 import HTTPCore
 import IOMMUFD
 
-/// The routes that every collection has.
+/// The routes that every collection has: listing, making, showing, deleting, explaining.
 enum CollectionRoutes {
   static func routes(of resource: Resource) -> [RouteTable.Route] {
     let collection = "/" + resource.collection
@@ -106,7 +106,7 @@ enum CollectionRoutes {
     }
   }
 
-  /// The verbs that can be explained.
+  /// The verbs of which a client can ask why they would be refused.
   private enum Verb: String, CaseIterable { case delete }
 
   private static func explain(_ kind: ObjectKind, _ call: Call) throws(Problem) -> Response {

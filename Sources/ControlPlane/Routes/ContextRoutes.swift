@@ -2,7 +2,7 @@
 import HTTPCore
 import IOMMUFD
 
-/// What a process does with an open iommufd besides making objects: system calls.
+/// What a process does with an open iommufd besides making objects: its system calls.
 enum ContextRoutes {
   static let all: [RouteTable.Route] = [
     .init(.post, "/contexts/{id}/ioctl", ioctl),
@@ -37,7 +37,7 @@ enum ContextRoutes {
     .forkMemoryMap(context: call.id, number: try call.number())
   }
 
-  /// Reads a register through what user space has mapped.
+  /// Reads a register through a window that user space has mapped.
   private static func read(_ call: Call) throws(Problem) -> Response {
     try Accept.require([MediaType.json], call.request)
     let width = try call.width()

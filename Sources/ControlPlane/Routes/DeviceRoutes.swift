@@ -2,7 +2,8 @@
 import HTTPCore
 import IOMMUFD
 
-/// What devices can do besides being there.
+/// What devices do: they are attached and unplugged, raise events, ask for pages, and access
+/// memory.
 enum DeviceRoutes {
   static let all: [RouteTable.Route] = [
     .init(.put, "/devices/{id}/attachment", attach("attachDevice")),
@@ -18,7 +19,8 @@ enum DeviceRoutes {
     .init(.delete, "/devices/{id}/traffic", stopTraffic),
   ]
 
-  /// The greatest number that can be asked for; which of them a device has, the kernel judges.
+  /// The greatest PASID that can be asked for. Whether the device has it is for the kernel to
+  /// judge.
   private static let greatestPASID = Int(UInt32.max)
 
   private static func pasid(_ call: Call) throws(Problem) -> UInt32 {

@@ -96,7 +96,8 @@ enum HostRoutes {
     }
   }
 
-  /// Checks the preconditions, and answers a repetition as the first time.
+  /// Checks the preconditions of a request about a host as such, and repeats the answer for a
+  /// repetition of the request.
   static func answeringOnce(
     _ call: Call, _ name: String?, _ body: (Conditions) throws(Problem) -> Response
   ) throws(Problem) -> Response {

@@ -2,9 +2,10 @@
 import HTTPCore
 import IOMMUFD
 
-/// All routes of the server. Each group of them is in a type of its own, by what it is about.
+/// All routes of the server. Each group of them is kept in a type that is named after what they are
+/// about.
 enum Routes {
-  /// Routes that are about no single host, with their whole paths.
+  /// Routes that are about no host in particular. Their patterns are whole paths.
   static let outside = RouteTable(ServerRoutes.all + HostRoutes.all + DecoderRoutes.all)
 
   /// Routes of a host. Their patterns are relative to `/v1` or to `/v1/hosts/{host}`.
@@ -23,9 +24,9 @@ enum Routes {
 extension ControlPlane {
   /// An operation of the API as the OpenAPI document names it.
   public struct OperationName: Hashable, Sendable {
-    /// The method, as `GET`.
+    /// The method, in capitals: `GET`.
     public let method: String
-    /// The path's template, as `/v1/devices/{id}`.
+    /// The template of the path: `/v1/devices/{id}`.
     public let path: String
     /// The operation's name, which is unique.
     public let operationID: String
@@ -35,7 +36,7 @@ extension ControlPlane {
     public let hasBody: Bool
   }
 
-  /// All operations of the API; the OpenAPI document has the same.
+  /// All operations of the API. The OpenAPI document has the same ones.
   public static var operations: [OperationName] {
     Routes.all.map { route in
       OperationName(

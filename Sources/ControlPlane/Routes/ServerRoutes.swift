@@ -2,7 +2,7 @@
 import HTTPCore
 import IOMMUFD
 
-/// What is about the server and not about a host.
+/// Routes that are about the server, and about no host.
 enum ServerRoutes {
   static let all: [RouteTable.Route] = [
     .init(

@@ -2,7 +2,7 @@
 import HTTPCore
 import IOMMUFD
 
-/// What is about a host as a whole: its events, its graph, batches, reset.
+/// Routes that are about a host as a whole: its events, its graph, batches, reset.
 enum WholeHostRoutes {
   static let all: [RouteTable.Route] = [
     .init(
@@ -33,7 +33,7 @@ enum WholeHostRoutes {
     if hasSnapshot, after != nil {
       throw QueryReader.invalid("snapshot", "shows what is now, and does not go with after")
     }
-    // A snapshot shows the present; what is left of the past would only repeat it.
+    // A snapshot shows the present, so that the events that led there would only repeat it.
     let start = hasSnapshot ? .latest : after ?? .oldest
     let (found, extent) = open(call.host.log, start, try filter(call))
     guard var cursor = found else { throw expired(extent) }
@@ -55,7 +55,8 @@ enum WholeHostRoutes {
     case after(UInt64)
   }
 
-  /// `after` in the query, or what an EventSource sends when it connects again.
+  /// The value of `after` in the query, or of `Last-Event-ID`, which an EventSource sends when it
+  /// connects again.
   private static func position(_ call: Call) throws(Problem) -> Position? {
     let header = try position(call.request.head.headers[.lastEventID], at: "Last-Event-ID")
     return try position(call.query.text("after"), at: "?after") ?? header

@@ -2,9 +2,10 @@
 import HTTPCore
 import IOMMUHardware
 
-/// Commands of an SMMU as JSON: their sixteen bytes as two words, and decoded by name and fields.
+/// How commands of an SMMU are read from JSON and written as JSON: as two words, and decoded into a
+/// name and fields.
 enum CommandCoding {
-  /// The members of a command: `words`, `name`, `fields`.
+  /// Writes the members of a command: `words`, `name` and `fields`.
   static func writeMembers(of words: [UInt64], to writer: inout JSONWriter) {
     let command = Command(dw0: words.first ?? 0, dw1: words.count > 1 ? words[1] : 0)
     let description = command.description
@@ -17,12 +18,13 @@ enum CommandCoding {
     }
   }
 
-  /// Reads a command: two words, or an object with `words` or with `name` and `fields`.
+  /// Reads a command, which is an array of two words, or an object that has `words`, or one that
+  /// has `name` and `fields`.
   ///
   /// - Parameters:
-  ///   - reader: of the object that has it, in an array.
-  ///   - name: of the array.
-  ///   - position: where in the array it is.
+  ///   - reader: the reader of the object that has the array.
+  ///   - name: the name of the array.
+  ///   - position: the position of the command in the array.
   static func decode(
     _ value: JSONValue, _ reader: ObjectReader, _ name: String, _ position: Int
   ) -> [UInt64]? {
@@ -51,7 +53,7 @@ enum CommandCoding {
     var description = CommandDescription(name: name, fields: [])
     let known = fieldNames(of: name)
     for member in fields?.members ?? [] {
-      // Null says nothing, of whichever command the field may be.
+      // Null is the same as leaving a field out, even where the command has no such field.
       if member.value.kind == .null, allFieldNames.contains(member.name) { continue }
       let place = "fields/" + ObjectReader.escaped(member.name)
       if let known, !known.contains(member.name) {
@@ -70,7 +72,7 @@ enum CommandCoding {
   private static let allFieldNames = Set(
     CommandLayout.all.flatMap { $0.fields.map(\.name) } + unnamedFields + reservedFields)
 
-  /// The fields that a command can have; nil for a name that no command has.
+  /// The names of the fields that a command can have; nil when there is no command of that name.
   private static func fieldNames(of name: String) -> [String]? {
     if name == CommandDescription.unknownName { return unnamedFields }
     return CommandLayout.all.first { $0.name == name }.map { layout in

@@ -3,9 +3,9 @@ import HTTPCore
 import IOMMUFD
 import IOMMUHardware
 
-/// How accesses of devices are asked for and answered, `POST /devices/{id}/dma`.
+/// How accesses of devices to memory are read and answered, `POST /devices/{id}/dma`.
 enum DMACoding {
-  /// Bytes of one access.
+  /// Bytes of the longest access.
   static let lengthLimit = 1 << 20
 
   static func decode(_ reader: ObjectReader) -> DMARequest? {
@@ -36,11 +36,12 @@ enum DMACoding {
       usesATS: usesATS)
   }
 
-  /// - Parameter since: finds the event with which tables changed after a count of writes.
+  /// - Parameter since: finds the event that was the first to change the tables after a given
+  ///   number of writes to them; nil when that event is not known.
   static func write(
     _ result: DMAResult?, since: (UInt64) -> UInt64?, to writer: inout JSONWriter
   ) {
-    // A dry run, or a batch that has not committed yet: nobody knows.
+    // In a dry run, and in a batch before it commits, nobody knows yet how the access will end.
     guard let result else {
       writer.field("outcome", text: "undecided")
       return
@@ -64,15 +65,15 @@ enum DMACoding {
     }
   }
 
-  /// The event that the access raised. A stream that aborts, or an SMMU that is off, ends an access
-  /// without one.
+  /// The event record that the access raised. An access by a stream that aborts, or through an SMMU
+  /// that is off, ends without one.
   private static func event(of result: DMAResult) -> EventRecord? {
     let record = result.record.map(EventRecord.init(words:))
     return record?.id.rawValue == 0 ? nil : record
   }
 
-  /// What the device got to read: nothing behind the place where it was stopped, unless reads go
-  /// on with zeros.
+  /// The bytes that the device has got. There are none behind the place where the access was
+  /// stopped, unless the device reads zeros from there on.
   private static func data(of result: DMAResult) -> ArraySlice<UInt8> {
     result.outcome == .zero ? result.data[...] : result.data.prefix(result.count)
   }

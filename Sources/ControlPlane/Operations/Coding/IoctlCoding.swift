@@ -2,7 +2,7 @@
 import HTTPCore
 import IOMMUFD
 
-/// How system calls on an iommufd are asked for and answered, `POST /contexts/{id}/ioctl`.
+/// How system calls on an iommufd are read and answered, `POST /contexts/{id}/ioctl`.
 enum IoctlCoding {
   private static let segmentLimit = 1024
 
@@ -26,10 +26,12 @@ enum IoctlCoding {
     return UserMemory.Segment(address: address, bytes: bytes)
   }
 
-  /// A refusal with its place in the body: the fields of a command's struct are all in `argument`.
+  /// A refusal, with the place in the body that it is about. The fields of a command's struct are
+  /// all in `argument`.
   static func placed(_ refusal: Refusal) -> Refusal {
     guard let field = refusal.field, field != "number", field != "argument" else { return refusal }
-    // The one field besides them is the name of what the call makes, and it can only be taken.
+    // `id` is the only other field. It names what the call makes, and all that can be wrong with it
+    // is that the name is taken.
     if field == "id", refusal.errno == .EEXIST { return refusal }
     return Refusal(
       refusal.errno, refusal.reason, field: "argument", "\(field): \(refusal.detail)",

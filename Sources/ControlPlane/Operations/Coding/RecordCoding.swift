@@ -2,7 +2,7 @@
 import HTTPCore
 import IOMMUHardware
 
-/// Event records as JSON.
+/// How event records of an SMMU are read from JSON and written as JSON.
 enum RecordCoding {
   /// Reads the words of a record.
   static func decode(_ reader: ObjectReader) -> [UInt64]? {
@@ -29,7 +29,7 @@ enum RecordCoding {
     writer.field("fetch_address", hex: record.fetchAddress)
   }
 
-  /// The names that the specification has for CLASS.
+  /// The names that the specification has for the values of CLASS.
   private static func name(of faultClass: TranslationFault.Class) -> String {
     switch faultClass {
     case .contextDescriptor: "CD"

@@ -2,11 +2,11 @@
 import HTTPCore
 import IOMMUFD
 
-/// Commands that go into a guest's ring, `POST /hw-queues/{id}/submit`.
+/// How commands for a guest's ring are read and answered, `POST /hw-queues/{id}/submit`.
 enum SubmissionCoding {
   private static let commandBytes = 16
 
-  /// Reads commands as the ring has them: two words each, little-endian.
+  /// Reads commands in the form that they have in the ring: two words each, little-endian.
   static func decode(_ bytes: [UInt8]) throws(Problem) -> [[UInt64]] {
     guard !bytes.isEmpty, bytes.count % commandBytes == 0 else {
       throw Problem(faults: [
@@ -21,11 +21,11 @@ enum SubmissionCoding {
     }
   }
 
-  /// - Parameter described: commands of which all is said; of the others there is the count.
+  /// - Parameter described: how many commands are described. The others are only counted.
   static func write(
     _ result: Submission.Result?, described: Int, to writer: inout JSONWriter
   ) {
-    // A dry run, or a batch that has not committed yet: nobody knows.
+    // In a dry run, and in a batch before it commits, nobody knows yet what the hardware will do.
     guard let result else {
       writer.field("outcome", text: "undecided")
       return

@@ -66,7 +66,8 @@ struct HardwareOperations {
 
   // MARK: Devices
 
-  /// The device accesses memory at commit: an access cannot be taken back.
+  /// Has the device access memory when the transaction commits, because an access cannot be taken
+  /// back.
   func dma(_ name: String, _ request: DMARequest) throws(Refusal) -> Outcome {
     let port = try port(of: name)
     let outcome = DMAOutcome()

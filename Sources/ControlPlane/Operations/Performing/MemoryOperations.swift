@@ -13,12 +13,13 @@ struct MemoryOperations {
     let ioas: IOAS = try core.find(.ioas, name)
     let pieces: [Piece]
     do throws(Refusal) { pieces = try self.pieces(of: ioas, iova, bytes.count) } catch {
-      // The length is that of the body, so it is the address that was too high.
+      // The client has named no length: it is that of the body. So the address was too high.
       throw error.moved("length", to: "?iova")
     }
     for piece in pieces {
       do throws(ExternalAbort) {
-        // What is not there yet must be found now: at commit nothing can fail.
+        // Memory that the host cannot have must be noticed now, because nothing can fail when the
+        // transaction commits.
         try memory.makeResident(piece.physical, UInt64(piece.range.count))
       } catch {
         throw Refusal(.ENOMEM, "the host uses all the memory that it may, memory_bytes")

@@ -15,8 +15,8 @@ struct ObjectOperations {
     .created(try make(creation).key)
   }
 
-  /// Makes an object, unless the very same is there, which changes nothing. A different one under
-  /// the name is a reason to refuse.
+  /// Makes an object, unless the very same is there already; then nothing changes. A different
+  /// object under the name is a reason to refuse.
   func ensure(_ creation: Creation) throws(Refusal) -> Outcome {
     guard let id = creation.id, let existing = core.object(creation.kind, id) else {
       return try create(creation)
@@ -132,7 +132,8 @@ struct ObjectOperations {
     return .changed(ObjectKey(.device, device))
   }
 
-  /// The domain that the kernel made for the attachment goes with it, so this deletes as well.
+  /// Detaches a device. The domain that the kernel made by itself for an address space goes when
+  /// the last device leaves it, so the answer may name a deleted object.
   func detach(_ device: String, _ pasid: UInt32) throws -> Outcome {
     try deleting { try core.attachments.detach(device, pasid: pasid) }
   }

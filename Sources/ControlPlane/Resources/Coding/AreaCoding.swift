@@ -2,7 +2,7 @@
 import HTTPCore
 import IOMMUFD
 
-/// How mappings are asked for and shown.
+/// How mappings are read and shown.
 enum AreaCoding {
   static func writeMembers(of area: Area, to writer: inout JSONWriter) {
     writer.field("iova", hex: area.iova)
@@ -12,7 +12,7 @@ enum AreaCoding {
     writer.field("writable", bool: area.isWritable)
   }
 
-  /// A range of addresses of which the client says where it begins and how long it is.
+  /// Reads a range of addresses, which must have a beginning and a length.
   static func decodeRange(
     _ reader: ObjectReader, from name: String = "iova"
   ) -> (start: UInt64, length: UInt64)? {
@@ -22,7 +22,7 @@ enum AreaCoding {
     return (start, length)
   }
 
-  /// `POST /ioas/{id}/map`
+  /// Reads the body of `POST /ioas/{id}/map`.
   static func decodeMap(_ reader: ObjectReader) -> MapRequest? {
     let iova = reader.hex("iova")
     let length = reader.hex("length", required: true)

@@ -6,14 +6,15 @@ import IOMMUFD
 enum HostCoding {
   static func path(_ host: Host) -> String { "/v1/hosts/\(host.name)" }
 
-  /// Takes no lock but the log's, so that it can be asked for under the host's.
+  /// The entity tag of a host. Making it takes no lock but the log's, so that it can be made while
+  /// the host's is held.
   static func tag(of host: Host) -> EntityTag { tag(of: host, host.log.extent) }
 
   private static func tag(of host: Host, _ extent: EventLog.Extent) -> EntityTag {
     EntityTag(text: "\"\(host.name)-e\(extent.epoch)-\(extent.latest)\"")
   }
 
-  /// - Parameter outline: what to show of the host; by default what it is.
+  /// - Parameter outline: what to show of the host; nil for what it is now.
   static func response(_ host: Host, _ outline: Host.Outline? = nil, status: Int) -> Response {
     let outline = outline ?? host.outline
     var writer = JSONWriter()

@@ -2,15 +2,15 @@
 import HTTPCore
 import IOMMUFD
 
-/// `POST /contexts/{id}/mmaps`: which window of the iommufd user space maps, and how.
+/// The body of `POST /contexts/{id}/mmaps`: which window of the iommufd user space maps, and how.
 public struct MemoryMapRequest: Equatable, Sendable, Codable {
-  /// The offset of the file at which the window is, in bytes.
+  /// The offset of the window in the file, in bytes.
   public var offset: UInt64
   /// The window's length in bytes.
   public var length: UInt64
   /// Whether it is a shared mapping (`MAP_SHARED`).
   public var isShared: Bool
-  /// Whether it could be executed (`PROT_EXEC`).
+  /// Whether what is mapped could be executed (`PROT_EXEC`).
   public var isExecutable: Bool
 
   init?(_ reader: ObjectReader) {
@@ -26,7 +26,7 @@ public struct MemoryMapRequest: Equatable, Sendable, Codable {
   }
 }
 
-/// How what user space has mapped is shown.
+/// How windows that user space has mapped are shown.
 enum MemoryMapCoding {
   static func writeMembers(of map: MemoryMap, _ number: UInt32, to writer: inout JSONWriter) {
     writer.field("mmap", int: Int(number))

@@ -4,7 +4,7 @@ import IOMMUFD
 
 /// Writes objects as the API shows them.
 struct ObjectEncoder: Sendable {
-  /// What stands before a collection's name in the host's paths: `/v1/` or `/v1/hosts/t1/`.
+  /// The part of the host's paths before a collection's name: `/v1/` or `/v1/hosts/t1/`.
   let prefix: String
 
   init(host: String) {
@@ -15,7 +15,7 @@ struct ObjectEncoder: Sendable {
     prefix + Resource.of(key.kind).collection + "/" + key.id
   }
 
-  /// The object as GET shows it.
+  /// Writes the object as GET shows it.
   func write(_ object: Object, to writer: inout JSONWriter) {
     writer.object { writer in
       writeMembers(of: object, to: &writer)
@@ -24,7 +24,7 @@ struct ObjectEncoder: Sendable {
     }
   }
 
-  /// The object as GET shows it, when the part without the pins has been written before.
+  /// Writes the object as GET shows it, of which the part that events show has been written before.
   func write(_ object: Object, bare: [UInt8], to writer: inout JSONWriter) {
     writer.object { writer in
       writer.merge(object: bare)
@@ -50,7 +50,8 @@ struct ObjectEncoder: Sendable {
     }
   }
 
-  /// The object as events show it: without its pins, which are other objects' doing.
+  /// Writes the object as events show it: without its pins, which change with other objects, and
+  /// without its registers.
   func writeBare(_ object: Object, to writer: inout JSONWriter) {
     writer.object { writeMembers(of: object, to: &$0) }
   }
@@ -73,15 +74,15 @@ struct ObjectEncoder: Sendable {
     ObjectEncoder.write(facts, to: &writer)
   }
 
-  /// What changes without a transaction; no event shows it. Null where there is nothing, or not
-  /// yet.
+  /// Writes the registers, which change without a transaction, so that no event shows them. They
+  /// are null where the hardware has none for the object, or none yet.
   private func writeRegisters(of object: Object, to writer: inout JSONWriter) {
     guard object is VIOMMU || object is HWQueue else { return }
     let facts = object.hardwareDriver?.registers(of: object)
     writer.field("registers", object: facts) { ObjectEncoder.writeMembers($1, to: &$0) }
   }
 
-  /// Writes what a driver says as an object.
+  /// Writes what a driver says of an object.
   static func write(_ facts: [DriverFact], to writer: inout JSONWriter) {
     writer.object { writeMembers(facts, to: &$0) }
   }
@@ -114,7 +115,8 @@ struct ObjectEncoder: Sendable {
     }
   }
 
-  /// The members that name a pin's holder; what is no object bears the name of what it holds.
+  /// Writes the members that name the holder of a pin. An open file or a memory mapping has no
+  /// name, and bears that of what it holds.
   func writeHolder(of pin: Pin, to writer: inout JSONWriter) {
     writer.field("kind", text: pin.holderKind)
     writer.field("id", text: pin.holder?.name ?? pin.target.name)
@@ -122,7 +124,7 @@ struct ObjectEncoder: Sendable {
 }
 
 extension Pin {
-  /// The kind of what holds: an object's, or `file` or `mmap`.
+  /// The kind of what holds the pin: that of an object, or `file` or `mmap`.
   var holderKind: String {
     if let holder { return holder.kind.rawValue }
     if case .memoryMap = cause { return "mmap" }
@@ -131,7 +133,7 @@ extension Pin {
 }
 
 extension Object {
-  /// The driver of the hardware that the object is about; nil for those that are about none.
+  /// The driver of the hardware behind the object; nil for an object that has no hardware.
   var hardwareDriver: (any IOMMUDriver)? {
     switch self {
     case let smmu as SMMU: smmu.driver
@@ -145,5 +147,5 @@ extension Object {
   }
 }
 
-/// The host that always exists.
+/// The name of the host that always exists.
 let defaultHost = "default"

@@ -3,9 +3,10 @@ import HTTPCore
 import IOMMUFD
 
 extension ObjectReader {
-  /// A type by its name.
+  /// A type of the kernel's ABI, by its name.
   ///
-  /// - Parameter isOpen: whether a number in decimal will do, for a type that no driver here knows.
+  /// - Parameter isOpen: whether a decimal number is taken too, for a type that no driver here
+  ///   knows.
   func type<Wanted: ABIType>(
     _ name: String, of type: Wanted.Type, isOpen: Bool = false
   ) -> Wanted? {
@@ -15,8 +16,8 @@ extension ObjectReader {
     return nil
   }
 
-  /// The elements of an array of objects, each read by `read`, which is given the element's JSON
-  /// Pointer too. Those that it returns nil for are left out; nil where there is no array.
+  /// The objects in an array, each as `read` reads it; that is given the object's JSON Pointer too.
+  /// Objects for which `read` returns nil are left out. Where there is no array, the result is nil.
   func objects<Value>(
     _ name: String, required: Bool = false, count: ClosedRange<Int>,
     _ read: (ObjectReader, _ pointer: String) -> Value?
@@ -29,7 +30,7 @@ extension ObjectReader {
     }
   }
 
-  /// Whether exactly one of two fields is there. That there is none, or both, is noted as a fault.
+  /// Whether exactly one of two fields is there. Having none or both is reported as a fault.
   ///
   /// - Parameters:
   ///   - first: the field that is said to be missing when there is none, and whether it was read.
@@ -42,7 +43,7 @@ extension ObjectReader {
     if first.isRead, second.isRead {
       fault(.invalidField, second.name, detail)
     } else if !first.isRead, !second.isRead, lacks(first.name), lacks(second.name) {
-      // One that is there and could not be read is a fault already.
+      // A field that is there but could not be read is a fault already.
       fault(.invalidField, first.name, "required field is missing")
     }
     return first.isRead != second.isRead

@@ -3,7 +3,7 @@ import HTTPCore
 import IOMMUFD
 import IOMMUHardware
 
-/// Decoders for what drivers and hardware write; they are about no host.
+/// Decoders for what drivers and hardware write into memory. They are about no host.
 enum DecoderRoutes {
   static let all: [RouteTable.Route] = [
     .init(
@@ -13,7 +13,8 @@ enum DecoderRoutes {
       .post, "/v1/decode/event", Endpoint("decodeEvent", body: .json, .answer(decodeEvent))),
   ]
 
-  /// Any sixteen bytes are a command; and back from a name and fields to the words.
+  /// Decodes a command from its words, of which any are a command of some sort; or encodes one from
+  /// a name and fields.
   private static func decodeCommand(_ call: Call) throws(Problem) -> Response {
     try Accept.require([MediaType.json], call.request)
     let words = try call.decode { CommandCoding.decode($0) }

@@ -17,7 +17,7 @@ enum EventQueueRoutes {
   ]
 
   private static let readLimit = 4096
-  /// Bytes of the largest buffer that a reader may name.
+  /// Bytes of the largest buffer that a client may read with.
   private static let bufferLimit = 1 << 26
 
   private static func closeFile(_ operationID: String, _ kind: ObjectKind) -> Endpoint {
@@ -41,9 +41,9 @@ enum EventQueueRoutes {
     }
   }
 
-  /// Reads a queue once or follows it.
+  /// Reads a queue once, or follows it.
   ///
-  /// - Parameter recordBytes: the size of a whole record in the event file.
+  /// - Parameter recordBytes: the size that a whole record has in the event file.
   private static func read(
     _ call: Call, _ kind: ObjectKind, recordBytes: Int,
     _ operation: (String, Int) -> Operation

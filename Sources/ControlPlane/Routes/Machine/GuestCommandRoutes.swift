@@ -9,9 +9,10 @@ enum GuestCommandRoutes {
     .init(.post, "/hw-queues/{id}/submit", submit),
   ]
 
-  /// Commands of one request; as many as the kernel takes would not fit into a body.
+  /// The number of commands in one request. The kernel would take more, but they would not fit into
+  /// a body.
   private static let commandLimit = 65_536
-  /// Commands that the answer to one submission describes.
+  /// The number of commands that the answer to a submission can describe.
   private static let descriptionLimit = 65_536
   private static let usualDescriptions = 1000
 

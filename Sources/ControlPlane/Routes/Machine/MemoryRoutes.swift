@@ -11,7 +11,7 @@ enum MemoryRoutes {
     .init(.put, "/ioas/{id}/memory", write),
   ]
 
-  /// Bytes that one request reads; the limit of a body is that of what one writes.
+  /// Bytes that one request may read. What it may write is limited as any body is.
   private static let readLimit = 8 << 20
 
   private static func iova(_ call: Call) throws(Problem) -> UInt64 {

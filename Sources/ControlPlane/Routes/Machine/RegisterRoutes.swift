@@ -2,7 +2,7 @@
 import HTTPCore
 import IOMMUFD
 
-/// The registers of SMMUs, and those that a vIOMMU's window has for its guest.
+/// The registers of SMMUs, and the registers that a guest sees in the window of its vIOMMU.
 enum RegisterRoutes {
   static let all: [RouteTable.Route] = [
     .init(

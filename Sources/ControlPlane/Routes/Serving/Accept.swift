@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import HTTPCore
 
-/// Content negotiation (RFC 9110, section 12.5.1), as far as it goes here: a client that takes
-/// none of what there is should know.
+/// Content negotiation (RFC 9110, section 12.5.1). It goes only so far that a client is told when
+/// it takes none of what there is.
 enum Accept {
-  /// - Returns: the offer that the client likes best, the earliest of equals.
+  /// - Returns: the offer that the client likes best; the first of those that it likes equally
+  ///   well.
   /// - Throws: `not_acceptable`
   @discardableResult
   static func require(_ offers: [String], _ request: Request) throws(Problem) -> String {
@@ -20,7 +21,8 @@ enum Accept {
     return best.offer
   }
 
-  /// The quality that the most specific range gives a media type.
+  /// The quality that a media type has for the client: that of the most specific range which it is
+  /// in.
   private static func quality(of offer: String, _ accept: String) -> Double {
     let essence = offer.prefix { $0 != ";" }
     let type = essence.prefix { $0 != "/" }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import HTTPCore
 
-/// What the header section says a body is, held against what an endpoint takes.
+/// Holds what the header section says of a body against what the endpoint takes.
 enum BodyType {
-  /// - Throws: `unsupported_media_type` for a body that is something else, is packed, is text in
-  ///   another encoding than UTF-8, or does not say what it is.
+  /// - Throws: `unsupported_media_type` for a body that is of another type, is compressed, is text
+  ///   in another encoding than UTF-8, or comes without its type.
   static func require(_ head: RequestHead, for endpoint: Endpoint) throws(Problem) {
     let wanted = endpoint.body.mediaTypes
     guard !wanted.isEmpty else { return }

@@ -2,13 +2,13 @@
 import HTTPCore
 import IOMMUFD
 
-/// A request that has found its endpoint.
+/// A request whose endpoint has been found.
 struct Call: Sendable {
   let api: ControlPlane
   let endpoint: Endpoint
   let request: Request
   let host: Host
-  /// What fills the parameters of the route's pattern, in order.
+  /// The segments of the path that fill the parameters of the route's pattern, in order.
   let parameters: [String]
   let query: QueryReader
 
@@ -20,7 +20,7 @@ struct Call: Sendable {
 
   // MARK: Body
 
-  /// The body as an object's reader; no body is an empty object.
+  /// The reader of the body, which is an object. A request without a body has an empty one.
   func reader() throws(Problem) -> ObjectReader {
     try ObjectReader.body(
       request.body.isEmpty ? Array("{}".utf8) : request.body,
@@ -40,7 +40,7 @@ struct Call: Sendable {
     return value
   }
 
-  /// Whether the body is bytes as they are, where it may be JSON too.
+  /// Whether the body is bytes as they are, for an endpoint that also takes JSON.
   var hasOctets: Bool {
     request.head.headers[.contentType].map { MediaType.essence(of: $0) } == MediaType.octets
   }
@@ -58,7 +58,7 @@ struct Call: Sendable {
 
   // MARK: Parameters of paths and queries that several endpoints have
 
-  /// The number that is the second parameter of a path.
+  /// The number in the path that is its second parameter.
   func number() throws(Problem) -> UInt32 {
     guard let number = Decimal.parse(parameters[1].utf8).flatMap({ UInt32(exactly: $0) })
     else {
@@ -69,7 +69,7 @@ struct Call: Sendable {
     return number
   }
 
-  /// Bytes of a register, from the width in bits that the query asks for.
+  /// The width of a register in bytes. The query has it in bits.
   func width() throws(Problem) -> Int {
     let bits = try query.int("width", in: 32...64) ?? 32
     guard bits == 32 || bits == 64 else {
@@ -78,7 +78,7 @@ struct Call: Sendable {
     return bits / 8
   }
 
-  /// An offset that is a parameter of the path.
+  /// The offset in the path that is the parameter at a position.
   func offset(_ position: Int) throws(Problem) -> UInt64 {
     guard let offset = HexText.parse(parameters[position]) else {
       throw Problem(faults: [

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import HTTPCore
 
-/// What a browser has to be told so that it lets a page of an allowed site use an answer (the
-/// Fetch standard, CORS protocol).
+/// What a browser must be told before it lets a page of an allowed site use an answer (the CORS
+/// protocol of the Fetch standard).
 enum CrossOrigin {
   /// The request header fields that a page may send.
   private static let requestFields =
@@ -11,11 +11,11 @@ enum CrossOrigin {
   /// The response header fields that a page may read besides the usual ones.
   private static let responseFields =
     "Allow, ETag, Idempotent-Replayed, Link, Location, Retry-After, X-Request-ID"
-  /// Seconds for which a browser need not ask again.
+  /// Seconds for which a browser need not ask again before it sends a request.
   private static let preflightAge = "600"
 
-  /// Adds the fields that hand `response` to the page at `origin`, and, where the browser asks
-  /// beforehand, what the page may send.
+  /// Adds the header fields that let the page at `origin` use the response. Where the browser asks
+  /// beforehand, they also say what the page may send.
   static func share(
     _ response: Response, with origin: Origin, asked head: RequestHead
   ) -> Response {

@@ -2,19 +2,19 @@
 import HTTPCore
 import IOMMUFD
 
-/// One operation of the API: what it takes, and what carries it out.
+/// One operation of the API: what it takes, and the code that carries it out.
 ///
-/// A class, because every request passes it around.
+/// It is a class because each request passes it around.
 final class Endpoint: Sendable {
   enum Body: Sendable {
     case none
     case json
     /// Bytes as they are.
     case octets
-    /// JSON, or bytes as they are: the content type says which.
+    /// JSON, or bytes as they are. The content type says which.
     case jsonOrOctets
 
-    /// The media types of a body; none where there is none.
+    /// The media types that the body may have; none where there is no body.
     var mediaTypes: [String] {
       switch self {
       case .none: []
@@ -24,7 +24,7 @@ final class Endpoint: Sendable {
       }
     }
 
-    /// Whether a batch can have such a body.
+    /// Whether an operation of a batch can have such a body.
     var takesJSON: Bool { mediaTypes.contains(MediaType.json) }
   }
 
@@ -37,7 +37,7 @@ final class Endpoint: Sendable {
 
   /// The operation's name in the OpenAPI document.
   let operationID: String
-  /// The query parameters that it knows; any other is an error.
+  /// The query parameters that the operation knows. Any other is an error.
   let query: [String]
   let body: Body
   let action: Action
@@ -53,9 +53,9 @@ final class Endpoint: Sendable {
     self.action = action
   }
 
-  /// An operation that changes an object which is there: the one that the path names.
+  /// An operation that changes the object which its path names.
   ///
-  /// - Parameter decode: reads what is to be done with the object.
+  /// - Parameter decode: reads from the request what is to be done with the object.
   convenience init(
     _ operationID: String, changing kind: ObjectKind, query: [String] = [], body: Body = .none,
     _ decode: @escaping @Sendable (Call) throws(Problem) -> Operation

@@ -2,14 +2,15 @@
 import HTTPCore
 import IOMMUFD
 
-/// A page of a listing.
+/// One page of a listing.
 ///
-/// A cursor is the name of the last object of a page. Objects are in the order of their names,
-/// so an object that is there all the while is listed exactly once, whatever comes and goes.
+/// A cursor is the name of the last object of a page, and objects are listed in the order of their
+/// names. So an object that is there all the while is listed exactly once, whatever comes and goes
+/// meanwhile.
 struct Listing {
   static let usualPage = 100
   static let largestPage = 1000
-  /// Objects that a filter looks at in one hold of the host's lock.
+  /// The number of objects that are looked at during one hold of the host's lock.
   private static let scanStep = 2000
   private static let cursorPrefix = "after."
 
@@ -62,7 +63,7 @@ struct Listing {
     return response
   }
 
-  /// - Returns: the name to go on from, when there is more.
+  /// - Returns: the name behind which the next page begins; nil when there is none.
   private func writeItems(to writer: inout JSONWriter) throws(Problem) -> String? {
     var position = start
     var count = 0

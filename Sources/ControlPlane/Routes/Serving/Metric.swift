@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import IOMMUFD
 
-/// A number that `/metrics` shows, in the text format of Prometheus.
+/// A number that `/metrics` shows, in the text format of Prometheus. It may have several values,
+/// told apart by labels.
 public struct Metric: Sendable {
   /// Whether a number only grows, or goes up and down.
   public enum Kind: String, Sendable { case counter, gauge }
@@ -12,7 +13,8 @@ public struct Metric: Sendable {
   public let kind: Kind
   /// What is counted, in a sentence.
   public let help: String
-  /// Values by their labels, written out: `kind="vdev"`; one without labels has an empty key.
+  /// The values by their labels, which are written out: `kind="vdev"`. A value without labels has
+  /// an empty text there.
   public let samples: [(labels: String, value: Int)]
 
   /// A metric without labels.

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import HTTPCore
 
-/// Reads query parameters and collects all that is wrong with them.
+/// Reads the parameters of a query. Names that are wrong are all reported at once.
 struct QueryReader: Sendable {
   private let query: Query
 
-  /// - Throws: a problem with names that the endpoint does not know, that come twice, or with a
+  /// - Throws: a problem with names that the endpoint does not know or that come twice, or with a
   ///   query that cannot be decoded.
   init(_ raw: [UInt8]?, known: [String]) throws(Problem) {
     do throws(Target.Malformed) {

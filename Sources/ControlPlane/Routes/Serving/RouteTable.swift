@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import HTTPCore
 
-/// Routes, and what is behind them.
+/// Routes, with a router that finds them. A route's position in the table is the router's number of
+/// it.
 struct RouteTable: Sendable {
   struct Route: Sendable {
     let method: HTTPCore.Method
