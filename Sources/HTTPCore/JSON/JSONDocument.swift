@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A parsed JSON document: the bytes it came in and a flat list of its values.
+/// A parsed JSON document: the bytes that it was read from, and a flat list of its values.
 ///
-/// Values are kept in document order, so a subtree is a contiguous run and nothing is allocated
-/// for each value. Text is decoded when it is asked for.
+/// The values stand in the list in document order. A subtree is therefore a contiguous run of the
+/// list, and no value needs an allocation of its own. The text of a string is decoded only when
+/// somebody asks for it.
 public struct JSONDocument: Sendable {
   /// What a value is (RFC 8259, section 3).
   public enum Kind: UInt8, Sendable {
     case null, bool, number, string, array, object
 
-    /// The word for it in an error.
+    /// The kind in words, as the details of problems name it: `a string`, `null`.
     public var noun: String {
       switch self {
       case .null: "null"
@@ -22,28 +23,29 @@ public struct JSONDocument: Sendable {
     }
   }
 
+  /// One value, or the name of a member, which stands just before the member's value.
   struct Node: Sendable {
     var kind: Kind
-    /// A string with escapes in it.
+    /// Whether this is a string with escapes in it, which have to be decoded.
     var hasEscapes = false
-    /// The name of a member that its object has had before.
+    /// Whether this is the name of a member, and an earlier member of the same object has it too.
     var isRepeated = false
-    /// The bytes of a scalar, without the quotes of a string.
+    /// Where a scalar lies in `bytes`; the quotes of a string are left out.
     var start: Int32
     var end: Int32
-    /// Elements of an array, members of an object.
+    /// How many elements an array has, or how many members an object has.
     var count: Int32 = 0
-    /// The index just behind the value's subtree.
+    /// The index of the node that follows the whole subtree of this one.
     var next: Int32 = 0
   }
 
-  /// The text that was read.
+  /// The text that the document was read from, in UTF-8.
   public let bytes: [UInt8]
   var nodes: [Node] = []
 
   init(bytes: [UInt8]) { self.bytes = bytes }
 
-  /// The value that the whole text is.
+  /// The outermost value, which the whole text spells.
   public var root: JSONValue { JSONValue(document: self, index: 0) }
 
   func text(_ node: Node) -> String {
@@ -65,7 +67,9 @@ public struct JSONDocument: Sendable {
   }
 }
 
-/// One value of a document.
+/// One value of a document, of any kind.
+///
+/// It is an index into the document, which it keeps alive.
 public struct JSONValue: Sendable {
   let document: JSONDocument
   let index: Int
@@ -75,18 +79,20 @@ public struct JSONValue: Sendable {
   /// What the value is.
   public var kind: JSONDocument.Kind { node.kind }
 
-  /// The decoded text of a string.
+  /// The text of a string, with its escapes decoded; nil for a value of another kind.
   public var string: String? { kind == .string ? document.text(node) : nil }
 
-  /// The truth value; nil for a value of another kind.
+  /// The value of a boolean; nil for a value of another kind.
   public var bool: Bool? {
     kind == .bool ? document.bytes[Int(node.start)] == UInt8(ascii: "t") : nil
   }
 
-  /// A 64-bit quantity: a hex string or a non-negative integer.
+  /// The value as a 64-bit quantity, which is a string of `0x` and 1 to 16 hex digits, or a
+  /// non-negative integer; nil for anything else.
   public var quantity: UInt64? { JSONNumber.quantity(self) }
 
-  /// The bytes of a number or of an undecoded string.
+  /// The bytes of a scalar as the document has them. A string is without its quotes, and its
+  /// escapes are not decoded.
   public var rawScalar: ArraySlice<UInt8> { document.bytes[Int(node.start)..<Int(node.end)] }
 
   /// How many elements an array has; 0 for anything else.
@@ -118,7 +124,8 @@ public struct JSONValue: Sendable {
     return result
   }
 
-  /// The first member of a name, and the node of its value.
+  /// The value of the first member of an object that has this name; nil when no member has it, or
+  /// when the value is no object.
   public func member(_ name: String) -> JSONValue? {
     guard kind == .object else { return nil }
     var child = index + 1
@@ -131,7 +138,10 @@ public struct JSONValue: Sendable {
     return nil
   }
 
-  /// Writes the value again, without white space; strings go through `substitute`.
+  /// Writes the value without white space.
+  ///
+  /// - Parameter substitute: is given each string and says what to write in its place. The names
+  ///   of members are written as they are.
   public func write(to writer: inout JSONWriter, substitute: (String) -> String = { $0 }) {
     switch kind {
     case .null, .bool, .number:
@@ -153,9 +163,9 @@ public struct JSONValue: Sendable {
   }
 }
 
-/// The escapes of JSON strings (RFC 8259, section 7).
+/// Decodes the escapes in JSON strings (RFC 8259, section 7).
 enum JSONEscapes {
-  /// Decodes what the parser has found to be well formed.
+  /// Decodes the bytes between the quotes of a string, which the parser has found well formed.
   static func decode(_ raw: ArraySlice<UInt8>) -> String {
     var units: [UInt8] = []
     units.reserveCapacity(raw.count)
@@ -174,6 +184,7 @@ enum JSONEscapes {
     return String(decoding: units, as: UTF8.self)
   }
 
+  /// Decodes one `\uXXXX`, or the two of a surrogate pair, and returns the index behind it.
   private static func appendScalar(
     _ raw: ArraySlice<UInt8>, at index: Int, to units: inout [UInt8]
   ) -> Int {
@@ -188,6 +199,7 @@ enum JSONEscapes {
     return next
   }
 
+  /// The value of four hex digits.
   static func codeUnit(_ raw: ArraySlice<UInt8>, at index: Int) -> UInt32 {
     var value: UInt32 = 0
     for offset in 0..<4 {
@@ -196,6 +208,7 @@ enum JSONEscapes {
     return value
   }
 
+  /// The byte that a backslash and this character stand for.
   private static func simple(_ byte: UInt8) -> UInt8 {
     switch byte {
     case UInt8(ascii: "b"): 0x08

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A strict JSON parser (RFC 8259): one value, UTF-8, nothing behind it but white space.
+/// A strict JSON parser (RFC 8259). A text is one value in UTF-8, with nothing around it but white
+/// space.
 ///
-/// It does not recurse, so the depth of a document costs no stack.
+/// The parser does not recurse, so a deeply nested document cannot exhaust the stack.
 public struct JSONParser {
-  /// Where a text stops being JSON.
+  /// Why a text is not JSON, and where.
   public struct Failure: Error, Equatable, Sendable {
-    /// Where the text stops to be JSON, in bytes from its beginning.
+    /// Where the text stops being JSON, in bytes from its beginning.
     public let offset: Int
     /// What is wrong there, in words.
     public let reason: String
@@ -16,10 +17,17 @@ public struct JSONParser {
   private let depthLimit: Int
   private var index = 0
   private var document: JSONDocument
-  /// The containers that are open: their nodes.
+  /// The arrays and objects that have begun and not ended, outermost first, by their nodes.
   private var open: [Int] = []
 
-  /// - Parameter depthLimit: how many containers may be open at once.
+  /// Parses a text.
+  ///
+  /// A member whose name its object has had before is no failure. It is marked, and
+  /// `ObjectReader` reports it together with the other faults of a body.
+  ///
+  /// - Parameter depthLimit: how many arrays and objects may be open at once.
+  /// - Throws: `Failure` for a text that is not JSON, is nested more deeply than `depthLimit`, or
+  ///   is too large for 32-bit offsets.
   public static func parse(_ bytes: [UInt8], depthLimit: Int = 64) throws(Failure) -> JSONDocument {
     guard bytes.count < Int(Int32.max) else { throw Failure(offset: 0, reason: "too large") }
     var parser = JSONParser(bytes, depthLimit)
@@ -49,6 +57,7 @@ public struct JSONParser {
     if index != bytes.count { throw failure("text behind the document") }
   }
 
+  /// The offset of the first byte that belongs to no character in UTF-8.
   private static func firstInvalidByte(of bytes: [UInt8]) -> Int {
     var decoder = Unicode.UTF8.ForwardParser()
     var rest = bytes.makeIterator()
@@ -57,7 +66,8 @@ public struct JSONParser {
     return offset
   }
 
-  /// Reads the next element or member of the innermost container, or its end.
+  /// Reads the next element of the innermost array or the next member of the innermost object,
+  /// or its closing bracket.
   private mutating func step() throws(Failure) {
     let container = open[open.count - 1]
     let isObject = document.nodes[container].kind == .object
@@ -197,7 +207,8 @@ public struct JSONParser {
     }
   }
 
-  /// One `\uXXXX`, or the two of a surrogate pair; half a pair is no character.
+  /// Reads the rest of one `\uXXXX`, or of the two that make a surrogate pair. Half a pair is a
+  /// failure, since it stands for no character.
   private mutating func unicodeEscape() throws(Failure) {
     let first = try codeUnit()
     if first >= 0xdc00, first < 0xe000 { throw failure("half a surrogate pair") }
@@ -234,7 +245,10 @@ public struct JSONParser {
 
   private func failure(_ reason: String) -> Failure { Failure(offset: index, reason: reason) }
 
-  /// Small objects compare pairwise; large ones, which nobody needs but anybody may send, hash.
+  /// Marks the members of an object whose names have occurred in it before.
+  ///
+  /// Comparing each pair of names is fastest for the small objects that clients send. A hostile
+  /// client can send one with very many members, so that a larger object goes through a set.
   private mutating func findDuplicates(in container: Int) {
     let count = Int(document.nodes[container].count)
     guard count > 1 else { return }

@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Writes a JSON document into a byte buffer: members in the order of the calls, no white space.
+/// Writes a JSON document into a byte buffer, without white space. Members and elements stand in
+/// the order of the calls.
 public struct JSONWriter: Sendable {
-  /// What was written so far.
+  /// What has been written so far, in UTF-8.
   public internal(set) var bytes: [UInt8]
-  /// Whether the next member or element is preceded by a comma.
+  /// Whether a comma has to be written before the next member or element.
   var needsComma = false
 
-  /// - Parameter capacity: bytes to make room for. Up to about 1,000 the C library's allocator
-  ///   has them at hand; more than that costs more than it saves.
+  /// Begins with an empty buffer.
+  ///
+  /// - Parameter capacity: how many bytes to make room for at first; the buffer grows as needed.
+  ///   The C library's allocator keeps blocks of up to about 1,000 bytes at hand. To reserve more
+  ///   costs more time than it saves.
   public init(capacity: Int = 480) {
     bytes = []
     bytes.reserveCapacity(capacity)
   }
 
-  /// Forgets what was written and keeps the storage.
+  /// Discards what was written and keeps the storage for the next document.
   public mutating func reset() {
     bytes.removeAll(keepingCapacity: true)
     needsComma = false
@@ -22,7 +26,9 @@ public struct JSONWriter: Sendable {
 
   // MARK: Containers
 
-  /// Writes an object, whose members `members` writes.
+  /// Writes an object.
+  ///
+  /// - Parameter members: writes the members of the object.
   @inlinable
   public mutating func object(_ members: (inout JSONWriter) -> Void) {
     beginObject()
@@ -39,7 +45,11 @@ public struct JSONWriter: Sendable {
   /// Ends the array that was begun last.
   public mutating func endArray() { close(UInt8(ascii: "]")) }
 
-  /// Writes an array, of which `write` writes each element.
+  /// Writes an array.
+  ///
+  /// - Parameters:
+  ///   - elements: what the array is made of.
+  ///   - element: is called for each of them, and writes it as exactly one value.
   @inlinable
   public mutating func array<Elements: Sequence>(
     of elements: Elements, _ element: (inout JSONWriter, Elements.Element) -> Void
@@ -64,7 +74,10 @@ public struct JSONWriter: Sendable {
     if needsComma { bytes.append(UInt8(ascii: ",")) }
   }
 
-  /// Writes a member's name; it must need no escape.
+  /// Writes the name of a member, whose value must follow.
+  ///
+  /// The name is written as it is, so it may have no quote, backslash or control character.
+  /// `memberName` is for names that come from elsewhere.
   public mutating func key(_ name: String) {
     separate()
     bytes.append(UInt8(ascii: "\""))
@@ -78,17 +91,18 @@ public struct JSONWriter: Sendable {
 
   /// Writes `null`.
   public mutating func null() { literal("null") }
-  /// Writes a truth value.
+  /// Writes `true` or `false`.
   public mutating func bool(_ value: Bool) { literal(value ? "true" : "false") }
 
-  /// Writes an integer.
+  /// Writes an integer in decimal digits.
   public mutating func int(_ value: Int) {
     separate()
     Decimal.append(value, to: &bytes)
     needsComma = true
   }
 
-  /// A string; escapes what JSON cannot carry.
+  /// Writes a string, and escapes the characters that JSON does not allow in one (RFC 8259,
+  /// section 7).
   public mutating func text(_ value: String) {
     separate()
     bytes.append(UInt8(ascii: "\""))
@@ -102,7 +116,8 @@ public struct JSONWriter: Sendable {
     needsComma = true
   }
 
-  /// A 64-bit quantity: a hex string, `"0x1f00"`.
+  /// Writes a 64-bit quantity as a string of `0x` and lower-case hex digits without leading zeros,
+  /// as in `"0x1f00"`.
   public mutating func hex(_ value: UInt64) {
     separate()
     bytes.append(contentsOf: "\"0x".utf8)
@@ -115,14 +130,16 @@ public struct JSONWriter: Sendable {
     needsComma = true
   }
 
-  /// A value that was written before, as it is.
+  /// Writes a value that is JSON already, byte by byte as it is.
   public mutating func raw(_ document: some Collection<UInt8>) {
     separate()
     bytes.append(contentsOf: document)
     needsComma = true
   }
 
-  /// Writes the members of an object that was written before.
+  /// Writes the members of another object into the one that is open.
+  ///
+  /// - Parameter document: the JSON of the other object, without white space.
   public mutating func merge(object document: [UInt8]) {
     guard document.count > 2 else { return }
     separate()
@@ -151,52 +168,52 @@ public struct JSONWriter: Sendable {
 
   // MARK: Members
 
-  /// Writes a member that is a text.
+  /// Writes a member whose value is a string.
   public mutating func field(_ name: String, text value: String) {
     key(name)
     text(value)
   }
 
-  /// Writes a member that is a text, or null.
+  /// Writes a member whose value is a string, or null for nil.
   public mutating func field(_ name: String, text value: String?) {
     key(name)
     if let value { text(value) } else { null() }
   }
 
-  /// Writes a member that is an integer.
+  /// Writes a member whose value is an integer.
   public mutating func field(_ name: String, int value: Int) {
     key(name)
     int(value)
   }
 
-  /// Writes a member that is an integer, or null.
+  /// Writes a member whose value is an integer, or null for nil.
   public mutating func field(_ name: String, int value: Int?) {
     key(name)
     if let value { int(value) } else { null() }
   }
 
-  /// Writes a member that is a truth value.
+  /// Writes a member whose value is a boolean.
   public mutating func field(_ name: String, bool value: Bool) {
     key(name)
     bool(value)
   }
 
-  /// Writes a member that is a number in hexadecimal, as a text.
+  /// Writes a member whose value is a 64-bit quantity, as `hex` writes it.
   public mutating func field(_ name: String, hex value: UInt64) {
     key(name)
     hex(value)
   }
 }
 
-/// Decimal digits without going through `String`.
+/// Writes and reads decimal digits as bytes, which is faster than to do it by way of `String`.
 public enum Decimal {
-  /// Appends an integer's digits.
+  /// Appends the digits of an integer, behind a minus sign if it is negative.
   public static func append(_ value: Int, to bytes: inout [UInt8]) {
     if value < 0 { bytes.append(UInt8(ascii: "-")) }
     append(value.magnitude, to: &bytes)
   }
 
-  /// Appends an integer's digits.
+  /// Appends the digits of a non-negative integer.
   public static func append(_ value: UInt, to bytes: inout [UInt8]) {
     if value < 10 {
       bytes.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: value))
@@ -212,7 +229,9 @@ public enum Decimal {
     }
   }
 
-  /// The value of 1 to 18 digits without a sign or a leading zero; nil for anything else.
+  /// Reads 1 to 18 digits without a sign or a leading zero. 18 digits always fit into an `Int`.
+  ///
+  /// - Returns: nil for any other text.
   public static func parse(_ text: some Collection<UInt8>) -> Int? {
     guard !text.isEmpty, text.count <= 18 else { return nil }
     if text.count > 1, text.first == UInt8(ascii: "0") { return nil }
@@ -226,7 +245,7 @@ public enum Decimal {
 }
 
 extension JSONWriter {
-  /// Writes a member's name that may need escapes.
+  /// Writes the name of a member, with escapes where it needs them. The member's value must follow.
   public mutating func memberName(_ name: String) {
     text(name)
     bytes.append(UInt8(ascii: ":"))

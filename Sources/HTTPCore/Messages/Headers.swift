@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The request header fields that some part of the program reads.
+/// The header fields of a request that some part of the program reads.
 ///
-/// A request's other fields are checked by the framing guard and then forgotten: keeping them
-/// would cost every request, and nothing asks for them.
+/// The framing guard checks all fields of a request, and then only these are kept. Keeping the
+/// others would cost time in every request, and nothing asks for them.
 public struct Headers: Sendable, Equatable {
-  /// A field that is kept, by its lower-case name.
+  /// The fields that are kept. The raw value is the field's name in lower case.
   public enum Name: String, Sendable, CaseIterable {
     case accept
     case authorization
@@ -24,10 +24,11 @@ public struct Headers: Sendable, Equatable {
 
   private var fields: [(name: Name, value: String)] = []
 
-  /// No field at all.
+  /// Begins without any field.
   public init() {}
 
-  /// Adds a field line; several of one name are joined by `, ` as RFC 9110, section 5.3, says.
+  /// Adds a field line. The values of several lines with one name are joined by `, ` (RFC 9110,
+  /// section 5.3).
   public mutating func add(_ name: Name, _ value: String) {
     if let index = fields.firstIndex(where: { $0.name == name }) {
       fields[index].value += ", " + value
@@ -36,14 +37,14 @@ public struct Headers: Sendable, Equatable {
     }
   }
 
-  /// The value of a field; of one that came more than once, the values behind each other with
-  /// commas. nil without it.
+  /// The value of a field, in which the values of several lines are joined by `, `; nil when the
+  /// request does not have the field.
   public subscript(name: Name) -> String? {
     for field in fields where field.name == name { return field.value }
     return nil
   }
 
-  /// Whether both have the same fields with the same values.
+  /// Whether both have the same fields with the same values, in the same order.
   public static func == (left: Headers, right: Headers) -> Bool {
     left.fields.elementsEqual(right.fields, by: ==)
   }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Bytes as text: two hex digits each, without a prefix.
+/// How the API writes a run of bytes as text: two hex digits for each byte, without a prefix.
 public enum HexBytes {
-  /// What a text that is not this is told.
+  /// The rule in words, for a client whose text is not of this form.
   public static let rule = "must be hex digits, two for each byte"
 
   private static let digits = Array("0123456789abcdef".utf8)
 
-  /// The bytes as two lower case digits each.
+  /// Writes bytes as text, with lower-case digits.
   public static func text(of bytes: some Collection<UInt8>) -> String {
     var text: [UInt8] = []
     text.reserveCapacity(bytes.count * 2)
@@ -18,7 +18,7 @@ public enum HexBytes {
     return String(decoding: text, as: UTF8.self)
   }
 
-  /// nil for a text that is not what `rule` says.
+  /// Reads bytes from text, with digits of either case; nil for a text that breaks `rule`.
   public static func parse(_ text: String) -> [UInt8]? {
     guard text.utf8.count.isMultiple(of: 2) else { return nil }
     var bytes: [UInt8] = []
@@ -47,7 +47,10 @@ public enum HexBytes {
 }
 
 extension ObjectReader {
-  /// Bytes in hex digits; as many as a body can have.
+  /// Reads a field that is a run of bytes, as `HexBytes` defines it. Only the limit of the whole
+  /// body bounds their number.
+  ///
+  /// - Returns: nil where the field is missing, null or wrong; faults are noted as by `text`.
   public func bytes(_ name: String, required: Bool = false) -> [UInt8]? {
     guard let text = text(name, required: required, limit: .max) else { return nil }
     guard let bytes = HexBytes.parse(text) else {

@@ -1,28 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a client may send. All are settable; `/version` shows them.
+/// How much clients may send and keep open. An option of the server sets each of these limits, and
+/// `/version` shows them.
 public struct Limits: Sendable, Equatable {
-  /// Bytes of a request's body.
+  /// How many bytes the body of a request may have.
   public var body = 8 << 20
-  /// Bytes of a request's header section.
+  /// How many bytes the header section of a request may have.
   public var headers = 16 << 10
-  /// Bytes of a request's target.
+  /// How many bytes the target of a request may have, its query included.
   public var target = 8 << 10
-  /// How deeply arrays and objects may nest in a JSON body.
+  /// How many arrays and objects may be open at once in a JSON body.
   public var jsonDepth = 64
-  /// Operations in a batch.
+  /// How many operations a batch may have.
   public var batch = 10_000
-  /// Streams open at once.
+  /// How many streams may be open at once.
   public var streams = 10_000
-  /// Connections open at once; further clients wait in the listener's backlog.
+  /// How many connections may be open at once. Further clients wait in the backlog of the listening
+  /// socket.
   public var connections = 20_000
-  /// Seconds in which nothing moves on a connection before it is closed.
+  /// After how many seconds a connection is closed on which no byte has moved.
   public var idleSeconds = 30
-  /// Seconds that a header section may take from its first byte to its last.
+  /// How many seconds a header section may take from its first byte to its last.
   public var headerSeconds = 10
-  /// Seconds that a body may take from its first byte to its last.
+  /// How many seconds a body may take from its first byte to its last.
   public var bodySeconds = 60
 
-  /// The usual limits.
+  /// The limits of a server that is started without options.
   public init() {}
 }

@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What is known of a request once its header section has been read.
+/// What is known of a request when its header section has been read: everything but the body.
 public struct RequestHead: Sendable {
-  /// What is to be done.
+  /// The method, which says what is to be done.
   public var method: Method
   /// The path and the query.
   public var target: Target
-  /// The header fields that the program knows.
+  /// The header fields that the program reads.
   public var headers: Headers
-  /// The declared length of the body in bytes; nil without one or with a chunked body.
+  /// The length of the body in bytes, as Content-Length declares it; nil when there is no body or
+  /// it comes in chunks.
   public var contentLength: UInt64?
-  /// Whether a body follows, of declared or of unknown length.
+  /// Whether a body follows, be its length declared or not.
   public var hasBody: Bool
-  /// Whether it came by a Unix socket, which only programs of this machine reach.
+  /// Whether the request came over a Unix socket, which only programs on this machine can reach.
   public var isFromUnixSocket = false
 
-  /// Puts a header section together.
+  /// Makes a header section of its parts.
   public init(
     method: Method, target: Target, headers: Headers = Headers(),
     contentLength: UInt64? = nil, hasBody: Bool = false
@@ -30,29 +31,33 @@ public struct RequestHead: Sendable {
 
 /// A whole request.
 public struct Request: Sendable {
-  /// All that came before the body.
+  /// Everything that came before the body.
   public var head: RequestHead
-  /// The body without any coding; empty without one.
+  /// The whole body, with its transfer coding removed; empty when there is none.
   public var body: [UInt8]
 
-  /// Puts a request together.
+  /// Makes a request of its parts.
   public init(head: RequestHead, body: [UInt8] = []) {
     self.head = head
     self.body = body
   }
 }
 
-/// What answers requests: the only thing that a server of requests knows of the program.
+/// Answers requests. It is all that the HTTP server knows of the rest of the program.
 ///
-/// Both functions are called on the server's threads and must not block.
+/// Both functions are called on the server's own threads, which have other connections to serve.
+/// So they must not block.
 public protocol RequestHandler: Sendable {
-  /// Looks at a request before its body is read, so that one that will be refused is refused
-  /// early and never asked to send (RFC 9110, section 10.1.1, `100-continue`). A request without
-  /// a body, or with a small one that nobody has to be asked for, goes to `respond` at once; so
-  /// what is refused here must be refused there too.
+  /// Looks at a request before its body is read.
   ///
-  /// - Returns: nil to go on, or the refusal.
+  /// A client that waits for `100 Continue` (RFC 9110, section 10.1.1), or has a large body, thus
+  /// hears of a refusal before it has sent the body. A request without a body, or with a small one
+  /// that the client sends unasked, is not shown here and goes to `respond` at once. So whatever
+  /// is refused here must be refused there as well.
+  ///
+  /// - Returns: the refusal; nil to have the body read.
   func refusal(of head: RequestHead) -> Response?
 
+  /// Answers a request that has arrived in full.
   func respond(to request: Request) -> Response
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A response: status, header fields and one of three kinds of body.
+/// A response: a status, header fields and a body, which may be still to come.
 public struct Response: Sendable {
-  /// The header fields that responses carry. Names are spelled as they go on the wire.
+  /// The header fields that responses can have. The raw value is the name as it is sent.
   public enum HeaderName: String, Sendable, CaseIterable {
     case allow = "Allow"
     case cacheControl = "Cache-Control"
@@ -20,7 +20,7 @@ public struct Response: Sendable {
     case preflightAge = "Access-Control-Max-Age"
     case vary = "Vary"
 
-    /// The position in `allCases`: tables by name are arrays.
+    /// The name's position in `allCases`, for tables by name that are arrays.
     public var position: Int {
       switch self {
       case .allow: 0
@@ -42,25 +42,28 @@ public struct Response: Sendable {
     }
   }
 
-  /// What follows the header section.
+  /// What is sent behind the header section.
   public enum Body: Sendable {
+    /// The whole body, which is sent with its length; empty for none.
     case bytes([UInt8])
-    /// Sent chunked, as the source produces it.
+    /// A body without an end that is known, which is sent in chunks as the source produces them.
     case stream(any StreamSource)
-    /// The answer is not there yet: the connection waits for it without a thread.
+    /// No response yet. The connection waits for it, without holding a thread, and then sends the
+    /// other response in place of this one.
     case deferred(DeferredResponse)
   }
 
-  /// The status code, 200 to 599.
+  /// The HTTP status, 200 to 599.
   public var status: Int
-  /// The header fields that the program sets, in the order in which they are sent.
+  /// The header fields, in the order in which they are sent. The server adds those that frame the
+  /// response.
   public var headers: [(name: HeaderName, value: String)]
-  /// What follows the header section.
+  /// What is sent behind the header section.
   public var body: Body
-  /// Whether the connection ends with this response.
+  /// Whether the connection is closed after this response.
   public var closesConnection = false
 
-  /// Puts a response together; without a body it has none.
+  /// Makes a response. Unless a body is given it is empty.
   public init(
     status: Int, headers: [(name: HeaderName, value: String)] = [], body: Body = .bytes([])
   ) {
@@ -69,43 +72,44 @@ public struct Response: Sendable {
     self.body = body
   }
 
-  /// A JSON document.
+  /// Makes a response whose body is a JSON document.
   public init(status: Int, json: [UInt8]) {
     self.init(
       status: status, headers: [(.contentType, MediaType.json)], body: .bytes(json))
   }
 
-  /// The value of the first field with a name; nil without one.
+  /// The value of the first field with this name; nil when there is none.
   public subscript(name: HeaderName) -> String? {
     headers.first { $0.name == name }?.value
   }
 }
 
-/// The media types that are spoken here.
+/// The media types of requests and responses.
 public enum MediaType {
   /// JSON (RFC 8259).
   public static let json = "application/json"
   /// A problem document (RFC 9457).
   public static let problem = "application/problem+json"
-  /// One JSON value a line.
+  /// Lines of JSON, one value in each, as the event log is streamed.
   public static let ndjson = "application/x-ndjson"
-  /// Server-sent events, as `EventSource` reads them.
+  /// Server-sent events, as a browser's `EventSource` reads them.
   public static let eventStream = "text/event-stream"
   /// YAML (RFC 9512).
   public static let yaml = "application/yaml"
-  /// Bytes that mean nothing to HTTP.
+  /// Plain bytes, such as the memory behind an address.
   public static let octets = "application/octet-stream"
-  /// A graph in the language of Graphviz.
+  /// A graph in the DOT language of Graphviz.
   public static let dot = "text/vnd.graphviz"
   /// Plain text in UTF-8.
   public static let text = "text/plain; charset=utf-8"
 
-  /// The type of a Content-Type field, without its parameters and in small letters.
+  /// The media type in a Content-Type field, in lower case and without its parameters.
   public static func essence(of value: String) -> String {
     value.prefix { $0 != ";" && $0 != " " }.lowercased()
   }
 
-  /// The `charset` parameter of a Content-Type field in small letters, without quotation marks.
+  /// The `charset` parameter of a Content-Type field, in lower case and without quotation marks;
+  /// nil when it has none.
   public static func charset(of value: String) -> String? {
     for parameter in value.split(separator: ";").dropFirst() {
       let parts = parameter.split(separator: "=", maxSplits: 1).map { part in

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A request method (RFC 9110, section 9; `PATCH` from RFC 5789). `QUERY` is known so that it is
-/// refused like `PATCH`, as one that no path has, and not as one that nobody knows.
+/// A request method (RFC 9110, section 9; `PATCH` is from RFC 5789).
+///
+/// No path takes `PATCH` or `QUERY`. They are listed so that they get 405, as methods that exist
+/// and are not allowed here, and not 501, as a method that the server does not know.
 public enum Method: String, Sendable, Hashable, CaseIterable {
   case get = "GET"
   case head = "HEAD"

@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A path of the API, `/v1/devices/{device}/attachment`: literal segments and parameters.
+/// The pattern of paths such as `/v1/devices/{device}/attachment`, in which some segments are given
+/// and others are parameters.
 public struct PathPattern: Sendable, Hashable {
   /// What one segment of a path must be.
   public enum Segment: Sendable, Hashable {
+    /// Exactly these bytes.
     case literal([UInt8])
+    /// Any text but an empty one; it is the value of the parameter with this name.
     case parameter(String)
   }
 
-  /// The pattern as it is written, as `/devices/{id}`.
+  /// The pattern as it was written, for example `/devices/{id}`.
   public let text: String
   /// The pattern segment by segment.
   public let segments: [Segment]
 
-  /// Reads a pattern: a segment in braces takes anything, every other one itself.
+  /// Reads a pattern. A segment in braces is a parameter, and every other one is literal.
   public init(_ text: String) {
     self.text = text
     segments = text.utf8.split(separator: UInt8(ascii: "/")).map { part in
@@ -26,32 +29,36 @@ public struct PathPattern: Sendable, Hashable {
   }
 }
 
-/// Finds the route of a path and a method. Routes are told by their positions in the table that
-/// the router was made of. Literals win over parameters.
+/// Finds the route for a method and a path. Where a literal and a parameter both fit a segment, the
+/// literal is taken.
 public struct Router: Sendable {
-  /// A method and a pattern.
+  /// A method and the pattern of the paths that it is for.
   public struct Route: Sendable {
-    /// The method of the route; a GET's route takes HEAD too.
+    /// The method. A route for GET takes HEAD as well, unless the same pattern has a route for
+    /// HEAD.
     public let method: Method
-    /// The paths of the route.
+    /// Which paths the route is for.
     public let pattern: PathPattern
 
-    /// A route for a method and a pattern as it is written.
+    /// Makes a route from a method and a pattern in writing.
     public init(_ method: Method, _ pattern: String) {
       self.method = method
       self.pattern = PathPattern(pattern)
     }
   }
 
-  /// What a method and a path stand for.
+  /// The result of looking for a route.
   public enum Match: Sendable {
-    /// The route's position, and for each parameter of its pattern the index of the segment that
-    /// fills it.
+    /// The route's position among the routes that the router was made of, and for each parameter
+    /// of its pattern the index of the segment that is its value.
     case found(Int, parameters: [Int])
+    /// There are routes for the path, but none for the method; these methods are allowed.
     case wrongMethod(allowed: [Method])
+    /// There is no route for the path.
     case notFound
   }
 
+  /// The patterns that begin alike share nodes, one for each segment that they have in common.
   private struct Node {
     var literals: [(name: [UInt8], node: Int)] = []
     var parameter: Int?
@@ -60,7 +67,7 @@ public struct Router: Sendable {
 
   private var nodes: [Node] = [Node()]
 
-  /// A router for routes, which are told by their positions.
+  /// Makes a router for routes, which `match` names by their positions in this array.
   public init(_ routes: [Route]) {
     for (position, route) in routes.enumerated() { insert(route, position) }
   }
@@ -87,15 +94,18 @@ public struct Router: Sendable {
     return nodes.count - 1
   }
 
-  /// - Parameter start: how many segments of the target to pass over, because the caller has
-  ///   dealt with them.
+  /// Finds the route for a method and a target.
+  ///
+  /// - Parameter start: how many segments of the target to skip, because the caller has dealt with
+  ///   them. The indices in the answer count from the beginning of the target all the same.
   public func match(_ method: Method, _ target: Target, from start: Int = 0) -> Match {
     var parameters: [Int] = []
     guard let node = walk(0, target, start, &parameters), !nodes[node].routes.isEmpty else {
       return .notFound
     }
     if let route = route(method, at: node) { return .found(route, parameters: parameters) }
-    // HEAD is GET without the body wherever nothing else is said (RFC 9110, section 9.3.2).
+    // HEAD is GET without the body (RFC 9110, section 9.3.2), so that it needs no routes of its
+    // own.
     if method == .head, let route = route(.get, at: node) {
       return .found(route, parameters: parameters)
     }

@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// A host and perhaps a port, as a `Host` field or an origin names them (RFC 9110, section 7.2;
-/// RFC 3986, section 3.2).
+/// RFC 3986, section 3.2). A user name, which RFC 3986 also allows, is not taken.
 public struct Authority: Sendable, Hashable {
-  /// In lower case, and of an IPv6 address without its brackets.
+  /// The name or the address of the host, in lower case. An IPv6 address is without its brackets.
   public let host: String
-  /// nil where none is named; then it is the scheme's usual one.
+  /// The port; nil when none is named, which means the usual one of the scheme.
   public let port: UInt16?
 
-  /// Reads `localhost`, `127.0.0.1:8137` or `[::1]:80`.
+  /// Reads an authority such as `localhost`, `127.0.0.1:8137` or `[::1]:80`.
   ///
-  /// - Returns: nil for anything that is not exactly a host and at most one port, a list of hosts
-  ///   for example. Of the characters that a registered name might have, only those are taken
-  ///   that names of hosts have.
+  /// A name may have letters, digits, `-`, `.`, `_` and `~`. RFC 3986 allows more characters, but
+  /// no name of a host has them.
+  ///
+  /// - Returns: nil for any text that is not one host with at most one port, for example for a list
+  ///   of hosts.
   public init?(_ text: String) {
     let bytes = text.utf8
     var hostEnd = bytes.startIndex
@@ -35,7 +37,7 @@ public struct Authority: Sendable, Hashable {
     guard bytes[hostEnd] == UInt8(ascii: ":"), digits.allSatisfy(Authority.isDigit),
       digits.count <= 5
     else { return nil }
-    // The grammar allows a colon without a port behind it.
+    // RFC 3986 allows a colon with no port behind it.
     if digits.isEmpty {
       port = nil
     } else {
@@ -44,15 +46,17 @@ public struct Authority: Sendable, Hashable {
     }
   }
 
-  /// The host is this machine under a name or address that no resolver can turn elsewhere.
+  /// Whether the host is this machine, under a name or an address that no name server can make lead
+  /// anywhere else.
   public var isLoopback: Bool {
     host == "localhost" || host.hasSuffix(".localhost") || host == "::1" || isLoopbackIPv4
   }
 
-  /// 127.0.0.0/8. `127.0.0.1.example.org` is a name that anybody may point anywhere.
+  /// Whether the host is an address in 127.0.0.0/8. The beginning alone would not do, since
+  /// `127.0.0.1.example.org` is a name, whose owner can make it lead anywhere.
   private var isLoopbackIPv4: Bool { isIPv4 && host.hasPrefix("127.") }
 
-  /// The host is an address and not a name, so that no resolver has a say in it.
+  /// Whether the host is an address and not a name, so that no name server decides where it leads.
   public var isAddress: Bool { isIPv4 || host.utf8.contains(UInt8(ascii: ":")) }
 
   private var isIPv4: Bool {

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Where the page comes from that has a browser send a request (RFC 6454; the Fetch standard).
+/// The origin of the web page that has a browser send a request: scheme, host and port of where
+/// the page was loaded from (RFC 6454, section 4).
 public struct Origin: Sendable, Hashable {
-  /// The scheme in lower case, as `https`.
+  /// The scheme, `http` or `https`.
   public let scheme: String
-  /// The host and, unless it is the scheme's own, the port.
+  /// The host, and the port if the origin names one.
   public let authority: Authority
 
-  /// Reads `http://localhost:3000`.
+  /// Reads an origin such as `http://localhost:3000`.
   ///
-  /// - Returns: nil for what is no origin, and for `null`, the origin of pages that have none.
+  /// - Returns: nil for any other text, and for `null`, which browsers send for pages that have no
+  ///   origin of their own.
   public init?(_ text: String) {
     guard let mark = text.firstRange(of: "://"),
       let authority = Authority(String(text[mark.upperBound...]))
@@ -19,13 +21,14 @@ public struct Origin: Sendable, Hashable {
     self.authority = authority
   }
 
-  /// The port, said or not.
+  /// The port that the origin names, or else the usual one of its scheme.
   private var port: UInt16 { authority.port ?? (scheme == "https" ? 443 : 80) }
 
-  /// Whether the page was served from where the request goes to.
+  /// Whether the page was loaded from the same server as the one that the request goes to.
   ///
-  /// The server does not know by which scheme it is reached when something in front of it speaks
-  /// TLS, so that a host without a port may be either scheme's.
+  /// - Parameter host: the request's `Host`. When a proxy in front of the server speaks TLS, the
+  ///   server cannot tell by which scheme it was reached. So a host without a port stands for the
+  ///   usual port of either scheme.
   public func isServed(from host: Authority) -> Bool {
     host.host == authority.host && (host.port ?? port) == port
       && (host.port != nil || port == 80 || port == 443)

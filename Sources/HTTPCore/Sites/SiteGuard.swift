@@ -1,22 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Keeps pages of foreign sites from using a browser to reach the server.
+/// Keeps web pages of other sites from reaching the server through a browser.
 ///
-/// A browser on the server's machine reaches loopback addresses for any page that it shows. A
-/// page of another site can send a POST without asking first, if the request has no body that it
-/// would have to ask for (cross-site request forgery); and by pointing a name of its own at
-/// 127.0.0.1 it can even read the answers (DNS rebinding). The first is told by `Origin` and
-/// `Sec-Fetch-Site`, which pages cannot choose, and the second by `Host`.
+/// A browser on the server's machine sends requests to loopback addresses for any page that it
+/// shows. That allows two attacks:
+///
+/// - Cross-site request forgery: a page of another site can have some requests sent without the
+///   browser asking the server first, a POST without a body for example. The guard knows such
+///   requests by `Origin` and `Sec-Fetch-Site`, which a page cannot set.
+/// - DNS rebinding: the page's site makes a name of its own lead to 127.0.0.1. To the browser the
+///   server is then the page's own site, whose answers it may read. The guard knows such requests
+///   by `Host`, which has the site's name.
 public struct SiteGuard: Sendable {
-  /// Hosts besides those of loopback that the server answers to, by their names or addresses.
+  /// The names and addresses, besides those of loopback, under which the server may be reached.
   public var hosts: Set<String>
-  /// Whether the server listens on every address of the machine. An address as a host is then
-  /// always the machine's own; a name still has to be allowed.
+  /// Whether the server listens on every address of the machine. Any address is then taken as a
+  /// host, since a request that has arrived was sent to one of the machine's own. A name still has
+  /// to be among `hosts`.
   public var listensEverywhere: Bool
-  /// Sites whose pages may use the server.
+  /// The origins of other sites whose pages may use the server.
   public var origins: Set<Origin>
 
-  /// Says which hosts are served and which foreign pages may use them.
+  /// Makes a guard that admits, unless more is allowed, only loopback hosts and the server's own
+  /// pages.
   public init(
     hosts: Set<String> = [], listensEverywhere: Bool = false, origins: Set<Origin> = []
   ) {
@@ -25,16 +31,17 @@ public struct SiteGuard: Sendable {
     self.origins = origins
   }
 
-  /// Judges a request by its header section.
+  /// Decides by its header section whether a request is admitted.
   ///
-  /// - Returns: the origin that the answer has to name so that a browser hands it to the page;
-  ///   nil for a request of no page, or of a page of the server's own.
-  /// - Throws: `misdirected_request` for a host that is not the server's, `forbidden` for a page
+  /// - Returns: the origin of the page, if it is of another site that is allowed. The answer has to
+  ///   name it, or else the browser keeps the answer from the page. nil for requests that come
+  ///   from no page, or from one of the server's own.
+  /// - Throws: `misdirected_request` for a `Host` that is not the server's; `forbidden` for a page
   ///   of a site that is not allowed.
   @discardableResult
   public func admit(_ head: RequestHead) throws(Problem) -> Origin? {
     let headers = head.headers
-    // Only programs of this machine reach a Unix socket, and they may call it what they like.
+    // No browser reaches a Unix socket, and its clients have no host to name, so any will do.
     let host = headers[.host].flatMap { Authority($0) }
     if !head.isFromUnixSocket, let host, !answers(to: host) { throw SiteGuard.misdirected(host) }
     if let text = headers[.origin] {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Locking
 
-/// A response that somebody will have later, from any thread.
+/// A response that will be given later, by any thread.
 ///
-/// The server sets the continuation when it suspends the connection; whichever of the two comes
-/// second, the answer or the continuation, sends the answer. An answer is given once: further
-/// ones are ignored.
+/// The server suspends the connection and asks for the answer by `onAnswer`. The answer may be
+/// given before that or after it; whichever call comes second sends the answer. Only the first
+/// answer counts, and further ones are ignored.
 public final class DeferredResponse: Sendable {
   private enum State {
     case empty
@@ -16,10 +16,10 @@ public final class DeferredResponse: Sendable {
 
   private let state = Locked<State>(.empty)
 
-  /// A response that nobody has given and nobody waits for yet.
+  /// Makes a response that has not been given, and that nobody waits for yet.
   public init() {}
 
-  /// Gives the answer.
+  /// Gives the answer. If the server waits for it, its continuation is called on this thread.
   public func fulfil(_ response: Response) {
     let continuation = state.withLock { state -> (@Sendable (Response) -> Void)? in
       switch state {
@@ -36,7 +36,10 @@ public final class DeferredResponse: Sendable {
     continuation?(response)
   }
 
-  /// Asks for the answer; `continuation` is called exactly once, at once if it is there already.
+  /// Asks for the answer, which may be done once.
+  ///
+  /// - Parameter continuation: is called exactly once, with the answer: during this call if there
+  ///   is one already, and else by the thread that gives it.
   public func onAnswer(_ continuation: @escaping @Sendable (Response) -> Void) {
     let answer = state.withLock { state -> Response? in
       guard case .answered(let response) = state else {

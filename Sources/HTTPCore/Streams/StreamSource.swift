@@ -1,56 +1,63 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a stream source did when it was asked for bytes.
+/// What a stream source says after it was asked for bytes.
 public enum StreamState: Sendable {
-  /// There may be more right away.
+  /// There may be more bytes right away.
   case ready
-  /// All there is has been produced; the connection may wait for the topic or the clock.
+  /// There is nothing more for now. The connection may wait until the topic is published or a
+  /// heartbeat is due.
   case caughtUp
   /// The last byte of the stream has been produced.
   case ended
 }
 
-/// The body of a streamed response: a cursor on something shared, asked for bytes when the
-/// client can take some.
+/// The body of a streamed response. It is a cursor on something that its readers share, such as the
+/// event log, and it is asked for bytes when the client can take some.
 ///
-/// All functions but `finish` are called on the server thread that owns the connection.
+/// All functions but `finish` are called on the server's thread that owns the connection.
 public protocol StreamSource: AnyObject, Sendable {
-  /// What wakes the connection when it has caught up.
+  /// What the connection waits for when the source has caught up.
   var topic: Topic { get }
 
-  /// Whether `produce` has something to do: bytes to send, a heartbeat that is due, an end.
-  /// Called for each waiting stream of a topic that was published, and about once a second.
+  /// Whether `produce` has something to do: bytes to send, a heartbeat that is due, or an end.
   ///
-  /// - Parameter now: a monotonic clock, in nanoseconds.
+  /// It is called for every waiting stream of a topic when the topic is published, and about once
+  /// a second.
+  ///
+  /// - Parameter now: the time of a monotonic clock, in nanoseconds.
   func isReady(now: UInt64) -> Bool
 
-  /// Appends what is waiting to `chunk`, about `limit` bytes; a last line may go beyond.
+  /// Appends bytes for the client to `chunk`.
+  ///
+  /// - Parameters:
+  ///   - limit: about how many bytes to append; the last line may go beyond it.
+  ///   - now: the time of a monotonic clock, in nanoseconds.
   func produce(into chunk: inout [UInt8], limit: Int, now: UInt64) -> StreamState
 
-  /// Asks the stream to have something for the next `produce`, if it be a heartbeat before its
-  /// time: whether the client is still there shows only when something is written. Streams
+  /// Asks the stream to have bytes for the next `produce`, if necessary a heartbeat before it is
+  /// due. Whether the client is still there shows only when something is sent to it. A stream
   /// without heartbeats need not do anything.
   func prompt()
 
-  /// Asks the stream to say goodbye and end; from any thread.
+  /// Asks the stream to tell the client why it ends, and then to end. Any thread may call it.
   func finish(reason: StreamEnd)
 
-  /// The connection is gone, or its response has been sent whole. Called exactly once.
+  /// Is called exactly once, when the connection is gone or the whole response has been sent.
   func closed()
 }
 
 extension StreamSource {
-  /// Does nothing: most sources are told of news by whoever has them.
+  /// Does nothing, for sources that have no heartbeats.
   public func prompt() {}
 }
 
-/// Why the server ends a stream.
+/// Why the server ends a stream. The raw value is what the client is told.
 public enum StreamEnd: String, Sendable {
-  /// The server stops.
+  /// The server is about to stop.
   case drain
   /// The host was reset.
   case reset
-  /// What the stream reads was deleted.
+  /// The object that the stream reads was deleted.
   case deleted
   /// The open file that the stream reads was closed.
   case closed

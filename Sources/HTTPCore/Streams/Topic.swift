@@ -2,24 +2,26 @@
 import Locking
 import Synchronization
 
-/// Who is told when a topic has news: one for each server loop that has streams of it.
+/// Is told when a topic is published. Each loop of the server that has streams of a topic is one
+/// listener, whatever the number of its streams.
 public protocol TopicListener: AnyObject, Sendable {
-  /// Must be short: it is called by the thread that publishes, which may hold locks.
+  /// Hears that a topic was published. The publishing thread calls it, and may hold locks
+  /// meanwhile. So it must be quick, and must not take a lock under which topics are published.
   func topicDidPublish(_ topic: Topic)
 }
 
-/// Something that streams wait for.
+/// Something that has news from time to time, for which streams wait.
 ///
-/// A publish tells each listening loop once, whatever the number of its streams: so the cost of
-/// publishing does not grow with the readers.
+/// To publish it tells each listening loop once, and the loop then looks after its own streams. So
+/// the cost of publishing does not grow with the number of readers.
 public final class Topic: Sendable {
   private let listeners = Locked<[any TopicListener]>([])
   private let isWatched = Atomic<Bool>(false)
 
-  /// A topic to which nobody listens yet.
+  /// Makes a topic to which nobody listens yet.
   public init() {}
 
-  /// Tells everybody who listens. The thread that calls it may hold locks.
+  /// Tells all listeners that there is news. The calling thread may hold locks.
   public func publish() {
     guard isWatched.load(ordering: .acquiring) else { return }
     listeners.withLock { listeners in
@@ -27,7 +29,7 @@ public final class Topic: Sendable {
     }
   }
 
-  /// Adds a listener, which is held until it is taken out.
+  /// Adds a listener, which the topic keeps alive until `unsubscribe`.
   public func subscribe(_ listener: any TopicListener) {
     listeners.withLock { listeners in
       listeners.append(listener)
@@ -35,7 +37,7 @@ public final class Topic: Sendable {
     }
   }
 
-  /// Takes a listener out; it is told of nothing that is published from then on.
+  /// Removes a listener, which is told of nothing that is published after this call.
   public func unsubscribe(_ listener: any TopicListener) {
     listeners.withLock { listeners in
       listeners.removeAll { $0 === listener }
