@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Where the members are that a command writes.
+/// The offsets, in bytes, of the members of arguments that the kernel writes.
 enum ArgumentOffset {
   /// `out_iova_alignment` and `num_iovas` of IOVA_RANGES.
   static let rangeAlignment = 24

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What is particular to the kernel's self-test driver (`drivers/iommu/iommufd/iommufd_test.h`).
+/// The constants and structures of the kernel's self-test driver
+/// (`drivers/iommu/iommufd/iommufd_test.h`).
 enum Selftest {
   static let viommuType: UInt32 = 0xdead_beef
   static let hwptType: UInt32 = 0xdead
@@ -8,11 +9,12 @@ enum Selftest {
   static let hwQueueType: UInt32 = 0xdead_beef
   static let veventqType: UInt32 = 0xbeef_beef
 
-  /// What a nested domain's cache holds at first, unless its maker says otherwise.
+  /// What each word of a nested domain's cache holds at first, unless the data of its allocation
+  /// says otherwise.
   static let iotlb: UInt32 = 0xbad_beef
-  /// What a device's cache holds at first.
+  /// What each word of a device's cache holds at first.
   static let deviceCache: UInt64 = 0xbaddad
-  /// How many words either cache has.
+  /// How many words each of these caches has.
   static let cacheWords: UInt64 = 4
 
   /// `struct iommu_hwpt_selftest`
@@ -25,7 +27,7 @@ enum Selftest {
     StructBytes.pack([.u32(value), .u32(0), .u64(0), .u64(0)])
   }
 
-  /// Where a vIOMMU's data has what the driver gives back.
+  /// The offsets, in bytes, of what the driver writes into the data of a vIOMMU's allocation.
   enum VIOMMUData {
     static let outData = 4
     static let mmapOffset = 8

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A member of a C structure.
+/// A member of a C structure: an unsigned integer of 8, 16, 32 or 64 bits.
 enum StructField: Equatable {
   case u8(UInt8)
   case u16(UInt16)
@@ -26,8 +26,8 @@ enum StructField: Equatable {
   }
 }
 
-/// The bytes of C structures, little endian. The members of the structures here are aligned as they
-/// are listed, so there is no padding.
+/// Writes and reads the bytes of C structures in little-endian order. In all structures that are
+/// used here the members are aligned without padding.
 enum StructBytes {
   static func pack(_ fields: [StructField]) -> [UInt8] {
     fields.flatMap { field in
@@ -35,18 +35,21 @@ enum StructBytes {
     }
   }
 
-  /// The argument of an ioctl: a structure whose first member is its own size.
+  /// The argument of an ioctl: a structure that begins with its own size, a 32-bit integer.
+  ///
+  /// - Parameter fields: the members behind the size.
   static func argument(_ fields: StructField...) -> [UInt8] {
     let size = 4 + fields.map(\.byteCount).reduce(0, +)
     return pack([.u32(UInt32(truncatingIfNeeded: size))] + fields)
   }
 
-  /// The bytes, with zeros behind them up to a size.
+  /// The bytes with zeros appended until they have the given size; longer ones are left as they
+  /// are.
   static func padded(_ bytes: [UInt8], to size: Int) -> [UInt8] {
     bytes + Array(repeating: 0, count: max(0, size - bytes.count))
   }
 
-  /// A number of 1 to 8 bytes; nil beyond the end.
+  /// Reads an integer of 1 to 8 bytes; nil if some of them lie beyond the end.
   private static func number(_ bytes: [UInt8], at offset: Int, count: Int) -> UInt64? {
     guard offset + count <= bytes.count else { return nil }
     return bytes[offset..<offset + count].reversed().reduce(0) { $0 << 8 | UInt64($1) }
@@ -66,13 +69,13 @@ enum StructBytes {
 
   // MARK: Hex
 
-  /// Two digits a byte, as the API spells bytes.
+  /// Writes bytes as the API does: two hex digits for each.
   static func hex(_ bytes: [UInt8]) -> String {
     let digits = Array("0123456789abcdef")
     return String(bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
   }
 
-  /// Reads what `hex` has written, with or without `0x` before it.
+  /// Reads what `hex` has written, also with `0x` before it; nil for any other text.
   static func bytes(hex text: String) -> [UInt8]? {
     let digits = Array((text.hasPrefix("0x") ? text.dropFirst(2) : text[...]).utf8)
     guard digits.count.isMultiple(of: 2) else { return nil }

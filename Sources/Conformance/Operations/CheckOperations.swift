@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import HTTPCore
 
-/// What the self-test driver is asked about its own state. Here it is seen in the objects, and the
-/// driver's answer follows from it.
+/// Operations that ask the self-test driver about its own state.
+///
+/// The API has no such questions. It shows the same state in its objects, from which the answer of
+/// the driver follows.
 enum CheckOperations {
   static let all: [OperationDefinition] = [
     .init("check_cache", ["dev", "id", "val"], checkCache),
@@ -32,7 +34,7 @@ enum CheckOperations {
     return try check(reply, "iotlb", arguments, usual: UInt64(Selftest.iotlb))
   }
 
-  /// Holds one word of a cache against what a script expects.
+  /// Compares one word of a cache with the value that the script expects.
   private static func check(
     _ reply: Reply, _ name: String, _ arguments: Arguments, usual: UInt64
   ) throws(PlayFailure) -> Outcome {
@@ -50,7 +52,7 @@ enum CheckOperations {
     return Outcome(errno: "EINVAL", detail: "word \(index) of the \(name) is \(shown)")
   }
 
-  /// Whether a domain translates a whole range, to memory that is contiguous.
+  /// Checks that a domain translates a whole range, and that the memory behind it is contiguous.
   @Sendable private static func checkMapping(
     _ stage: Stage, _ arguments: Arguments
   ) throws(PlayFailure) -> Outcome {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// An operation of the scripts: how it is spelled and how it is asked for here.
+/// An operation of the scripts: how a script spells it, and how it is done over the API.
 struct OperationDefinition: Sendable {
   typealias Play = @Sendable (Stage, Arguments) throws(PlayFailure) -> Outcome
 
   let name: String
-  /// All arguments that it may have.
+  /// The names of all arguments that it may have.
   let arguments: Set<String>
   let play: Play
 
@@ -16,7 +16,7 @@ struct OperationDefinition: Sendable {
   }
 }
 
-/// All operations by name.
+/// All operations that the scripts can have, by their names.
 enum OperationRegistry {
   static let families: [[OperationDefinition]] = [
     AddressSpaceOperations.all, MappingOperations.all, DeviceOperations.all,
@@ -30,7 +30,9 @@ enum OperationRegistry {
   private static let byName: [String: OperationDefinition] = Dictionary(
     families.joined().map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
 
-  /// The definition of an operation, if all of its arguments are known too.
+  /// The definition of an operation.
+  ///
+  /// - Throws: `untranslatable` when the operation or one of its arguments is not known.
   static func definition(
     of operation: TraceOperation
   ) throws(PlayFailure) -> OperationDefinition {

@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 import IOMMUFDABI
 
-/// Commands with an argument of the wrong size, and words that are no commands.
+/// Malformed ioctls: commands whose argument has the wrong size, and numbers that are no commands.
 enum RawOperations {
   static let all: [OperationDefinition] = [
     .init("raw_destroy", ["name", "size", "extra"], destroy),
     .init("raw_ioctl", ["nr", "size"], unknownCommand),
   ]
 
-  /// Bytes of `struct iommu_destroy`.
+  /// The size of `struct iommu_destroy`, in bytes.
   private static let destroySize: UInt32 = 8
 
-  /// The argument has at least its own bytes, whatever it says of its size; `extra` stands behind
-  /// them.
+  /// Sends `IOMMU_DESTROY` with an argument whose `size` may be wrong.
+  ///
+  /// The members of the structure are sent in any case, even if `size` is too small for them.
+  /// `extra` is one more word behind them, which a kernel that does not know it refuses unless it
+  /// is zero.
   @Sendable private static func destroy(
     _ stage: Stage, _ arguments: Arguments
   ) throws(PlayFailure) -> Outcome {

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 import HTTPCore
 
-/// A request that was sent and what came back.
+/// A request that was sent, and the answer to it.
 public struct Exchange: Sendable, Equatable {
-  /// What was sent.
+  /// The request.
   public var request: APIRequest
-  /// What came back.
+  /// The answer.
   public var answer: APIAnswer
 }
 
-/// An answer of the API, read.
+/// An answer of the API with its body parsed.
 struct Reply {
   let status: Int
+  /// The body; nil if it is not JSON.
   let json: JSONValue?
 
   init(_ answer: APIAnswer) {
@@ -19,20 +20,24 @@ struct Reply {
     json = try? JSONParser.parse(answer.body).root
   }
 
-  /// What the kernel would have said; nil for success.
+  /// The refusal with the errno that the kernel would have given; nil for success.
   var refusal: Outcome? { refusal(trusting: []) }
 
-  /// Codes of problems that are about the request and not about what it asks for. Whatever errno
-  /// they bear is no answer of a kernel.
+  /// Codes of problems with the request itself and not with what it asks for. Their errno is no
+  /// answer that a kernel would give, so that it must not be compared with one.
   private static let mistakes: Set = [
     "malformed_json", "malformed_request", "unknown_field", "method_not_allowed", "internal",
     "unsupported_media_type", "not_implemented", "payload_too_large",
   ]
 
-  /// What is said of a path that no resource has; an object that is not there has other words.
+  /// How the detail begins when no resource has such a path. It tells a mistake in the path from an
+  /// object that is not there, which is `not_found` as well.
   private static let noSuchPath = "there is nothing under this path"
 
-  /// - Parameter codes: problems that count although they are about the request.
+  /// The refusal; nil for success.
+  ///
+  /// - Parameter codes: codes among `mistakes` whose errno counts here all the same, because the
+  ///   caller provokes them on purpose.
   func refusal(trusting codes: Set<String>) -> Outcome? {
     guard status >= 400 || status < 200 else { return nil }
     let code = json?.member("code")?.string ?? "no problem document"
@@ -59,11 +64,12 @@ struct Reply {
   }
 }
 
-/// The host that a trace is played on.
+/// Sends requests to the host that a trace is played on.
 final class HostClient {
-  /// What stands before a collection in the paths of the host.
+  /// What the paths of the host begin with.
   let prefix: String
   private let transport: any Transport
+  /// The requests of the current operation, and the answers to them.
   private(set) var exchanges: [Exchange] = []
 
   init(id: String, _ transport: any Transport) {
@@ -82,7 +88,8 @@ final class HostClient {
     return Reply(answer)
   }
 
-  /// Looks at something without noting it as a part of the operation.
+  /// Gets a resource without adding the request to `exchanges`, because it is not a part of the
+  /// operation.
   func look(_ path: String) throws(PlayFailure) -> Reply {
     Reply(try answer(to: APIRequest("GET", prefix + path)))
   }
@@ -111,6 +118,7 @@ final class HostClient {
     try send("PUT", path, HostClient.object(members))
   }
 
+  /// Writes a JSON object, as the body of a request.
   static func object(_ members: (inout JSONWriter) -> Void) -> JSONWriter {
     var writer = JSONWriter()
     writer.object(members)

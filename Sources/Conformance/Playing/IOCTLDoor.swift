@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import HTTPCore
 
-/// The answer to an ioctl.
+/// The answer to an ioctl that was sent over the API.
 struct IOCTLAnswer {
-  /// The refusal; success if there was none.
+  /// Success, or the refusal.
   let outcome: Outcome
-  /// The argument as it was written back; nil if it was not.
+  /// The argument as the call wrote it back; nil if it did not.
   let argument: [UInt8]?
-  /// What the pointers in it point to, as written back, by address.
+  /// The memory that the pointers in the argument lead to, as the call left it, by address.
   let memory: [UInt64: [UInt8]]
 
   init(_ reply: Reply) {
@@ -23,7 +23,7 @@ struct IOCTLAnswer {
     self.memory = memory
   }
 
-  /// A member of the argument as written back.
+  /// A 32-bit member of the argument, as the call wrote it back.
   func u32(at offset: Int) throws(PlayFailure) -> UInt32 {
     guard let value = argument.flatMap({ StructBytes.u32($0, at: offset) }) else {
       throw .unexpected("the answer has no `argument` with \(offset + 4) bytes")
@@ -31,6 +31,7 @@ struct IOCTLAnswer {
     return value
   }
 
+  /// A 64-bit member of the argument, as the call wrote it back.
   func u64(at offset: Int) throws(PlayFailure) -> UInt64 {
     guard let value = argument.flatMap({ StructBytes.u64($0, at: offset) }) else {
       throw .unexpected("the answer has no `argument` with \(offset + 8) bytes")
@@ -38,7 +39,7 @@ struct IOCTLAnswer {
     return value
   }
 
-  /// What the pointer to the driver's data points to, as written back.
+  /// The memory at `IOCTLMemory.address`, as the call left it.
   func data() throws(PlayFailure) -> [UInt8] {
     guard let bytes = memory[IOCTLMemory.address] else {
       throw .unexpected("the answer has no `memory` at \(HexText.of(IOCTLMemory.address))")
@@ -47,18 +48,19 @@ struct IOCTLAnswer {
   }
 }
 
-/// What the pointer in an argument points to.
+/// The memory that the pointer in an argument leads to.
 struct IOCTLMemory {
-  /// Where it is; any address will do.
+  /// The address that the argument has as its pointer. Its value means nothing, as long as the
+  /// memory that is sent has the same.
   static let address: UInt64 = 0x10000
 
   let bytes: [UInt8]
 }
 
 extension HostClient {
-  /// Sends an ioctl as the bytes of its argument.
+  /// Sends an ioctl with the bytes of its argument.
   ///
-  /// - Parameter id: the API's ID for the object that it makes.
+  /// - Parameter id: the ID that the API is to give the object which the call makes.
   func ioctl(
     _ number: UInt32, _ argument: [UInt8], memory: IOCTLMemory? = nil, id: String? = nil,
     context: String

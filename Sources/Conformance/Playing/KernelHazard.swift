@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Where a trace stops being an example: the kernel that it is of had a bug, and nobody should do
-/// as it did. There are two, and each is known by what it takes to meet it.
+/// Finds where the rest of a trace can no longer serve as an example, because the kernel that it
+/// was recorded on had a bug.
+///
+/// Two such bugs are known. Each is recognised by the operations that trigger it, on a kernel that
+/// had it.
 struct KernelHazard {
   private let isOfStockKernel: Bool
   private let hasWarnings: Bool
@@ -12,7 +15,7 @@ struct KernelHazard {
     hasWarnings = trace.kernelWarnings != 0
   }
 
-  /// Why an operation and all behind it are not held against the trace; nil if they are.
+  /// Why an operation and all that follow are not to be compared with the trace; nil if they are.
   func reason(before operation: TraceOperation, _ table: ObjectTable) -> String? {
     if let reason { return reason }
     guard isOfStockKernel, operation.name == "hw_queue_alloc",
@@ -25,7 +28,7 @@ struct KernelHazard {
       """
   }
 
-  /// Looks at an operation before it is played.
+  /// Looks at an operation before it is played, for it may trigger a bug.
   mutating func note(_ operation: TraceOperation, _ table: ObjectTable) {
     let arguments = Arguments(operation)
     guard hasWarnings, operation.name == "destroy_device", operation.errno == nil,

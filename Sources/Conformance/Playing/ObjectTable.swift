@@ -1,34 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 import HTTPCore
 
-/// What a name in an argument stands for.
+/// What a word in an argument stands for.
 enum Reference {
+  /// An object that is there.
   case alive(TableObject)
-  /// A vdev that its device has taken along, which goes by its real number.
+  /// A vdev whose device was unplugged. Its number is still taken, and calls are made with that.
   case tombstone(TableObject)
-  /// A number: `#7`, a remembered one, `@ioas0`, or the self-test driver's own, `dev0.stdev`.
+  /// A number: one in digits such as `#7`, the number of a named object whether it is there or not,
+  /// such as `@ioas0`, or that of the self-test driver's object for a device, such as `dev0.stdev`.
   case number(UInt32)
-  /// A name that denotes no living object.
+  /// The name of an object that is gone, or never was.
   case absent(String)
 
-  /// A number that no object ever has.
+  /// A number that no object ever gets.
   static let neverAllocated: UInt32 = 0x7fff_fff0
 
-  /// The object, if there is one by name.
+  /// The object, if the word is the name of one that is there.
   var object: TableObject? {
     if case .alive(let object) = self { object } else { nil }
   }
 
-  /// Whether it is a name and no number.
+  /// Whether the word is a name and not a number.
   var isName: Bool {
     if case .number = self { false } else { true }
   }
 }
 
-/// The names of a trace and what they stand for.
+/// The objects that a trace has named, and which of them are there.
 struct ObjectTable {
-  /// The latest object of each name.
+  /// The latest object with each name.
   private var objects: [String: TableObject] = [:]
+  /// The objects that are there, in the order in which they were made.
   private(set) var living: [TableObject] = []
 
   // MARK: Finding
@@ -45,7 +48,7 @@ struct ObjectTable {
     }
   }
 
-  /// What a word of a script stands for.
+  /// Finds out what a word in a script stands for.
   func resolve(_ word: String) throws(PlayFailure) -> Reference {
     if word.hasPrefix("#") {
       guard let number = Spelling.number(String(word.dropFirst())) else {
@@ -73,7 +76,7 @@ struct ObjectTable {
     }
   }
 
-  /// The number that the kernel is asked with.
+  /// The number with which the kernel would be called.
   func number(_ reference: Reference) throws(PlayFailure) -> UInt32 {
     switch reference {
     case .number(let number): return number
@@ -88,8 +91,10 @@ struct ObjectTable {
 
   func number(_ word: String) throws(PlayFailure) -> UInt32 { try number(resolve(word)) }
 
-  /// The API's ID for a word in a field that takes a kind; one that is not there if the word
-  /// stands for nothing of that kind.
+  /// The ID to give in a field of the API that takes an object of this kind.
+  ///
+  /// If the word stands for no such object, it is an ID that no object has, so that the server
+  /// refuses it.
   func id(_ word: String, as kind: TraceKind) throws(PlayFailure) -> String {
     switch try resolve(word) {
     case .alive(let object): return object.id
@@ -108,13 +113,15 @@ struct ObjectTable {
     living.append(object)
   }
 
+  /// Notes that an object is gone.
   mutating func bury(_ object: TableObject, as life: TableObject.Life = .dead) {
     object.life = life
     living.removeAll { $0 === object }
     if object.kind == .hwQueue, object.index == 1 { object.viommu?.hasLostItsQueueOne = true }
   }
 
-  /// Forgets who is alive in a context; the numbers are still remembered.
+  /// Notes that all objects of a context are gone. Their numbers are kept, for scripts that use
+  /// them later.
   mutating func buryAll(in context: String) {
     for object in objects.values where object.context == context { object.life = .dead }
     living.removeAll { $0.context == context }
@@ -122,7 +129,8 @@ struct ObjectTable {
 
   // MARK: Names
 
-  /// The API's ID for a name of a trace. Different names have different ones; most have their own.
+  /// The ID in the API for a name of a trace. Most names are valid IDs and stay as they are; the
+  /// others are escaped, so that different names always have different IDs.
   static func id(of name: String) -> String {
     var id = ""
     for byte in name.utf8 {

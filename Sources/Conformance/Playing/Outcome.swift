@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What an operation came to here.
+/// The outcome of an operation on the server that is tested.
 struct Outcome {
-  /// The kernel's errno, or what stands in its place when there was none; nil for success.
+  /// The errno; nil for success. If an operation failed without an errno of the kernel, this is a
+  /// text that equals none.
   var errno: String?
-  /// The server's words for it.
+  /// Why it failed, in the words of the server.
   var detail: String?
+  /// What the answer has besides, by the names in the traces.
   var fields: [String: TraceValue]
 
   init(errno: String? = nil, detail: String? = nil, fields: [String: TraceValue] = [:]) {
@@ -16,25 +18,27 @@ struct Outcome {
 
   static var success: Outcome { Outcome() }
 
-  /// Success or refusal, with nothing more to say.
+  /// The success or the refusal that an answer is, without fields.
   init(_ reply: Reply) { self = reply.refusal ?? .success }
 
   static func success(_ fields: [String: TraceValue]) -> Outcome { Outcome(fields: fields) }
 }
 
-/// Holds an outcome against what the trace says.
+/// Compares an outcome with the answer in the trace.
 enum Comparison {
-  /// What a field is when it is left out.
+  /// The values of fields that may be left out, when they are.
   private static let usual: [String: TraceValue] = [
     "new_auto": .bool(false), "auto_destroyed": .list([]), "vdev_gone": .list([]),
     "unexpected_auto": .list([]),
   ]
 
-  /// Fields whose elements come in no particular order.
+  /// Fields whose elements may come in any order.
   private static let unordered: Set = ["auto_destroyed", "vdev_gone"]
 
-  /// What differs: the expected and the actual answer in words, of the fields that differ or that
-  /// matter with them. Nil if all that the trace says is so.
+  /// The difference between the answer in the trace and the outcome.
+  ///
+  /// - Returns: the two in words, each with its errno and with the fields that differ; nil if they
+  ///   agree.
   static func difference(
     _ operation: TraceOperation, _ outcome: Outcome
   ) -> (expected: String, got: String)? {

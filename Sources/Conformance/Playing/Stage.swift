@@ -2,23 +2,25 @@
 import IOMMUFDABI
 import HTTPCore
 
-/// What the operations of a trace act on: its host and the names of its objects.
+/// What the operations of a trace act on: a host, and the objects on it that the trace has named.
 final class Stage {
-  /// The context that is the trace's iommufd file.
+  /// The context that stands for the iommufd file of the trace.
   static let mainContext = "default"
-  /// The IOMMU of the self-test driver, and the one behind the real devices.
+  /// The IOMMU of the self-test driver, and the one that the real devices are behind.
   static let mockSMMU = "smmu0"
   static let vtdSMMU = "vtd0"
 
   let client: HostClient
   var table = ObjectTable()
-  /// The contexts that there are.
+  /// The names of the contexts that there are.
   var contexts: Set<String> = [Stage.mainContext]
-  /// How many automatic domains the trace has seen.
+  /// How many automatic domains the trace has had. They are those that the core makes by itself
+  /// when a device is attached to an address space.
   private var autoCount = 0
-  /// What the trace calls the automatic domain that the current operation makes.
+  /// The name that the trace has for the automatic domain which the current operation makes; nil if
+  /// it makes none.
   var nextAutoName: String?
-  /// The stream IDs of mock devices.
+  /// The stream ID that a mock device was given last.
   private var lastStreamID = 0
 
   init(_ client: HostClient) { self.client = client }
@@ -30,7 +32,9 @@ final class Stage {
 
   // MARK: Making objects
 
-  /// Makes an object by its collection.
+  /// Makes an object by a POST to its collection.
+  ///
+  /// - Parameter members: writes the members of the body besides the ID.
   func create(
     _ kind: TraceKind, _ name: String, context: String = Stage.mainContext,
     _ members: (inout JSONWriter) -> Void
@@ -78,9 +82,10 @@ final class Stage {
     return items.elements.compactMap { $0.member("id")?.string }
   }
 
-  /// The name of a domain that something is attached to.
+  /// The name in the trace of a domain that something is attached to.
   ///
-  /// One that no operation of the trace has made is an automatic one, and new.
+  /// A domain that is not in the table was made by no operation. It is an automatic one that has
+  /// just come, and is added to the table.
   func domainName(_ id: String) throws(PlayFailure) -> (name: String, isNew: Bool) {
     if let known = table.living(.domain, id: id) { return (known.name, false) }
     let reply = try client.get("/domains/\(id)")
@@ -93,8 +98,10 @@ final class Stage {
     return (object.name, true)
   }
 
-  /// Compares the automatic domains that there are with those that are known: which have gone,
-  /// and which have come without an operation that says so.
+  /// Compares the automatic domains that there are with those in the table.
+  ///
+  /// - Returns: the names of those that are gone, and the IDs of those that are there and that no
+  ///   attach has shown.
   func reviewAutomaticDomains() throws(PlayFailure) -> (gone: [String], unexpected: [String]) {
     let present = try automaticDomains()
     let known = table.living.filter(\.isAuto)
@@ -106,7 +113,7 @@ final class Stage {
 
   // MARK: Devices
 
-  /// Pulls a device out, and finds which of its vdevs have gone with it.
+  /// Unplugs a device, and finds out which of its vdevs are gone with it.
   func unplug(_ word: String) throws(PlayFailure) -> Outcome {
     let id = try table.id(word, as: .device)
     let reply = try client.send("POST", "/devices/\(id)/unplug")

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The kinds of objects that traces name, and where the API has them.
+/// The kinds of objects that traces name. The raw value is the name of the collection in the API.
 enum TraceKind: String {
   case device = "devices"
   case ioas = "ioas"
@@ -15,12 +15,13 @@ enum TraceKind: String {
   var collection: String { rawValue }
 }
 
-/// What is known of an object that a trace names.
+/// What the player knows of an object that a trace has named.
 final class TableObject {
+  /// Whether the object is there.
   enum Life {
     case alive
     case dead
-    /// A vdev whose device was pulled out: dead, but its ID stays taken.
+    /// It is a vdev whose device was unplugged. It is gone, but its number stays taken.
     case tombstone
   }
 
@@ -29,35 +30,35 @@ final class TableObject {
   let kind: TraceKind
   /// Its ID in the API.
   let id: String
-  /// The number that the kernel gave it.
+  /// The number that the kernel would have given it; nil if the API shows none.
   let objectID: UInt32?
-  /// The context that owns it.
+  /// The name of the context that it belongs to.
   let context: String
   var life = Life.alive
 
-  /// The number of the self-test driver's own object beside a mock device.
+  /// The number of the object that the self-test driver keeps for this mock device.
   var selftestID: UInt32?
-  /// Whether a PASID of the device is attached.
+  /// Whether any PASID of this device is attached.
   var hasAttachedPASID = false
 
-  /// Whether a domain is nested.
+  /// Whether this domain is nested.
   var isNested = false
-  /// Whether the core made the domain by itself.
+  /// Whether the core made this domain by itself, for an attach to an address space.
   var isAuto = false
 
-  /// The device of a vdev.
+  /// The device that this vdev stands for.
   var device: TableObject?
 
-  /// The vIOMMU of a hw-queue, and the queue's index.
+  /// The vIOMMU of this hw-queue, and the index of the queue in it.
   var viommu: TableObject?
   var index: UInt32?
-  /// Whether a queue of index 1 of this vIOMMU was destroyed.
+  /// Whether a hw-queue with index 1 of this vIOMMU was destroyed.
   var hasLostItsQueueOne = false
 
-  /// The region that a vIOMMU offers for mapping, in bytes.
+  /// The offset and the length, in bytes, of the region that this vIOMMU offers for mapping.
   var mmapOffset: UInt64 = 0
   var mmapLength: UInt64 = 0
-  /// The numbers of the mappings that are there.
+  /// The numbers of the mappings that there are of that region.
   var mmaps: [UInt64] = []
 
   init(_ name: String, _ kind: TraceKind, id: String, objectID: UInt32?, context: String) {
@@ -68,6 +69,6 @@ final class TableObject {
     self.context = context
   }
 
-  /// Its path below the host.
+  /// Its path in the API, behind that of the host.
   var path: String { "/\(kind.collection)/\(id)" }
 }

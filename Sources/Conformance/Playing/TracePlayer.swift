@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import HTTPCore
 
-/// Plays traces against the API, each on a host of its own, and finds where it first answers
-/// otherwise than the kernel did.
+/// Plays traces against a server, each on a host of its own, and finds the first answer in which
+/// the server and the kernel differ.
 public struct TracePlayer {
-  /// What a host does about the pins of which the design and Linux differ.
+  /// Which pins a host has where this project's design and Linux differ. The raw value is what the
+  /// API calls it.
   public enum PinPolicy: String, CaseIterable, Sendable {
     case linux, design
   }
@@ -13,14 +14,19 @@ public struct TracePlayer {
   private let pinPolicy: PinPolicy
   private let keepsHosts: Bool
 
-  /// - Parameter keepsHosts: leaves the hosts for looking at.
+  /// Makes a player.
+  ///
+  /// - Parameter keepsHosts: whether the hosts are left on the server, so that somebody can look at
+  ///   them, instead of being deleted when their traces have been played.
   public init(_ transport: any Transport, pinPolicy: PinPolicy = .linux, keepsHosts: Bool = false) {
     self.transport = transport
     self.pinPolicy = pinPolicy
     self.keepsHosts = keepsHosts
   }
 
-  /// - Throws: when the server cannot be reached or gives no host.
+  /// Plays a trace on a new host, up to its end or to the first difference.
+  ///
+  /// - Throws: `TransportFailure` when the server cannot be reached, or makes no host.
   public func play(_ trace: Trace) throws(TransportFailure) -> TraceResult {
     let host = try makeHost(for: trace)
     var result: TraceResult
@@ -43,7 +49,7 @@ public struct TracePlayer {
   // MARK: The host
 
   private func makeHost(for trace: Trace) throws(TransportFailure) -> String {
-    // Only traces of real devices need the IOMMU behind them.
+    // Only traces with real devices need the IOMMU that these are behind.
     let isPhysical = trace.operations.contains { $0.name.hasPrefix("vfio_") }
     let smmus =
       [(Stage.mockSMMU, "mock")] + (isPhysical ? [(Stage.vtdSMMU, "intel-vtd")] : [])
@@ -124,8 +130,8 @@ public struct TracePlayer {
       states: try states(operation, stage))
   }
 
-  /// What a trace calls the automatic domain that comes with an operation. It is the driving
-  /// program's name for something new, as those of other objects are.
+  /// The name that the trace has for the automatic domain which an operation makes; nil if it makes
+  /// none. The program that drove the kernel has made the name up, so that it must be taken over.
   private func autoName(_ operation: TraceOperation, _ table: ObjectTable) -> String? {
     guard operation.fields["new_auto"]?.isTrue == true,
       case .text(let name) = operation.fields["hwpt"], table.object(name)?.life != .alive
@@ -133,7 +139,7 @@ public struct TracePlayer {
     return name
   }
 
-  /// The living objects that an operation names.
+  /// The objects that an operation names, as they are now.
   private func states(
     _ operation: TraceOperation, _ stage: Stage
   ) throws(PlayFailure) -> [Difference.ObjectState] {
@@ -147,7 +153,7 @@ public struct TracePlayer {
     return states
   }
 
-  /// Members that say nothing about how an object is.
+  /// Members that would tell nothing about the cause of a difference.
   private static let dullMembers: Set = ["kind", "id", "self", "revision", "context"]
 
   private static func shortened(_ json: JSONValue?) -> String {

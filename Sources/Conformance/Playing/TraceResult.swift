@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What became of a trace.
+/// The result of playing a trace.
 public struct TraceResult: Sendable {
   /// How the playing of a trace ended.
   public enum Ending: Sendable {
+    /// Every answer that was compared was as in the trace.
     case agreed
-    /// At the first operation that answered otherwise.
+    /// An answer was not as in the trace, and the playing ended with it.
     case differed(Difference)
-    /// From an operation on the kernel's answers are a bug's.
+    /// All answers agreed up to this operation, from which on those in the trace come from a bug of
+    /// the kernel.
     case notCompared(from: Int, reason: String)
   }
 
@@ -15,57 +17,58 @@ public struct TraceResult: Sendable {
   public var trace: String
   /// How the playing ended.
   public var ending: Ending
-  /// Operations that answered as in the trace.
+  /// How many operations were answered as in the trace.
   public var compared: Int
-  /// Operations that were not: the driving program's own refusals, and what is behind the end.
+  /// How many operations were not compared: those that the program which drove the kernel refused
+  /// by itself, and those at and behind the place where the playing ended early.
   public var notCompared: Int
-  /// The host, if it was left.
+  /// The ID of the host, if it was left on the server.
   public var host: String?
 
-  /// The first answer that was another than the kernel's; nil unless the trace ended with one.
+  /// The difference with which the playing ended; nil if it ended otherwise.
   public var difference: Difference? {
     if case .differed(let difference) = ending { difference } else { nil }
   }
 }
 
-/// The first operation of a trace that answered otherwise than the kernel.
+/// The first operation of a trace that the server answered otherwise than the kernel.
 public struct Difference: Sendable {
   /// The trace's name.
   public var trace: String
   /// The operation that was answered otherwise.
   public var operation: TraceOperation
-  /// The kernel's answer, from the trace.
+  /// The kernel's answer, as the trace has it.
   public var expected: String
   /// The server's answer, spelled as the trace spells answers.
   public var got: String
-  /// The server's words, or why the operation could not be played.
+  /// Why the server refused the operation, in its words, or why it could not be played.
   public var detail: String?
-  /// What was sent for the operation, and what came back.
+  /// The requests that were sent for the operation, and the answers to them.
   public var exchanges: [Exchange]
-  /// The objects that the operation names, as they are now.
+  /// The objects that the operation names, as they were after it.
   public var states: [ObjectState]
 
-  /// An object as a GET shows it.
+  /// An object as a GET showed it.
   public struct ObjectState: Sendable {
     /// Its name in the trace.
     public var name: String
-    /// The path that was asked for.
+    /// Its path in the API, behind that of the host.
     public var path: String
-    /// The JSON document that came back.
+    /// Those members of its JSON document that may tell something about the cause.
     public var json: String
   }
 
-  /// The difference in one line, for lists of expected ones.
+  /// The difference in one line, for a list of those that are expected.
   public var line: String {
     "\(trace)#\(operation.index) \(operation.script) expected \(expected) got \(got)"
   }
 }
 
 extension Difference: CustomStringConvertible {
-  /// Bytes of a body that are shown.
+  /// How many bytes of a body are shown.
   private static let shownBytes = 600
 
-  /// The difference in several lines, for a person who looks for the cause.
+  /// The difference in several lines, for somebody who looks for the cause.
   public var description: String {
     var lines = [
       "\(trace), operation \(operation.index): \(operation.script)",
@@ -93,25 +96,25 @@ extension Difference: CustomStringConvertible {
   }
 }
 
-/// The counts over many traces.
+/// The results of many traces, counted.
 public struct Tally: Sendable {
-  /// Traces that were played.
+  /// How many traces were played.
   public private(set) var traces = 0
-  /// Traces of which every answer was as the kernel's.
+  /// How many traces had every answer as the kernel gave it.
   public private(set) var agreed = 0
-  /// Traces with an answer that was another than the kernel's.
+  /// How many traces had an answer that was not the kernel's.
   public private(set) var differed = 0
-  /// Traces that ended early because the kernel's answers were a bug's.
+  /// How many traces agreed up to a bug of their kernel.
   public private(set) var stopped = 0
-  /// Operations that answered as in their traces.
+  /// How many operations were answered as in their traces.
   public private(set) var compared = 0
-  /// Operations that were not compared, for the reasons that a `TraceResult` gives.
+  /// How many operations were not compared, for the reasons that `TraceResult` gives.
   public private(set) var notCompared = 0
 
-  /// Counts from nought.
+  /// Begins with nothing counted.
   public init() {}
 
-  /// Counts one more trace.
+  /// Counts the result of one more trace.
   public mutating func add(_ result: TraceResult) {
     traces += 1
     switch result.ending {
@@ -125,7 +128,7 @@ public struct Tally: Sendable {
 }
 
 extension Tally: CustomStringConvertible {
-  /// The counts in words, for the end of a run.
+  /// The counts in one sentence, for the end of a run.
   public var description: String {
     """
     \(traces) traces: \(agreed) agree, \(differed) differ, \(stopped) agree up to a bug of their \

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How scripts spell numbers and flags.
+/// Reads numbers and flags as scripts spell them.
 enum Spelling {
-  /// A number in decimal or, behind `0x`, in hex. A negative one is its two's complement.
+  /// Reads a number in decimal digits or, behind `0x`, in hex digits. A negative one reads as its
+  /// two's complement of 64 bits.
+  ///
+  /// - Returns: nil for any other text.
   static func number(_ text: String) -> UInt64? {
     let isNegative = text.hasPrefix("-")
     let digits = isNegative ? text.dropFirst() : text[...]
@@ -11,7 +14,9 @@ enum Spelling {
     return magnitude.map { isNegative ? 0 &- $0 : $0 }
   }
 
-  /// Names and numbers with `|` between them, as bits.
+  /// Reads names and numbers with `|` between them, and joins their bits.
+  ///
+  /// - Returns: nil if one of them is neither a name nor a number.
   static func flags(_ text: String, _ names: [String: UInt64]) -> UInt64? {
     var bits: UInt64 = 0
     for word in text.split(separator: "|") {
@@ -22,7 +27,7 @@ enum Spelling {
   }
 }
 
-/// The arguments of one operation.
+/// Reads the arguments of one operation.
 struct Arguments {
   private let operation: TraceOperation
 
@@ -34,10 +39,10 @@ struct Arguments {
 
   func has(_ name: String) -> Bool { self[name] != nil }
 
-  /// Whether none of these is given.
+  /// Whether none of these arguments is given.
   func lacks(_ names: String...) -> Bool { names.allSatisfy { self[$0] == nil } }
 
-  /// An argument without which the operation says nothing.
+  /// The value of an argument that the operation must have.
   func required(_ name: String) throws(PlayFailure) -> String {
     guard let value = self[name] else {
       throw .untranslatable("the operation has no argument `\(name)`")
@@ -66,7 +71,7 @@ struct Arguments {
     try number(name).map { UInt32(truncatingIfNeeded: $0) } ?? value
   }
 
-  /// Whether a switch is on; off if it is not given.
+  /// Whether a switch is on, which is a number other than 0. One that is not given is off.
   func isOn(_ name: String) throws(PlayFailure) -> Bool { try number(name, default: 0) != 0 }
 
   func flags(_ name: String, _ names: [String: UInt64]) throws(PlayFailure) -> UInt64? {
@@ -78,12 +83,12 @@ struct Arguments {
   }
 }
 
-/// Why an operation could not be played or its answer not be read.
+/// Why an operation could not be played, or its answer could not be read.
 enum PlayFailure: Error {
   /// The server could not be reached.
   case transport(TransportFailure)
-  /// The runner does not know how to ask for it.
+  /// The player does not know how to do the operation over the API.
   case untranslatable(String)
-  /// The server's answer lacks what it ought to have.
+  /// The server's answer lacks something that it ought to have.
   case unexpected(String)
 }

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What was done to a kernel, and what it answered: one script, operation by operation.
+/// A record of one script that was run on a kernel: each operation, and what the kernel answered.
 public struct Trace: Sendable {
   /// The script's name.
   public var name: String
-  /// The kernel's version and what was changed in it.
+  /// The version of the kernel, and what was changed in it.
   public var kernel: String
   /// How many warnings the kernel printed while the script ran.
   public var kernelWarnings: Int
-  /// The operations, in the order in which they were done.
+  /// The operations, in the order in which they were run.
   public var operations: [TraceOperation]
 
-  /// Makes a trace of operations that are already in order.
+  /// Makes a trace of operations, which are given in their order.
   public init(
     name: String, kernel: String, kernelWarnings: Int = 0, operations: [TraceOperation]
   ) {
@@ -21,13 +21,13 @@ public struct Trace: Sendable {
     self.operations = operations
   }
 
-  /// Whether the kernel's self-test driver was as its source has it, with its bugs.
+  /// Whether the self-test driver of the kernel was unchanged, so that it had its bugs.
   var isOfStockKernel: Bool { kernel.contains("stock") }
 }
 
 /// One operation of a trace.
 public struct TraceOperation: Sendable {
-  /// An argument as the script spells it.
+  /// An argument of an operation.
   public struct Argument: Sendable, Equatable {
     /// The argument's name.
     public var name: String
@@ -41,18 +41,18 @@ public struct TraceOperation: Sendable {
     }
   }
 
-  /// Its place in the trace, from 0.
+  /// The operation's place in the trace, counted from 0.
   public var index: Int
-  /// The operation's name, as the script spells it.
+  /// The operation's name in the script.
   public var name: String
-  /// The arguments, in the order of the script.
+  /// The arguments, in the order in which the script has them.
   public var arguments: [Argument]
-  /// The kernel's errno; nil for success.
+  /// The symbol of the kernel's errno; nil for success.
   public var errno: String?
-  /// What else the answer has, `hwpt`, `events` and so on.
+  /// What the answer has besides: `hwpt`, `events` and so on.
   public var fields: [String: TraceValue]
 
-  /// Makes an operation; without an errno it is one that succeeded.
+  /// Makes an operation. Without an errno it is one that succeeded.
   public init(
     index: Int, name: String, arguments: [Argument], errno: String? = nil,
     fields: [String: TraceValue] = [:]
@@ -64,10 +64,11 @@ public struct TraceOperation: Sendable {
     self.fields = fields
   }
 
-  /// Whether the errno comes from the program that drove the kernel, which then has not asked it.
+  /// Whether the program that drove the kernel refused the operation by itself, so that the kernel
+  /// was never asked. Such an errno begins with an underscore.
   var isDriversOwn: Bool { errno?.hasPrefix("_") == true }
 
-  /// The operation in the words of the script.
+  /// The operation as a line of the script.
   public var script: String {
     let words = arguments.map { $0.name == "name" ? $0.value : "\($0.name)=\($0.value)" }
     return ([name] + words).joined(separator: " ")

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import FoundationEssentials
 
-/// A file with traces in it.
+/// A file with traces, read.
 public struct TraceFile: Sendable {
-  /// Why there are no traces.
+  /// Why a file could not be read.
   public enum Failure: Error, CustomStringConvertible {
+    /// The system does not let it be read, or there are no traces under the path.
     case unreadable(path: String, reason: String)
+    /// It has something in it that is not a trace.
     case malformed(path: String, TraceReader.Failure)
 
-    /// The path and the reason, for a person.
+    /// The path and the reason, in words.
     public var description: String {
       switch self {
       case .unreadable(let path, let reason): "\(path): \(reason)"
@@ -17,12 +19,13 @@ public struct TraceFile: Sendable {
     }
   }
 
-  /// Where the file is.
+  /// The path of the file.
   public let path: String
-  /// The traces, in the order in which they stand in the file.
+  /// The traces, in the order in which the file has them.
   public let traces: [Trace]
 
-  /// Reads a file: lines if its name ends in `.jsonl`, else one document.
+  /// Reads a file. If its name ends in `.jsonl`, each line is a trace, and otherwise the whole file
+  /// is one.
   public init(path: String) throws(Failure) {
     let data: Data
     do {
@@ -40,8 +43,12 @@ public struct TraceFile: Sendable {
     }
   }
 
-  /// The trace files that a path names: itself, or all that are in and below a directory, in the
-  /// order of their names.
+  /// The paths of the trace files under a path, in the order of their names.
+  ///
+  /// If the path is that of a directory, these are all files in and below it whose names end in
+  /// `.json` or `.jsonl`. Otherwise it is the path itself.
+  ///
+  /// - Throws: `unreadable` if nothing is there, or no traces are in the directory.
   public static func paths(at path: String) throws(Failure) -> [String] {
     var isDirectory = false
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {

@@ -1,25 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 import HTTPCore
 
-/// Reads traces: a scenario is one JSON document, random traces come one a line.
+/// Reads traces from JSON. A scenario is a document of its own; random traces are written one to a
+/// line.
 public enum TraceReader {
-  /// What a file has instead of a trace.
+  /// Why a text is not a trace, and where.
   public struct Failure: Error, Equatable, CustomStringConvertible {
-    /// From 1.
+    /// The line, counted from 1.
     public var line: Int
-    /// What is wrong with the line, for a person.
+    /// What is wrong there, in words.
     public var reason: String
 
-    /// The line and the reason.
+    /// The line and the reason, with a colon between them.
     public var description: String { "\(line): \(reason)" }
   }
 
-  /// Reads one document, a scenario.
+  /// Reads a document that is one trace.
   public static func document(_ bytes: [UInt8]) throws(Failure) -> Trace {
     try trace(bytes, firstLine: 1)
   }
 
-  /// Reads traces that come one a line; empty lines are skipped.
+  /// Reads lines that are a trace each. Empty lines are skipped.
   public static func lines(_ bytes: [UInt8]) throws(Failure) -> [Trace] {
     var traces: [Trace] = []
     let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
@@ -56,7 +57,7 @@ public enum TraceReader {
       operations: operations)
   }
 
-  /// Members of an operation that are not of its answer.
+  /// The members of an operation that are not fields of its answer.
   private static let ownMembers: Set = ["i", "op", "args", "rc", "errno", "nonexistent"]
 
   private static func operation(
@@ -96,7 +97,7 @@ public enum TraceReader {
   }
 }
 
-/// Where in its file a value is.
+/// Finds the line of a file that a value is in.
 private struct Place {
   let bytes: [UInt8]
   let firstLine: Int
@@ -109,7 +110,7 @@ private struct Place {
     TraceReader.Failure(line: line(of: offset(of: value)), reason: reason)
   }
 
-  /// The first scalar in a value, which is what knows its place.
+  /// Where the first scalar in a value lies, since arrays and objects do not know their own place.
   private func offset(of value: JSONValue) -> Int {
     switch value.kind {
     case .object: value.members.first.map { offset(of: $0.value) } ?? 0

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 public import HTTPCore
 
-/// A value of an answer. A number is one however it is spelled, `153` or `"0x99"`.
+/// A value in an answer. Numbers are equal however they are spelled, `153` or `"0x99"`, because the
+/// traces and the API spell them differently.
 public enum TraceValue: Sendable, Equatable {
   case null
   case bool(Bool)
@@ -10,7 +11,7 @@ public enum TraceValue: Sendable, Equatable {
   case list([TraceValue])
   case record([String: TraceValue])
 
-  /// Takes over a value that was read from a JSON document.
+  /// Makes a value of one in a JSON document.
   public init(_ value: JSONValue) {
     switch value.kind {
     case .null: self = .null
@@ -29,12 +30,12 @@ public enum TraceValue: Sendable, Equatable {
     }
   }
 
-  /// A list of names in no particular order.
+  /// Makes a list of names, sorted.
   static func names(_ names: [String]) -> TraceValue {
     .list(names.sorted().map { .text($0) })
   }
 
-  /// The same with the elements of a list in the order of their names.
+  /// The same value; if it is a list, with its elements sorted by how they are spelled.
   var sorted: TraceValue {
     guard case .list(let elements) = self else { return self }
     return .list(elements.sorted { $0.description < $1.description })
@@ -44,10 +45,10 @@ public enum TraceValue: Sendable, Equatable {
 }
 
 extension TraceValue: CustomStringConvertible {
-  /// Numbers up to here are shown in decimal.
+  /// Numbers below this are shown in decimal, and others in hex.
   private static let decimalLimit: UInt64 = 1 << 16
 
-  /// The value as the reports spell it.
+  /// The value as reports spell it.
   public var description: String {
     switch self {
     case .null: "null"

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// HTTP/1.1 as far as a client of one server needs it (RFC 9112).
+/// Writes requests and reads responses of HTTP/1.1 (RFC 9112), as far as a client of this one
+/// server needs it.
 public enum HTTPMessage {
-  /// A request on a connection that stays open.
+  /// The bytes of a request on a connection that stays open.
+  ///
+  /// - Parameter authority: the host, and the port if it has one, for the `Host` field.
   public static func encode(_ request: APIRequest, authority: String) -> [UInt8] {
     var head = "\(request.method) \(request.path) HTTP/1.1\r\nHost: \(authority)\r\n"
     if let body = request.body {
@@ -11,17 +14,20 @@ public enum HTTPMessage {
     return Array((head + "\r\n").utf8) + (request.body ?? [])
   }
 
-  /// A response that is complete.
+  /// A complete response.
   public struct Response: Equatable {
     /// The status and the body.
     public var answer: APIAnswer
-    /// How many bytes of the connection it took.
+    /// How many bytes it has on the connection.
     public var length: Int
-    /// Whether the server closes the connection behind it.
+    /// Whether the server closes the connection after it.
     public var closes: Bool
   }
 
-  /// Reads the response that the bytes begin with; nil if some of it has yet to come.
+  /// Reads the response at the beginning of the bytes.
+  ///
+  /// - Returns: nil if a part of it has not come yet.
+  /// - Throws: `TransportFailure` if this is no response of HTTP/1.1.
   public static func decode(_ bytes: [UInt8]) throws(TransportFailure) -> Response? {
     guard let end = endOfHead(bytes) else { return nil }
     let lines = String(decoding: bytes[..<end], as: UTF8.self).split(separator: "\r\n")
@@ -47,6 +53,7 @@ public enum HTTPMessage {
     }
   }
 
+  /// The index behind the empty line that ends the header section.
   private static func endOfHead(_ bytes: [UInt8]) -> Int? {
     let mark = Array("\r\n\r\n".utf8)
     guard bytes.count >= mark.count else { return nil }
@@ -63,6 +70,8 @@ public enum HTTPMessage {
     return (line[..<colon].lowercased(), String(value))
   }
 
+  /// The body that is sent in chunks from an index on, and the index behind it; nil if a part of it
+  /// has not come yet.
   private static func chunks(
     _ bytes: [UInt8], from start: Int
   ) throws(TransportFailure) -> (bytes: [UInt8], end: Int)? {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import HTTPCore
 
-/// Accesses: what a driver without an IOMMU of its own reads and pins memory with.
+/// Operations on accesses, by which drivers of devices that have no IOMMU reach and pin the memory
+/// of an I/O address space.
 enum AccessOperations {
   static let all: [OperationDefinition] = [
     .init("access_create", ["name", "ioas", "pin"], create),

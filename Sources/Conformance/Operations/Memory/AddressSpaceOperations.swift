@@ -2,7 +2,7 @@
 import IOMMUFDABI
 import HTTPCore
 
-/// I/O address spaces: making them, and what may be mapped where.
+/// Operations that make I/O address spaces, and that say which of their addresses may be mapped.
 enum AddressSpaceOperations {
   static let all: [OperationDefinition] = [
     .init("ioas_alloc", ["name", "flags"], allocate),
@@ -27,7 +27,8 @@ enum AddressSpaceOperations {
     ).answer.outcome
   }
 
-  /// The one range that a script can allow; none with `num=0`.
+  /// Limits the mappings of an address space to a range. A script can give one range, or none by
+  /// `num=0`.
   @Sendable private static func allow(
     _ stage: Stage, _ arguments: Arguments
   ) throws(PlayFailure) -> Outcome {
@@ -42,9 +43,9 @@ enum AddressSpaceOperations {
     return try stage.ioctl(.ioasAllowIOVAs, argument, memory: IOCTLMemory(bytes: range)).outcome
   }
 
-  /// How many ranges there is room for.
+  /// For how many ranges the buffer has room that the kernel writes them to.
   private static let rangeLimit: UInt32 = 64
-  /// Bytes of `struct iommu_iova_range`.
+  /// The size of `struct iommu_iova_range`, in bytes.
   private static let rangeSize = 16
 
   @Sendable private static func ranges(
@@ -72,7 +73,8 @@ enum AddressSpaceOperations {
     ])
   }
 
-  /// What the self-test driver does in the place of a driver with reserved regions.
+  /// Reserves a range, as the self-test driver does in place of an IOMMU's driver that has reserved
+  /// regions.
   @Sendable private static func addReserved(
     _ stage: Stage, _ arguments: Arguments
   ) throws(PlayFailure) -> Outcome {
@@ -86,7 +88,7 @@ enum AddressSpaceOperations {
       })
   }
 
-  /// `enum iommufd_option`
+  /// The values of `enum iommufd_option`, by the names in the scripts.
   private static let options: [String: UInt64] = ["rlimit": 0, "huge": 1]
 
   @Sendable private static func option(
@@ -103,7 +105,7 @@ enum AddressSpaceOperations {
     return .success(["val": .number(try answer.u64(at: ArgumentOffset.optionValue))])
   }
 
-  /// `enum iommufd_vfio_ioas_op`
+  /// The values of `enum iommufd_vfio_ioas_op`, by the names in the scripts.
   private static let compatibilityVerbs: [String: UInt64] = ["get": 0, "set": 1, "clear": 2]
 
   @Sendable private static func compatibilityIOAS(
@@ -122,6 +124,7 @@ enum AddressSpaceOperations {
 }
 
 extension Stage {
+  /// Sends an ioctl to the trace's own iommufd file.
   func ioctl(
     _ command: IoctlCommand, _ argument: [UInt8], memory: IOCTLMemory? = nil
   ) throws(PlayFailure) -> IOCTLAnswer {

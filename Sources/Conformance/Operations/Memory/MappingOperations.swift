@@ -2,7 +2,7 @@
 import IOMMUFDABI
 import HTTPCore
 
-/// Mapping, unmapping and copying.
+/// Operations that map memory into I/O address spaces, unmap it, and copy mappings.
 enum MappingOperations {
   static let all: [OperationDefinition] = [
     .init("ioas_map", ["name", "iova", "length", "off", "flags"], map),
@@ -11,13 +11,14 @@ enum MappingOperations {
     .init("ioas_copy", ["dst", "src", "src_iova", "dst_iova", "length", "flags"], copy),
   ]
 
-  /// Bytes of a mapping or a queue whose length a script leaves out.
+  /// The length, in bytes, of a mapping or a queue for which the script gives none.
   static let usualLength: UInt64 = 4096
 
-  /// Where the buffer is that scripts map from; equal steps in it are contiguous.
+  /// The physical address that stands for the buffer from which the scripts map. An argument `off`
+  /// is an offset into the buffer.
   static let buffer: UInt64 = 0x1_0000_0000
 
-  /// `enum iommufd_ioas_map_flags`
+  /// The values of `enum iommufd_ioas_map_flags`, and the names that scripts have for them.
   private enum MapFlag {
     static let fixed: UInt64 = 1
     static let writable: UInt64 = 2
@@ -28,8 +29,11 @@ enum MappingOperations {
     ]
   }
 
-  /// A living address space is asked by its resource, in which flags and address are members.
-  /// The order of checks before the look-up is the ABI's alone, so all else is an ioctl.
+  /// Maps memory.
+  ///
+  /// For an address space that is there this is a request to its resource, in which the flags are
+  /// members. Otherwise the errno depends on what the kernel checks before it looks the object up,
+  /// which only the ABI shows, and so the request is an ioctl.
   @Sendable private static func map(
     _ stage: Stage, _ arguments: Arguments
   ) throws(PlayFailure) -> Outcome {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import HTTPCore
 
-/// Mapping the region that a vIOMMU offers, `mmap(2)`.
+/// Operations that map the region of a vIOMMU into the program, as `mmap(2)` does, and unmap it.
 enum RegionOperations {
   static let all: [OperationDefinition] = [
     .init("mmap", ["name", "doff", "dlen", "private", "exec"], map),
@@ -10,7 +10,10 @@ enum RegionOperations {
 
   private static let path = "/contexts/\(Stage.mainContext)/mmaps"
 
-  /// Offset and length are those that the vIOMMU gave out, alive or not, and what a script adds.
+  /// Maps the region, and reads its first word.
+  ///
+  /// The offset and the length are those that the vIOMMU gave when it was made, plus what the
+  /// script adds to them. The vIOMMU may have been destroyed since.
   @Sendable private static func map(
     _ stage: Stage, _ arguments: Arguments
   ) throws(PlayFailure) -> Outcome {

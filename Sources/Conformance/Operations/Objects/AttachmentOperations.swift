@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import HTTPCore
 
-/// Attaching, replacing and detaching, of a device's RID and of its PASIDs.
+/// Operations that attach a device or one of its PASIDs to a page table, replace that, and detach
+/// it.
 enum AttachmentOperations {
   static let all: [OperationDefinition] = [
     .init("attach", ["name", "pt"]) { stage, arguments throws(PlayFailure) in
@@ -24,12 +25,17 @@ enum AttachmentOperations {
     },
   ]
 
-  /// PASID 0 is the RID.
+  /// The path of an attachment. PASID 0 stands for transactions without a PASID, which the kernel
+  /// calls the device's RID.
   private static func path(_ device: String, _ pasid: UInt32) -> String {
     "/devices/\(device)/" + (pasid == 0 ? "attachment" : "attachments/\(pasid)")
   }
 
-  /// What to attach to: by name what can be attached to, and by number what cannot.
+  /// The body of a request to attach, which says what to attach to.
+  ///
+  /// A domain or an address space that is there goes by its name in the API. Anything else, to
+  /// which nothing can be attached, goes by its number, so that the server refuses it as the kernel
+  /// does.
   static func target(_ stage: Stage, _ word: String) throws(PlayFailure) -> JSONWriter {
     let reference = try stage.table.resolve(word)
     let number = try stage.table.number(reference)
@@ -42,7 +48,10 @@ enum AttachmentOperations {
     }
   }
 
-  /// - Parameter mode: `attach`, `replace` or, with nil, whichever it takes.
+  /// Attaches a device or one of its PASIDs.
+  ///
+  /// - Parameter mode: `attach` for one that must not be attached yet, `replace` for one that must
+  ///   be; nil for either.
   static func attach(
     _ stage: Stage, _ arguments: Arguments, pasid: UInt32, mode: String?
   ) throws(PlayFailure) -> Outcome {
@@ -64,7 +73,7 @@ enum AttachmentOperations {
     return .success
   }
 
-  /// What a device that was attached shows of it.
+  /// The outcome of an attach, read from the device as the answer shows it.
   static func attached(
     _ stage: Stage, _ device: JSONValue, pasid: UInt32
   ) throws(PlayFailure) -> Outcome {
@@ -76,7 +85,7 @@ enum AttachmentOperations {
     return .success(["hwpt": .text(name), "new_auto": .bool(isNew)])
   }
 
-  /// The domain that a device shows behind a PASID.
+  /// The domain that a PASID of a device is attached to, as the device shows it; nil for none.
   static func domain(of device: JSONValue?, _ pasid: UInt32) -> String? {
     if pasid == 0 { return device?.member("attachment")?.member("domain")?.string }
     let attachment = device?.member("attachments")?.elements.first {
@@ -85,7 +94,7 @@ enum AttachmentOperations {
     return attachment?.member("domain")?.string
   }
 
-  /// Notes whether PASIDs are attached.
+  /// Notes in the table whether any PASID of the device is attached.
   private static func note(_ stage: Stage, _ device: JSONValue?) {
     guard let id = device?.member("id")?.string,
       let object = stage.table.living(.device, id: id)

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import HTTPCore
 
-/// The iommufd file itself.
+/// Operations on the iommufd file itself.
 enum ContextOperations {
   static let all: [OperationDefinition] = [
     .init("reopen", [], reopen),
     .init("close_main", [], close),
   ]
 
-  /// Closes the file and all that keeps it open, and opens it again.
+  /// Closes the file and everything that keeps it open, and opens it again.
   @Sendable private static func reopen(
     _ stage: Stage, _ arguments: Arguments
   ) throws(PlayFailure) -> Outcome {
@@ -25,7 +25,7 @@ enum ContextOperations {
       default: break
       }
     }
-    // A file that was closed before is gone with the last that kept it open.
+    // If the file itself was closed before, the context has gone with the last of these.
     let outcome = Outcome(try stage.client.delete("/contexts/\(context)"))
     if outcome.errno != nil, outcome.errno != "ENOENT" { return outcome }
     stage.table.buryAll(in: context)
@@ -34,7 +34,8 @@ enum ContextOperations {
     return .success
   }
 
-  /// Closes the file alone; what an event file holds stays until that is closed too.
+  /// Closes the file alone. Objects that an open event file needs stay until that is closed as
+  /// well.
   @Sendable private static func close(
     _ stage: Stage, _ arguments: Arguments
   ) throws(PlayFailure) -> Outcome {
@@ -43,7 +44,7 @@ enum ContextOperations {
 }
 
 extension Stage {
-  /// Makes a context if there is none of that name.
+  /// Makes a context unless there is one with this name.
   func openContext(_ name: String) throws(PlayFailure) {
     guard !contexts.contains(name) else { return }
     let reply = try client.post("/contexts") { $0.field("id", text: name) }

@@ -2,7 +2,7 @@
 import IOMMUFDABI
 import HTTPCore
 
-/// Devices of the self-test driver, and what devices report.
+/// Operations on devices of the self-test driver, and on what devices report.
 enum DeviceOperations {
   static let all: [OperationDefinition] = [
     .init("create_mock_domain", ["name", "pt", "flags"], create),
@@ -12,7 +12,7 @@ enum DeviceOperations {
     .init("trigger_iopf", ["dev", "pasid", "grpid", "addr", "perm"], triggerFault),
   ]
 
-  /// `MOCK_FLAGS_DEVICE_*`
+  /// The values of `MOCK_FLAGS_DEVICE_*`, and the names that scripts have for them.
   private enum MockFlag {
     static let noDirty: UInt64 = 1
     static let hugeIOVA: UInt64 = 2
@@ -22,10 +22,13 @@ enum DeviceOperations {
     ]
   }
 
-  /// Bits of a PASID of a mock device that has PASIDs.
+  /// The width of a PASID, in bits, of a mock device that has PASIDs.
   private static let mockPASIDBits = 20
 
-  /// Plugs a device in, binds it and attaches it, all or nothing: one batch.
+  /// Plugs a device in, binds it and attaches it.
+  ///
+  /// The self-test driver does all of this in one call, which leaves nothing behind if it fails. So
+  /// here it is one batch.
   @Sendable private static func create(
     _ stage: Stage, _ arguments: Arguments
   ) throws(PlayFailure) -> Outcome {
@@ -44,7 +47,8 @@ enum DeviceOperations {
       writer.field("stream_id", int: streamID)
       writer.field("pasid_bits", int: flags & MockFlag.pasid != 0 ? mockPASIDBits : 0)
       writer.field("dirty_tracking", bool: flags & MockFlag.noDirty == 0)
-      // What no field stands for is refused as one, as the driver refuses the flag.
+      // No field of the API stands for such a flag. The server refuses an unknown field as the
+      // driver refuses the flag, with EINVAL.
       if unknown != 0 { writer.field("mock_flags", hex: unknown) }
     }
     let prefix = stage.client.prefix
@@ -83,7 +87,8 @@ enum DeviceOperations {
     try stage.unplug(arguments.name)
   }
 
-  /// Bytes of `struct iommu_test_hw_info`; of another driver's data, the first ones.
+  /// How many bytes to ask for: the size of `struct iommu_test_hw_info`. Of another driver's data
+  /// these are the first ones.
   private static let hardwareInfoSize = 8
 
   @Sendable private static func hardwareInfo(
@@ -117,7 +122,7 @@ enum DeviceOperations {
     let id = try stage.table.id(arguments.required("dev"), as: .device)
     let reply = try stage.client.post("/devices/\(id)/hardware-events") { writer in
       writer.key("record")
-      // The driver fills in all that its record has.
+      // The driver fills the record in by itself.
       writer.array(of: [UInt64(0)]) { $0.hex($1) }
     }
     if let refusal = reply.refusal { return refusal }
@@ -126,7 +131,8 @@ enum DeviceOperations {
       errno: try reply.member("errno").string, detail: "the event was logged, not forwarded")
   }
 
-  /// The page that the self-test driver asks for, and for reading and writing.
+  /// The address of the page that the self-test driver requests, and the rights that it requests
+  /// for it: to read and to write.
   private static let mockAddress: UInt64 = 0xdead_beaf
   private static let mockPermissions: UInt64 = 3
 
@@ -134,7 +140,7 @@ enum DeviceOperations {
     _ stage: Stage, _ arguments: Arguments
   ) throws(PlayFailure) -> Outcome {
     let id = try stage.table.id(arguments.required("dev"), as: .device)
-    // PASID 0 is none (`IOMMU_NO_PASID`).
+    // PASID 0 means a request without a PASID (`IOMMU_NO_PASID`).
     let pasid = try arguments.number("pasid", default: 0)
     let group = try arguments.number("grpid", default: 0)
     let address = try arguments.number("addr", default: mockAddress)

@@ -2,7 +2,7 @@
 import IOMMUFDABI
 import HTTPCore
 
-/// Hardware page tables: `HWPT_ALLOC` and dirty tracking.
+/// Operations that allocate hardware page tables, and that switch their dirty tracking.
 enum DomainOperations {
   static let all: [OperationDefinition] = [
     .init(
@@ -11,13 +11,14 @@ enum DomainOperations {
     .init("set_dirty", ["name", "enable", "flags"], setDirty),
   ]
 
-  /// `enum iommufd_hwpt_alloc_flags`
+  /// The values of `enum iommufd_hwpt_alloc_flags`, and the names that scripts have for them.
   private enum Flag {
     static let nestParent: UInt64 = 1
     static let dirtyTracking: UInt64 = 2
     static let faultIDValid: UInt64 = 4
     static let pasid: UInt64 = 8
-    /// No flag of the ABI: the script gives a fault queue and leaves its flag out.
+    /// This is no flag of the ABI. By it a script gives a fault queue without the flag that the
+    /// queue needs.
     static let withoutFaultFlag: UInt64 = 1 << 63
     static let names: [String: UInt64] = [
       "nest_parent": nestParent, "dirty": dirtyTracking, "fault": faultIDValid, "pasid": pasid,
@@ -25,7 +26,7 @@ enum DomainOperations {
     ]
   }
 
-  /// What a script asks for.
+  /// An allocation as the script asks for it.
   private struct Request {
     var flags: UInt32
     var device: String
@@ -37,7 +38,8 @@ enum DomainOperations {
     var iotlb: UInt32
     var reserved: UInt32
 
-    /// Whether the data is the driver's own and whole, or there is none.
+    /// Whether the script sets none of the members for which the resource has no field: the length
+    /// of the data, the type of page table in it, and the reserved word.
     var isPlain: Bool
   }
 
@@ -81,7 +83,8 @@ enum DomainOperations {
     return made.answer.outcome
   }
 
-  /// Whether the resource has a place for all that is asked for.
+  /// Whether a request to the resource can express the allocation. If it cannot, the allocation is
+  /// an ioctl.
   private static func isSayable(
     _ stage: Stage, _ request: Request, _ parent: TableObject
   ) throws(PlayFailure) -> Bool {
@@ -130,7 +133,7 @@ enum DomainOperations {
     return made.outcome
   }
 
-  /// `IOMMU_HWPT_DIRTY_TRACKING_ENABLE` is bit 0.
+  /// Switches dirty tracking on or off. Bit 0 of the flags is `IOMMU_HWPT_DIRTY_TRACKING_ENABLE`.
   @Sendable private static func setDirty(
     _ stage: Stage, _ arguments: Arguments
   ) throws(PlayFailure) -> Outcome {

@@ -2,7 +2,7 @@
 import IOMMUFDABI
 import HTTPCore
 
-/// Object IDs, and destroying objects.
+/// Operations that ask for the ID of an object, and that destroy objects.
 enum IdentityOperations {
   static let all: [OperationDefinition] = [
     .init("id", ["name"], identify),
@@ -14,7 +14,7 @@ enum IdentityOperations {
   ) throws(PlayFailure) -> Outcome {
     let reference = try stage.table.resolve(arguments.name)
     guard let object = reference.object else {
-      // What a script remembers of the dead is their number.
+      // A script may ask for the number of an object that is gone; the table has kept it.
       if case .number(let number) = reference { return .success(["id": .number(UInt64(number))]) }
       guard let number = stage.table.object(try arguments.name)?.objectID else {
         throw .untranslatable("`\(try arguments.name)` never had a number")
@@ -29,8 +29,11 @@ enum IdentityOperations {
     return .success(fields)
   }
 
-  /// What a user may destroy is deleted by its resource. A device or an access belongs to its
-  /// driver, and a user who tries all the same has only its number.
+  /// Destroys an object.
+  ///
+  /// An object that belongs to the user is deleted by a request to its resource. A device or an
+  /// access belongs to its driver. To destroy one of them is an error that a user can make only by
+  /// its number, and so this is an ioctl.
   @Sendable private static func destroy(
     _ stage: Stage, _ arguments: Arguments
   ) throws(PlayFailure) -> Outcome {
@@ -50,8 +53,10 @@ enum IdentityOperations {
 }
 
 extension Stage {
-  /// Notes that whatever bore a number was destroyed; the self-test driver's object of a device
-  /// takes the device along.
+  /// Notes that the object with this number was destroyed. If it is the object that the self-test
+  /// driver has for a device, the device is gone with it.
+  ///
+  /// - Returns: success, with the names of the vdevs that are gone as well.
   func buried(_ number: UInt32) throws(PlayFailure) -> Outcome {
     guard let object = table.living(objectID: number, in: Stage.mainContext) else {
       return .success

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import HTTPCore
 
-/// Real devices, which VFIO binds and attaches.
+/// Operations on real devices, which VFIO binds and attaches.
 enum PhysicalDeviceOperations {
   static let all: [OperationDefinition] = [
     .init("vfio_open", ["name", "bdf", "ctx"], open),
@@ -16,7 +16,8 @@ enum PhysicalDeviceOperations {
     },
   ]
 
-  /// A PCI address, `0000:02:01.0`.
+  /// A PCI address such as `0000:02:01.0`: domain, bus, device and function. The domain is not
+  /// kept.
   struct PCIAddress: Equatable {
     var bus: Int
     var device: Int
@@ -34,10 +35,11 @@ enum PhysicalDeviceOperations {
       self.function = function
     }
 
-    /// What the IOMMU knows the device by.
+    /// The ID by which the IOMMU knows the device.
     var sourceID: Int { bus << 8 | device << 3 | function }
 
-    /// Devices of the root bus are isolated from one another; those behind a bridge are not.
+    /// The name of the device's IOMMU group; nil for a group of its own. Devices on the root bus
+    /// are isolated from each other, and those behind one bridge are not.
     var group: String? { bus == 0 ? nil : "bus-\(bus)" }
   }
 

@@ -2,7 +2,7 @@
 import IOMMUFDABI
 import HTTPCore
 
-/// Devices inside a vIOMMU.
+/// The operation that puts a device into a vIOMMU.
 enum VDeviceOperations {
   static let all: [OperationDefinition] = [
     .init("vdevice_alloc", ["name", "viommu", "dev", "virt_id"], allocate)

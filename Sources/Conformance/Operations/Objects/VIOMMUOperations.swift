@@ -2,7 +2,7 @@
 import IOMMUFDABI
 import HTTPCore
 
-/// Slices of an IOMMU for a VM.
+/// The operation that makes a vIOMMU, which is a VM's slice of an IOMMU.
 enum VIOMMUOperations {
   static let all: [OperationDefinition] = [
     .init(
@@ -13,7 +13,7 @@ enum VIOMMUOperations {
     "default": 0, "selftest": UInt64(Selftest.viommuType),
   ]
 
-  /// The driver's data if a script gives some and leaves open what it says.
+  /// The input in the driver's data when a script says that there is data, but not what it is.
   private static let usualInput: UInt32 = 0xbeef
 
   @Sendable private static func allocate(

@@ -2,7 +2,8 @@
 import IOMMUFDABI
 import HTTPCore
 
-/// Queues of page faults, the files of both kinds of queues, and answers.
+/// Operations on queues of page faults: to make them, to read and answer faults, and to poll and
+/// close the files of these queues and of those of events.
 enum FaultQueueOperations {
   static let all: [OperationDefinition] = [
     .init("fault_alloc", ["name", "flags"], allocate),
@@ -12,9 +13,10 @@ enum FaultQueueOperations {
     .init("close_fd", ["name"], closeFile),
   ]
 
-  /// Bytes to read if a script does not say how many: the whole queue, in whole records of 40.
+  /// How many bytes are read if the script does not say it: enough for the whole queue. It is a
+  /// multiple of 40, the size of a record.
   private static let wholeQueue: UInt64 = 40 * 1024
-  /// Bytes of `struct iommu_hwpt_page_response`.
+  /// The size of `struct iommu_hwpt_page_response`, in bytes.
   private static let responseSize: UInt64 = 8
 
   @Sendable private static func allocate(
@@ -47,7 +49,7 @@ enum FaultQueueOperations {
     return .success(["bytes": .number(try reply.quantity("bytes")), "faults": .list(records)])
   }
 
-  /// `struct iommu_hwpt_pgfault`
+  /// A fault with the members of `struct iommu_hwpt_pgfault`.
   private static func record(
     _ stage: Stage, _ fault: JSONValue, cookie: JSONValue?
   ) throws(PlayFailure) -> TraceValue {
@@ -66,12 +68,12 @@ enum FaultQueueOperations {
       "pasid": .number(pasid ?? 0), "grpid": .number(group), "addr": .number(address),
       "flags": .number((pasid == nil ? 0 : 1) | (isLast ? 2 : 0)), "perm": .number(permissions),
       "cookie": cookie.map { TraceValue($0) } ?? .null,
-      // The kernel writes none; the API shows none.
+      // The kernel leaves the length zero, and the API does not show it.
       "length": fault.member("length").map { TraceValue($0) } ?? .number(0),
     ])
   }
 
-  /// `enum iommufd_page_response_code`
+  /// The values of `enum iommufd_page_response_code`, and what the API calls them.
   private static let responseCodes: [UInt64: String] = [0: "success", 1: "invalid"]
 
   @Sendable private static func respond(
@@ -104,8 +106,8 @@ enum FaultQueueOperations {
 
   // MARK: Files
 
-  /// What has a file of its own: an event queue of either kind, or an access of the self-test
-  /// driver, which ends with it.
+  /// Closes the file of a queue of either kind, or of an access. In the self-test driver an access
+  /// has a file as well, and ends when that is closed.
   @Sendable private static func closeFile(
     _ stage: Stage, _ arguments: Arguments
   ) throws(PlayFailure) -> Outcome {
@@ -125,8 +127,8 @@ enum FaultQueueOperations {
     return .success(["in": .bool(ready.contains("in")), "out": .bool(ready.contains("out"))])
   }
 
-  /// A living object with a file. The driving program knows files by name, so there is no other way
-  /// to ask.
+  /// The object whose file an operation names. The program that drove the kernel knew its files by
+  /// names alone, so that a number cannot stand here.
   private static func queue(
     _ stage: Stage, _ arguments: Arguments, orKind other: TraceKind? = nil
   ) throws(PlayFailure) -> TableObject {

@@ -2,7 +2,7 @@
 import IOMMUFDABI
 import HTTPCore
 
-/// Queues of the hardware that a guest owns.
+/// The operation that makes a hw-queue, a queue of the hardware that a guest owns.
 enum HWQueueOperations {
   static let all: [OperationDefinition] = [
     .init(

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import IOMMUFDABI
 
-/// `HWPT_INVALIDATE`, of a nested domain's cache and of a vIOMMU's devices' caches.
+/// Operations that invalidate the cache of a nested domain, or the caches of the devices in a
+/// vIOMMU, by `IOMMU_HWPT_INVALIDATE`.
 enum InvalidationOperations {
   private static let arguments: Set = [
     "name", "entries", "num", "type", "entry_len", "null", "reserved",
@@ -16,11 +17,13 @@ enum InvalidationOperations {
     },
   ]
 
-  /// More bytes than any array of entries that a kernel looks at.
+  /// How many bytes of entries are sent at most. No call that the kernel looks into has more.
   private static let memoryLimit = 1 << 16
 
-  /// - Parameter words: how many words an entry has: flags and a cache's index, and between them
-  ///   the virtual ID of a vIOMMU's device.
+  /// Sends entries to be invalidated.
+  ///
+  /// - Parameter words: how many words an entry has. For a nested domain these are flags and the
+  ///   index into its cache; for a vIOMMU the virtual ID of a device stands between the two.
   private static func invalidate(
     _ stage: Stage, _ arguments: Arguments, words: Int
   ) throws(PlayFailure) -> Outcome {
@@ -35,19 +38,20 @@ enum InvalidationOperations {
     let memory = memory(of: entries, count: count, length: length)
     let answer = try stage.ioctl(.hwptInvalidate, argument, memory: isNull ? nil : memory)
     var outcome = answer.outcome
-    // How many entries were handled is written back whatever became of them.
+    // The kernel writes back how many entries it has handled, even if the call fails.
     outcome.fields["done"] = .number(UInt64(try answer.u32(at: ArgumentOffset.invalidateCount)))
     return outcome
   }
 
-  /// The entries at their natural size one behind the other, and zeros behind them.
+  /// The array that the call points to: the entries one after the other, each in its usual size,
+  /// and zeros up to the size that `count` and `length` say.
   static func memory(of entries: [[UInt8]], count: UInt32, length: UInt32) -> IOCTLMemory {
     let (product, overflows) = Int(count).multipliedReportingOverflow(by: Int(length))
     let size = overflows ? memoryLimit : min(product, memoryLimit)
     return IOCTLMemory(bytes: StructBytes.padded(Array(entries.joined()), to: max(size, 16)))
   }
 
-  /// Reads `0:0x99:1,0:1:2`.
+  /// Reads entries such as `0:0x99:1,0:1:2`, with commas between them and colons between words.
   static func entries(_ text: String, words: Int) throws(PlayFailure) -> [[UInt8]] {
     var entries: [[UInt8]] = []
     for entry in text.split(separator: ",") {

@@ -2,7 +2,7 @@
 import IOMMUFDABI
 import HTTPCore
 
-/// Queues of a vIOMMU's events.
+/// Operations on veventqs, the queues of a vIOMMU's events.
 enum VEventQueueOperations {
   static let all: [OperationDefinition] = [
     .init("veventq_alloc", ["name", "viommu", "depth", "flags", "reserved", "type"], allocate),
@@ -13,9 +13,10 @@ enum VEventQueueOperations {
     "default": 0, "selftest": UInt64(Selftest.veventqType),
   ]
   private static let usualDepth: UInt64 = 2
-  /// Types that the API has by name, and 0, which is none.
+  /// Types that the API does not take as numbers: it has names for 1 and 2, and 0 is no type. A
+  /// queue of such a type is made by an ioctl.
   private static let typesByName: ClosedRange<UInt64> = 0...2
-  /// Bytes to read if a script does not say how many: the whole queue.
+  /// How many bytes are read if the script does not say it: enough for the whole queue.
   private static let wholeQueue: UInt64 = 1 << 16
 
   @Sendable private static func allocate(
