@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CNettle
 
-/// SHA-256 (FIPS 180-4) by nettle, for the digests of plans, of states and of repeated requests.
+/// SHA-256 (FIPS 180-4), computed by nettle. It is used for the digests of plans and states, and to
+/// recognise a request that is repeated.
 ///
-/// nettle comes with libmicrohttpd's own TLS, so that nothing more is built. swift-crypto would do
-/// it as well, at the price of building BoringSSL.
+/// libmicrohttpd needs nettle for its TLS, so that it is installed anyway and nothing more has to
+/// be built. swift-crypto would do as well, but the build would then include BoringSSL.
 @safe public struct SHA256 {
   private static let digestSize = 32
   private static let digits = Array("0123456789abcdef".utf8)
 
   private var context = sha256_ctx()
 
-  /// Begins the digest of no bytes at all; `update` adds to it.
+  /// Begins a digest, to which `update` adds bytes.
   public init() { unsafe nettle_sha256_init(&context) }
 
   /// The digest of `bytes`, as 64 hex digits in lower case.
@@ -21,13 +22,15 @@ internal import CNettle
     return hash.finish()
   }
 
-  /// Adds bytes to what the digest is of.
+  /// Adds bytes to those that the digest is computed of.
   public mutating func update(_ bytes: some Collection<UInt8>) {
     let isContiguous: Void? = bytes.withContiguousStorageIfAvailable { unsafe add($0) }
     if isContiguous == nil { unsafe Array(bytes).withUnsafeBufferPointer { unsafe add($0) } }
   }
 
-  /// The digest of all that was added, as 64 hex digits in lower case. The hash is as new then.
+  /// Ends the digest, and begins a new one.
+  ///
+  /// - Returns: the digest of all bytes that were added, as 64 hex digits in lower case.
   public mutating func finish() -> String {
     var digest = [UInt8](repeating: 0, count: SHA256.digestSize)
     unsafe digest.withUnsafeMutableBufferPointer { buffer in
@@ -38,7 +41,7 @@ internal import CNettle
     return String(decoding: text, as: UTF8.self)
   }
 
-  /// nettle reads the bytes during the call only.
+  /// Adds bytes, which nettle reads only during the call.
   private mutating func add(_ bytes: UnsafeBufferPointer<UInt8>) {
     guard let start = bytes.baseAddress else { return }
     unsafe nettle_sha256_update(&context, bytes.count, start)

@@ -5,10 +5,12 @@
   import Musl
 #endif
 
-/// How the mutexes of this module are made.
+/// Initialises the mutexes of this module.
 enum AdaptiveMutex {
-  /// Has whoever finds the mutex taken look again for a moment before it sleeps, where the system
-  /// can: what these mutexes are for is shorter than falling asleep.
+  /// Initialises a mutex so that a thread which finds it taken spins for a moment before it sleeps,
+  /// if the system can do that.
+  ///
+  /// These mutexes are held for less time than it takes to fall asleep and be woken.
   static func initialize(_ mutex: UnsafeMutablePointer<pthread_mutex_t>) {
     #if canImport(Glibc)
       var attributes = pthread_mutexattr_t()

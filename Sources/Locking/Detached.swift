@@ -5,14 +5,16 @@
   import Musl
 #endif
 
-/// A thread that does one thing and ends, and that nobody waits for.
+/// Runs something on a thread of its own, which nobody waits for.
 public enum Detached {
   private final class Job {
     let body: @Sendable () -> Void
     init(_ body: @escaping @Sendable () -> Void) { self.body = body }
   }
 
-  /// - Returns: whether the system had a thread to give.
+  /// Starts a thread that calls `body` once and then ends.
+  ///
+  /// - Returns: whether the thread has started; false if the system allows no further one.
   public static func run(_ body: @escaping @Sendable () -> Void) -> Bool {
     let job = unsafe Unmanaged.passRetained(Job(body))
     var thread = pthread_t()

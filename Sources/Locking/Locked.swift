@@ -5,20 +5,21 @@
   import Musl
 #endif
 
-/// A value behind a mutual-exclusion lock; the only way to the value is while holding it.
+/// A value behind a mutex, which can be reached only while the mutex is held.
 ///
-/// It has the shape of `Synchronization.Mutex` and is used in its stead because that one's slow
-/// path lives in the uninstrumented standard library: under contention the thread sanitizer
-/// does not see its acquire, and reports races that are not there. The sanitizer knows
-/// `pthread_mutex_lock`, so with this lock a report means a race.
+/// It is used like `Synchronization.Mutex`, and instead of it, for the sake of the thread
+/// sanitizer. The slow path of `Synchronization.Mutex` lies in the standard library, which is not
+/// built for the sanitizer. When threads contend for such a mutex, the sanitizer does not see that
+/// one of them acquires it, and reports races that there are not. It does know
+/// `pthread_mutex_lock`, so that with this type every report is a race.
 ///
-/// Not recursive: taking it twice on one thread is a deadlock.
+/// The lock is not recursive: a thread that takes it twice waits for itself for ever.
 @safe public final class Locked<Value>: @unchecked Sendable {
-  // The mutex must keep its address for life, hence a heap cell of its own.
+  // A mutex must not move in memory, so it has an allocation of its own.
   private let mutex: UnsafeMutablePointer<pthread_mutex_t>
   @usableFromInline var value: Value
 
-  /// Puts `value` behind a lock of its own that nobody holds yet.
+  /// Puts a value behind a new lock, which nobody holds yet.
   public init(_ value: sending Value) {
     unsafe mutex = .allocate(capacity: 1)
     unsafe mutex.initialize(to: pthread_mutex_t())
@@ -34,7 +35,7 @@
   @usableFromInline func lock() { unsafe pthread_mutex_lock(mutex) }
   @usableFromInline func unlock() { unsafe pthread_mutex_unlock(mutex) }
 
-  /// Runs `body` with exclusive access to the value and returns or throws what it does.
+  /// Runs `body` while no other thread can reach the value, and returns or throws what `body` does.
   @inlinable @inline(__always)
   public func withLock<Result, Failure: Error>(
     _ body: (inout Value) throws(Failure) -> Result

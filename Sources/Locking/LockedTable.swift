@@ -5,18 +5,25 @@
   import Musl
 #endif
 
-/// Values behind a lock each, for tables that many threads use at once: finding a value's lock
-/// counts no references, which an array of `Locked` does.
+/// A fixed number of values, each behind a lock of its own, for tables that many threads use at
+/// once.
 ///
-/// What holds for `Locked` holds for each of them.
+/// In an array of `Locked`, every thread that looks a lock up would change its reference count, and
+/// the threads would slow each other down. Here no reference is counted.
+///
+/// As with `Locked`, no lock is recursive.
 @safe public final class LockedTable<Value>: @unchecked Sendable {
-  /// How many values there are; it never changes.
+  /// How many values there are.
   public let count: Int
-  /// Every second one is used, so that no two are in one cache line.
+  /// Only every second one is used, so that no two locks share a cache line.
   private let mutexes: UnsafeMutablePointer<pthread_mutex_t>
   @usableFromInline let values: UnsafeMutablePointer<Value>
 
-  /// - Parameter make: is called once for each value.
+  /// Makes the values and their locks.
+  ///
+  /// - Parameters:
+  ///   - count: how many values there are to be.
+  ///   - make: makes a value; it is called once for each.
   public init(count: Int, _ make: () -> Value) {
     self.count = count
     unsafe mutexes = .allocate(capacity: 2 * count)
@@ -38,9 +45,10 @@
   @usableFromInline func lock(_ index: Int) { unsafe pthread_mutex_lock(mutexes + 2 * index) }
   @usableFromInline func unlock(_ index: Int) { unsafe pthread_mutex_unlock(mutexes + 2 * index) }
 
-  /// Runs `body` with exclusive access to one value and returns or throws what it does.
+  /// Runs `body` while no other thread can reach one of the values, and returns or throws what
+  /// `body` does.
   ///
-  /// - Parameter index: less than `count`.
+  /// - Parameter index: which value; at least 0 and less than `count`, or else the program stops.
   @inlinable @inline(__always)
   public func withLock<Result, Failure: Error>(
     at index: Int, _ body: (inout Value) throws(Failure) -> Result

@@ -5,15 +5,16 @@
   import Musl
 #endif
 
-/// A value behind a reader-writer lock: any number of threads read it at once, one changes it
-/// alone.
+/// A value behind a reader-writer lock: any number of threads can read it at once, or one thread
+/// can change it.
 ///
-/// Not recursive on either side: a reader that asks again while a writer waits is a deadlock.
+/// The lock is not recursive. A thread that holds it, even to read, must not take it again, since a
+/// writer may have begun to wait in between, and then each waits for the other.
 @safe public final class ReaderWriterLocked<Value>: @unchecked Sendable {
   private let lock: UnsafeMutablePointer<pthread_rwlock_t>
   @usableFromInline var value: Value
 
-  /// Puts `value` behind a lock of its own that nobody holds yet.
+  /// Puts a value behind a new lock, which nobody holds yet.
   public init(_ value: sending Value) {
     unsafe lock = .allocate(capacity: 1)
     unsafe lock.initialize(to: pthread_rwlock_t())
@@ -30,7 +31,7 @@
   @usableFromInline func lockAlone() { unsafe pthread_rwlock_wrlock(lock) }
   @usableFromInline func unlock() { unsafe pthread_rwlock_unlock(lock) }
 
-  /// Runs `body` beside other readers; no writer changes the value until it returns.
+  /// Runs `body`, perhaps at the same time as other readers, while nobody changes the value.
   @inlinable @inline(__always)
   public func withReadLock<Result, Failure: Error>(
     _ body: (borrowing Value) throws(Failure) -> Result
@@ -40,7 +41,7 @@
     return try body(value)
   }
 
-  /// Runs `body` alone: no reader and no other writer has the value until it returns.
+  /// Runs `body` while no other thread can read or change the value.
   @inlinable @inline(__always)
   public func withWriteLock<Result, Failure: Error>(
     _ body: (inout Value) throws(Failure) -> Result

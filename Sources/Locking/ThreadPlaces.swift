@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How many of something may have a thread of their own at once.
+/// Counts threads of one purpose, so that there are never more than a limit.
 public final class ThreadPlaces: Sendable {
-  /// How many places there are in all.
+  /// How many places there are, of which each is for one thread.
   public let limit: Int
   private let taken = Locked(0)
 
-  /// Makes a counter of which all `limit` places are free.
+  /// Makes a counter whose places are all free.
   public init(limit: Int) { self.limit = limit }
 
-  /// Places that are not free.
+  /// How many places are taken.
   public var count: Int { taken.withLock { $0 } }
 
-  /// - Parameter isReplacing: whether somebody else gives a place back soon after, so that one more
-  ///   than the limit may be taken until then.
-  /// - Returns: whether there was one left.
+  /// Takes a place, if one is free.
+  ///
+  /// - Parameter isReplacing: whether the new thread takes over from one that will give its place
+  ///   back soon. In this case one place more than the limit may be taken.
+  /// - Returns: whether a place was taken.
   public func take(isReplacing: Bool = false) -> Bool {
     taken.withLock { taken in
       if taken >= limit + (isReplacing ? 1 : 0) { return false }
@@ -23,6 +25,6 @@ public final class ThreadPlaces: Sendable {
     }
   }
 
-  /// Gives one place back, once for each place that was taken.
+  /// Gives a place back. It must be called once for each place that was taken.
   public func giveBack() { taken.withLock { $0 -= 1 } }
 }

@@ -5,7 +5,7 @@
   import Musl
 #endif
 
-/// A thread that does the same thing again and again until it is told to stop.
+/// A thread that calls a function again and again until it is told to stop.
 @safe public final class Worker: @unchecked Sendable {
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
@@ -13,8 +13,10 @@
   private var isWoken = false
   private let body: @Sendable () -> UInt64
 
-  /// - Parameter body: is called again and again; says how many nanoseconds to wait before it is
-  ///   called next, or until `wake` is: all ones wait for that alone.
+  /// Makes a worker, whose thread does not run until `start`.
+  ///
+  /// - Parameter body: what the thread calls. It returns how many nanoseconds the thread is to wait
+  ///   before the next call, unless `wake` ends the wait. `UInt64.max` waits for `wake` alone.
   public init(_ body: @escaping @Sendable () -> UInt64) {
     self.body = body
     unsafe pthread_mutex_init(mutex, nil)
@@ -30,7 +32,7 @@
 
   /// Starts the thread, which keeps the worker alive until it ends.
   ///
-  /// - Returns: whether the system had a thread to give.
+  /// - Returns: whether the thread has started; false if the system allows no further one.
   public func start() -> Bool {
     let context = unsafe Unmanaged.passRetained(self)
     var thread = pthread_t()
@@ -49,7 +51,8 @@
     return true
   }
 
-  /// Has the thread end after what it is doing; does not wait for that.
+  /// Tells the thread to end when the current call of its function returns. It does not wait for
+  /// that.
   public func stop() {
     unsafe pthread_mutex_lock(mutex)
     isStopped = true
@@ -57,7 +60,8 @@
     unsafe pthread_mutex_unlock(mutex)
   }
 
-  /// Has the body be called without further waiting, now or after the call under way.
+  /// Ends the wait, so that the function is called at once. If a call is under way, the next one
+  /// follows it without a wait.
   public func wake() {
     unsafe pthread_mutex_lock(mutex)
     isWoken = true

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Sebastiano Vigna's SplitMix64: numbers that only look random, the same from the same seed on
-/// every machine.
+/// Sebastiano Vigna's generator SplitMix64. From the same seed it gives the same numbers on every
+/// machine.
 ///
-/// Traffic, the fuzzers and the tests take theirs from here, so that a seed in a report is all
-/// that somebody else needs. It is nothing to make secrets with.
+/// The traffic of devices, the fuzzers and the tests take their numbers from it. So a report needs
+/// only to name the seed, and somebody else can repeat what happened. The numbers can be predicted,
+/// and must not be used for secrets.
 @frozen public struct SplitMix64: RandomNumberGenerator, Sendable {
   @usableFromInline var state: UInt64
 
-  /// A generator that gives the same numbers for the same seed, whichever it is.
+  /// Makes a generator. Every seed is as good as any other.
   @inlinable public init(seed: UInt64) { state = seed }
 
-  /// The next number, of 64 bits.
+  /// The next number, which can be any of 64 bits.
   @inlinable public mutating func next() -> UInt64 {
     state &+= 0x9e37_79b9_7f4a_7c15
     var word = state
@@ -22,22 +23,23 @@
 }
 
 extension SplitMix64 {
-  /// A number from 0 to just below `bound`, which is positive.
+  /// A number from 0 up to but not including `bound`, which must be positive.
   public mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
 
-  /// True in `percent` of a hundred cases.
+  /// Returns true in `percent` of a hundred cases on average.
   public mutating func chance(_ percent: Int) -> Bool { below(100) < percent }
 
-  /// True once in `times` on average; `times` is positive.
+  /// Returns true in one of `times` cases on average. `times` must be positive.
   public mutating func once(in times: Int) -> Bool { below(times) == 0 }
 
-  /// One of `elements`, which are not empty.
+  /// One of the elements, each with the same chance. There must be at least one.
   public mutating func pick<Element>(_ elements: [Element]) -> Element {
     elements[below(elements.count)]
   }
 
-  /// One of `elements`, each as often as its weight says. Weights are not negative, and their sum
-  /// is positive.
+  /// One of the elements, each with a chance in proportion to its weight, which stands before it.
+  ///
+  /// No weight may be negative, and their sum must be positive.
   public mutating func pick<Element>(weighted elements: [(Int, Element)]) -> Element {
     var left = below(elements.reduce(0) { $0 + $1.0 })
     for (weight, element) in elements {

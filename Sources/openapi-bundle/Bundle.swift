@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The whole document as text, with the files' own comments and layout.
+/// The whole document as text, put together line by line, so that the comments and the layout of
+/// the files are kept.
 struct Bundle {
   private static let root = "openapi.yaml"
 
   let yaml: String
 
+  /// Puts the document together. What stands before the paths comes from `openapi.yaml`.
+  ///
   /// - Throws: `BundleError` when `openapi.yaml` is missing, or another file has members besides
   ///   `paths` and `components`.
   init(_ parts: [Part]) throws {
@@ -28,7 +31,7 @@ struct Bundle {
     yaml = lines.joined(separator: "\n") + "\n"
   }
 
-  /// Every kind of component that there is, in the order in which they are met.
+  /// Every kind of component in the files, in the order in which each occurs first.
   private static func kinds(of parts: [Part]) -> [Substring] {
     var kinds: [Substring] = []
     for component in parts.flatMap(\.components) where !kinds.contains(component.kind) {

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Yams
 
-/// The document as JSON, in the order of the YAML.
+/// Writes the document as JSON, with its members in the order of the YAML.
 enum JSONText {
-  /// - Throws: `BundleError` for what JSON has no form for.
+  /// Writes a node of the document.
+  ///
+  /// - Throws: `BundleError` for an alias and for a name that is not a scalar, which JSON cannot
+  ///   express.
   static func of(_ node: Node) throws -> String {
     var text = ""
     try write(node, to: &text)
@@ -42,7 +45,8 @@ enum JSONText {
     text += close
   }
 
-  /// A scalar as the JSON schema of YAML reads it: what looks like a date is text.
+  /// Writes a scalar of the type that the JSON schema of YAML gives it. By that schema a date is a
+  /// string.
   private static func write(_ scalar: Node.Scalar, of node: Node, to text: inout String) {
     guard scalar.style == .plain || scalar.style == .any else {
       return quote(scalar.string, to: &text)

@@ -1,24 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 import FoundationEssentials
 
-/// One file of the document: an OpenAPI document by its form, with the paths and the components of
-/// one resource.
+/// One file of the document. It has the form of an OpenAPI document, with the paths and components
+/// of one resource.
 struct Part {
   /// The file's name without its folder.
   let name: String
-  /// The lines before `paths` and `components`: of `openapi.yaml` the rest of the document, of
-  /// others nothing but comments.
+  /// The lines outside of `paths` and `components`. In `openapi.yaml` they are the rest of the
+  /// document; other files have only comments here.
   private(set) var head: [Substring] = []
   /// The lines below `paths`.
   private(set) var paths: [Substring] = []
-  /// The lines below each kind of component, `schemas` for example, in the order of the file.
+  /// The lines below each kind of component, such as `schemas`, in the order of the file.
   private(set) var components: [(kind: Substring, lines: [Substring])] = []
 
   private enum Place { case head, paths, components }
 
   /// Reads a file.
   ///
-  /// - Throws: `BundleError` when it cannot be read or has lines where none are expected.
+  /// - Throws: `BundleError` when the file cannot be read, or when a line among the components
+  ///   stands below no kind of them.
   init(path: String) throws {
     guard let text = try? String(contentsOf: URL(filePath: path), encoding: .utf8) else {
       throw BundleError("\(path) cannot be read")
@@ -54,6 +55,6 @@ struct Part {
     }
   }
 
-  /// Whether the head says anything.
+  /// Whether the head has more than comments and empty lines.
   var hasHead: Bool { head.contains { !$0.isEmpty && !$0.hasPrefix("#") } }
 }

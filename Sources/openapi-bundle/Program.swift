@@ -3,9 +3,10 @@ import ArgumentParser
 import FoundationEssentials
 import Yams
 
-/// Puts the OpenAPI document together from its files, one for each resource.
+/// Puts the OpenAPI document together from its files, of which there is one for each resource.
 ///
-/// The build calls it for what the server serves; by hand it makes a JSON file for other tools.
+/// The build runs it to make the document that the server serves. Run by hand it makes a JSON or
+/// YAML file for other tools.
 @main
 struct Program: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -41,7 +42,7 @@ struct Program: ParsableCommand {
   }
 }
 
-/// Why there is no document.
+/// Why the document could not be put together.
 struct BundleError: Error, CustomStringConvertible {
   let description: String
   init(_ description: String) { self.description = description }

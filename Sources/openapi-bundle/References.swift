@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Yams
 
-/// Holds that whatever the document refers to is there.
+/// Checks that every reference in the document leads to something.
 enum References {
-  /// - Throws: `BundleError` that names each reference which leads nowhere.
+  /// Checks all references of the document.
+  ///
+  /// - Throws: `BundleError`, which names each reference that leads nowhere.
   static func check(_ document: Node) throws {
     var dangling: Set<String> = []
     collect(document, in: document, &dangling)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The document as constants of a Swift file.
+/// Writes the document as constants in a Swift file.
 enum SwiftText {
   static func of(yaml: String, json: String) -> String {
     """
@@ -21,7 +21,8 @@ enum SwiftText {
     """
   }
 
-  /// A literal in which nothing but its own end means anything.
+  /// A raw string literal. It has so many number signs that nothing in the text can end it or be an
+  /// escape.
   private static func literal(_ text: String) -> String {
     var fence = "#"
     while text.contains("\"\"\"" + fence) || text.contains("\\" + fence) { fence += "#" }

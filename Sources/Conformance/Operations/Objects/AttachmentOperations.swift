@@ -33,9 +33,8 @@ enum AttachmentOperations {
 
   /// The body of a request to attach, which says what to attach to.
   ///
-  /// A domain or an address space that is there goes by its name in the API. Anything else, to
-  /// which nothing can be attached, goes by its number, so that the server refuses it as the kernel
-  /// does.
+  /// A domain or an address space that is there goes by its name in the API. Anything else
+  /// goes by its number, as it would in a call of the kernel.
   static func target(_ stage: Stage, _ word: String) throws(PlayFailure) -> JSONWriter {
     let reference = try stage.table.resolve(word)
     let number = try stage.table.number(reference)
