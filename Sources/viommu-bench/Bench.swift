@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 
-/// Measures a server against the ceiling: a C program over the same library that does nothing.
+/// Measures the server in comparison with the ceiling, a C program over the same library that has
+/// nothing to do for a request.
 ///
-/// Rounds of the two alternate, and what counts is the median of the rounds' ratios: a machine
-/// that is busy with something else slows both.
+/// Rounds of the two alternate, and the result is the median of the ratios of the rounds. So a
+/// machine that is busy with something else slows both, and the ratio stays about the same.
 @main
 struct Bench: ParsableCommand {
   enum Suite: String, CaseIterable, ExpressibleByArgument {
@@ -80,7 +81,7 @@ struct Bench: ParsableCommand {
   }
 }
 
-/// Something that makes a measurement worthless.
+/// Why a measurement is worthless or cannot be made.
 struct BenchError: Error, CustomStringConvertible {
   let description: String
 

@@ -5,14 +5,14 @@
   import Musl
 #endif
 
-/// A server program that was started for a measurement, and ends with it.
+/// A server that was started for a measurement, and that ends when the last reference to it goes.
 final class Program {
   let pid: pid_t
   private(set) var port: UInt16 = 0
-  /// The other end of the program's standard input.
+  /// The writing end of the program's standard input. The ceiling ends when it is closed.
   private let input: Int32
 
-  /// Starts the ceiling, which prints its port.
+  /// Starts the ceiling, and reads the port that it prints.
   static func ceiling(_ path: String) throws -> Program {
     let (output, outputEnd) = try pipe()
     let program = try Program(path, [], output: outputEnd)
@@ -33,7 +33,8 @@ final class Program {
     let program = try Program(
       path, ["--listen", "127.0.0.1:\(port)", "--log-level", "error"] + arguments, output: nil)
     program.port = port
-    // The connection is refused until the server listens, so that trying costs next to nothing.
+    // Until the server listens, each attempt to connect is refused at once and costs next to
+    // nothing.
     let deadline = Clock.now() + 10_000_000_000
     while Clock.now() < deadline {
       if let client = try? Client(port: port), try client.get("/readyz").status == 200 {
@@ -71,7 +72,7 @@ final class Program {
     waitpid(pid, nil, 0)
   }
 
-  /// Memory that the program has in use, in bytes.
+  /// The memory of the program that is resident, in bytes.
   func residentMemory() throws -> Int {
     guard let file = unsafe fopen("/proc/\(pid)/status", "r") else {
       throw BenchError("the program is gone")
@@ -88,7 +89,7 @@ final class Program {
     throw BenchError("the program's memory cannot be read")
   }
 
-  /// Processor time that the program has used, in seconds.
+  /// The processor time that the program has used so far, in seconds.
   func processorTime() throws -> Double {
     var clock = clockid_t()
     var time = timespec()
@@ -97,13 +98,14 @@ final class Program {
     return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
   }
 
-  /// The path of a program beside this one.
+  /// The path of a program in the same directory as this one.
   static func sibling(_ name: String) -> String {
     let own = CommandLine.arguments[0]
     guard let slash = own.lastIndex(of: "/") else { return name }
     return String(own[...slash]) + name
   }
 
+  /// Raises the number of descriptors that this process may have to as many as the system allows.
   static func raiseDescriptorLimit() throws {
     var limit = rlimit()
     #if canImport(Glibc)
@@ -113,7 +115,7 @@ final class Program {
     #endif
     unsafe getrlimit(resource, &limit)
     limit.rlim_cur = limit.rlim_max
-    // The servers inherit it.
+    // The servers that are started afterwards inherit the limit.
     guard unsafe setrlimit(resource, &limit) == 0 else {
       throw BenchError("the limit of descriptors cannot be raised")
     }
@@ -127,14 +129,15 @@ final class Program {
       let result = unsafe Musl.pipe(&ends)
     #endif
     guard result == 0 else { throw BenchError("there is no pipe") }
-    // What the child gets is duplicated without the flag.
+    // The child gets duplicates of the ends that it needs, and these do not have the flag.
     for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
     return (ends[0], ends[1])
   }
 }
 
+/// Reads the time for measurements.
 enum Clock {
-  /// Nanoseconds that only go forward.
+  /// The time of the system's monotonic clock, in nanoseconds.
   static func now() -> UInt64 {
     var time = timespec()
     unsafe clock_gettime(CLOCK_MONOTONIC, &time)

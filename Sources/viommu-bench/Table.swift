@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Output in columns.
+/// Prints results in columns.
 enum Table {
   private static let firstWidth = 24
   private static let width = 12
@@ -12,7 +12,7 @@ enum Table {
       first + pad(firstWidth - first.count) + rest.map { pad(width - $0.count) + $0 }.joined())
   }
 
-  /// A whole number with its thousands apart.
+  /// A number, rounded to a whole one, with commas between its thousands.
   static func number(_ value: Double) -> String {
     let digits = String(Int(value.rounded()))
     var result = ""
@@ -23,7 +23,7 @@ enum Table {
     return result
   }
 
-  /// Two places.
+  /// A number with two digits behind the point.
   static func fraction(_ value: Double) -> String {
     let hundredths = Int((value * 100).rounded())
     let rest = hundredths % 100
@@ -33,6 +33,7 @@ enum Table {
   private static func pad(_ count: Int) -> String { String(repeating: " ", count: max(1, count)) }
 }
 
+/// The middle of the values when they are sorted, or the mean of the two in the middle; 0 of none.
 func median(_ values: [Double]) -> Double {
   let sorted = values.sorted()
   guard let last = sorted.indices.last else { return 0 }

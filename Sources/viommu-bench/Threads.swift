@@ -5,7 +5,7 @@
   import Musl
 #endif
 
-/// Runs something on several threads at once and waits for all of them.
+/// Runs a function on several threads at the same time.
 enum Threads {
   private final class Job {
     let index: Int
@@ -17,6 +17,9 @@ enum Threads {
     }
   }
 
+  /// Starts `count` threads and waits until all have ended.
+  ///
+  /// - Parameter body: is called on each thread, with the number of the thread, from 0.
   static func run(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
     var threads: [pthread_t] = []
     for index in 0..<count {

@@ -3,7 +3,7 @@ public import ArgumentParser
 public import Conformance
 import FoundationEssentials
 
-/// Plays traces of Linux kernels against a server, and says where it answers otherwise.
+/// Plays traces of Linux kernels against a server, and shows where the server answers otherwise.
 @main
 struct Conform: AsyncParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Conformance
 
-/// One connection to the server that stays open from request to request.
+/// A connection to the server, which stays open from one request to the next.
 final class HTTPTransport: Transport {
   private let address: ServerAddress
   private var socket: Socket?
@@ -10,7 +10,8 @@ final class HTTPTransport: Transport {
 
   func send(_ request: APIRequest) throws(TransportFailure) -> APIAnswer {
     let bytes = HTTPMessage.encode(request, authority: address.authority)
-    // A server may close a connection that was idle; then nothing came back on it.
+    // The server may have closed the connection while it was idle. Then no byte comes back on it,
+    // and the request is sent again on a new one.
     if let socket {
       if let answer = try exchange(bytes, socket) { return answer }
       self.socket = nil
@@ -23,7 +24,9 @@ final class HTTPTransport: Transport {
     return answer
   }
 
-  /// - Returns: nil if the server has closed before a byte of an answer came.
+  /// Sends a request and waits for the whole answer.
+  ///
+  /// - Returns: nil if the server closed the connection before the first byte of an answer.
   private func exchange(
     _ request: [UInt8], _ socket: Socket
   ) throws(TransportFailure) -> APIAnswer? {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import Conformance
 
-/// Prints results.
+/// Prints the results of traces, and a summary at the end.
 struct Report {
+  /// How much is printed: each difference in several lines, each in one line, or only the summary.
   enum Style {
     case full, lines, quiet
   }
@@ -31,7 +32,7 @@ struct Report {
     if let host = result.host { print("\(result.trace): left on the host \(host)") }
   }
 
-  /// The summary; a list of lines stays one.
+  /// Prints the summary, unless the output is to be a list of differences and nothing else.
   func finish() {
     if style != .lines { print(tally) }
   }

@@ -5,7 +5,8 @@ enum ServerAddress: Sendable, Equatable {
   case tcp(host: String, port: UInt16)
   case unix(path: String)
 
-  /// Reads `http://127.0.0.1:8137`, `http://[::1]:8137/` or `unix:/run/viommud.sock`.
+  /// Reads an address such as `http://127.0.0.1:8137`, `http://[::1]:8137/` or
+  /// `unix:/run/viommud.sock`; nil for any other text. `/v1` may follow the port.
   init?(_ text: String) {
     if text.hasPrefix("unix:") {
       self = .unix(path: String(text.dropFirst(5)))
@@ -29,7 +30,7 @@ enum ServerAddress: Sendable, Equatable {
     self = .tcp(host: String(host), port: port)
   }
 
-  /// What a request names as its host.
+  /// What requests have in their `Host` field.
   var authority: String {
     switch self {
     case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"

@@ -7,9 +7,9 @@ import Conformance
   import Musl
 #endif
 
-/// A connected stream socket. It is closed with the last reference.
+/// A connected stream socket, which is closed when the last reference to it goes.
 final class Socket {
-  /// How long the server may take for one answer.
+  /// How many seconds the socket waits for the server at a time, to read or to write.
   private static let patienceSeconds = 60
   private static let bufferSize = 1 << 16
 
@@ -67,7 +67,7 @@ final class Socket {
     unsafe withUnsafeMutableBytes(of: &name.sun_path) { unsafe $0.copyBytes(from: bytes) }
     let descriptor = socket(AF_UNIX, streamType, 0)
     let result = unsafe withUnsafePointer(to: name) { name in
-      // Every socket address begins with what `sockaddr` is.
+      // Every kind of socket address begins with the members of `sockaddr`.
       unsafe name.withMemoryRebound(to: sockaddr.self, capacity: 1) { name in
         unsafe connect(descriptor, name, socklen_t(MemoryLayout<sockaddr_un>.size))
       }
@@ -97,9 +97,9 @@ final class Socket {
     #endif
   }
 
-  /// Sends everything.
+  /// Sends all bytes.
   ///
-  /// - Returns: false if the server has closed.
+  /// - Returns: false if the server has closed the connection or does not read.
   func write(_ bytes: [UInt8]) -> Bool {
     var sent = 0
     while sent < bytes.count {
@@ -112,7 +112,8 @@ final class Socket {
     return true
   }
 
-  /// What has come, after waiting for it; empty at the end or when patience has run out.
+  /// Waits for bytes and returns those that have come; none if the server has closed the connection
+  /// or nothing came within `patienceSeconds`.
   func read() -> [UInt8] {
     let count = unsafe buffer.withUnsafeMutableBytes { buffer in
       unsafe recv(descriptor, buffer.baseAddress, buffer.count, 0)

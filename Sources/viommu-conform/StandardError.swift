@@ -5,10 +5,10 @@
   import Musl
 #endif
 
-/// Where complaints go.
+/// Writes messages about errors to standard error.
 struct StandardError: TextOutputStream {
   mutating func write(_ text: String) {
-    // A complaint that cannot be told has nobody to be told to.
+    // If this write fails, nobody can be told of it, so its result is ignored.
     var text = text
     _ = text.withUTF8 { bytes in
       #if canImport(Glibc)

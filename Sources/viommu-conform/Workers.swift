@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 import Conformance
 
-/// Plays traces on several connections at a time.
+/// Plays traces on several connections at the same time.
 struct Workers: Sendable {
   let address: ServerAddress
   let pinPolicy: TracePlayer.PinPolicy
   let keepsHosts: Bool
 
-  /// - Parameter report: gets the results in the order of the traces, each as soon as it and all
-  ///   before it are there.
+  /// Plays the traces.
+  ///
+  /// - Parameters:
+  ///   - jobs: on how many connections to play at the same time.
+  ///   - report: is given the results in the order of the traces, each as soon as it and all before
+  ///     it are there.
   func play(
     _ traces: [Trace], jobs: Int, _ report: (TraceResult) -> Void
   ) async throws {
@@ -34,7 +38,7 @@ struct Workers: Sendable {
     }
   }
 
-  /// Traces for which one connection is used.
+  /// How many traces are played on one connection before it is closed.
   private var batchSize: Int { 25 }
 
   private func playBatch(

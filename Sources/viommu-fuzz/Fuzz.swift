@@ -7,10 +7,11 @@ import ArgumentParser
   import Musl
 #endif
 
-/// Sends seeded nonsense to a server on this machine, and looks whether it survives.
+/// Sends malformed and random requests to a server on this machine, and checks that it survives.
 ///
-/// The same seed sends the same bytes. It finds crashes, hangs, answers that are no HTTP, and
-/// errors that the server blames on itself; it does not know which answer would be right.
+/// The same seed sends the same bytes. The tool finds crashes, hangs, answers that are not HTTP,
+/// and answers in which the server reports an internal error. It does not know which answer would
+/// be the right one.
 @main
 struct Fuzz: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -74,8 +75,8 @@ struct Fuzz: ParsableCommand {
       throw Failure("the server takes no connections", seed: seed, sent: sent, answer: [])
     }
     client.send(connection.bytes, pieces: connection.pieces)
-    // Some clients leave without reading; the others read for a short while, since a
-    // stream that was asked for does not end.
+    // Some clients disconnect without reading. The others read only for a short while, because a
+    // stream that a request may have asked for does not end.
     if connection.leavesAtOnce { return [] }
     client.finishSending()
     return client.read(atMost: 1 << 20, patienceMilliseconds: 100)
@@ -92,11 +93,12 @@ struct Fuzz: ParsableCommand {
   }
 }
 
-/// What was sent, and how the server took it.
+/// Counts what was sent, and the statuses of the answers.
 struct Tally {
   private(set) var requests = 0
   private var connections = 0
   private var bytes = 0
+  /// How many answers had a status of each class, by the first digit.
   private var byClass = [Int](repeating: 0, count: 6)
 
   mutating func note(_ connection: FuzzConnection, _ answer: [UInt8]) {
@@ -115,7 +117,7 @@ struct Tally {
   }
 }
 
-/// The server did something that no input may make it do.
+/// Something that no input may make a server do, with what was sent before it.
 struct Failure: Error, CustomStringConvertible {
   let description: String
 
@@ -132,8 +134,9 @@ struct Failure: Error, CustomStringConvertible {
   }
 }
 
-/// What can be said of an answer without knowing what it should be.
+/// Checks what can be checked of an answer without knowing which one would be right.
 enum AnswerCheck {
+  /// What is wrong with an answer, in words; nil if nothing is.
   static func complaint(about answer: [UInt8]) -> String? {
     if answer.isEmpty { return nil }
     let start = Array("HTTP/1.1 ".utf8)
@@ -143,7 +146,7 @@ enum AnswerCheck {
     return nil
   }
 
-  /// The statuses of all responses that start on a line of their own, or right behind another.
+  /// The statuses of all responses in an answer, found by how a status line begins.
   static func statuses(in answer: [UInt8]) -> [Int] {
     let mark = Array("HTTP/1.1 ".utf8)
     var result: [Int] = []

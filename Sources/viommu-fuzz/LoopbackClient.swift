@@ -5,12 +5,12 @@
   import Musl
 #endif
 
-/// A port of this machine. There is no way to name another machine.
+/// A port on this machine. It cannot name another machine, which must not be fuzzed by mistake.
 struct LoopbackAddress {
   let port: UInt16
   let isIPv6: Bool
 
-  /// Reads `127.0.0.1:80`, `localhost:80` or `[::1]:80`.
+  /// Reads an address such as `127.0.0.1:80`, `localhost:80` or `[::1]:80`; nil for any other text.
   init?(parsing text: String) {
     guard let colon = text.lastIndex(of: ":"),
       let port = UInt16(text[text.index(after: colon)...])
@@ -24,7 +24,7 @@ struct LoopbackAddress {
   }
 }
 
-/// A connection that sends bytes as they are.
+/// A connection on which any bytes can be sent.
 final class LoopbackClient {
   private let descriptor: Int32
 
@@ -36,7 +36,7 @@ final class LoopbackClient {
       descriptor = socket(family, SOCK_STREAM, 0)
     #endif
     var limit = timeval(tv_sec: 5, tv_usec: 0)
-    // A server that does not read must not hang us.
+    // A server that does not read must not make this client wait for ever.
     _ = unsafe setsockopt(
       descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
     let result: Int32
@@ -60,7 +60,7 @@ final class LoopbackClient {
 
   private static func connect<Name>(_ descriptor: Int32, _ name: Name) -> Int32 {
     unsafe withUnsafePointer(to: name) { name in
-      // Every socket address begins with what `sockaddr` is.
+      // Every kind of socket address begins with the members of `sockaddr`.
       unsafe name.withMemoryRebound(to: sockaddr.self, capacity: 1) { name in
         #if canImport(Glibc)
           unsafe Glibc.connect(descriptor, name, socklen_t(MemoryLayout<Name>.size))
@@ -71,7 +71,8 @@ final class LoopbackClient {
     }
   }
 
-  /// Sends the bytes in so many calls; gives up when the server has closed.
+  /// Sends the bytes in about `pieces` calls. It gives up when the server has closed the
+  /// connection.
   func send(_ bytes: [UInt8], pieces: Int) {
     let length = max(1, (bytes.count + pieces - 1) / pieces)
     var start = 0
@@ -91,7 +92,8 @@ final class LoopbackClient {
 
   func finishSending() { shutdown(descriptor, Int32(SHUT_WR)) }
 
-  /// Reads until the server closes, nothing comes for a while, or it is enough.
+  /// Reads until the server closes the connection, nothing has come for `patienceMilliseconds`, or
+  /// `limit` bytes are there.
   func read(atMost limit: Int, patienceMilliseconds: Int32) -> [UInt8] {
     var received: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 1 << 16)

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import SeededRandom
 
-/// Ways to spoil bytes.
+/// Spoils the bytes of requests.
 enum Mutation {
   private typealias Way = @Sendable (inout [UInt8], inout SplitMix64) -> Void
 
-  /// What tends to confuse parsers.
+  /// Bytes that tend to confuse parsers when they occur where none expects them.
   private static let poison: [[UInt8]] = [
     [0], [0xff], [0x0d], [0x0a], [0x0d, 0x0a, 0x0d, 0x0a], [0x20, 0x20], [0x09], [0x3a],
     Array("\r\nContent-Length: 5\r\n".utf8), Array("\r\nTransfer-Encoding: chunked\r\n".utf8),
@@ -15,6 +15,8 @@ enum Mutation {
     Array("{\"a\":{\"a\":".utf8), Array("null".utf8), [0xc3, 0x28], [0xed, 0xa0, 0x80],
   ]
 
+  /// Flips a bit, replaces a byte, inserts a piece of `poison`, removes a range, doubles a range,
+  /// cuts the end off, and inserts a range many times.
   private static let ways: [Way] = [
     { bytes, random in
       bytes[place(bytes, &random)] ^= 1 << UInt8.random(in: 0..<8, using: &random)
@@ -39,6 +41,7 @@ enum Mutation {
     },
   ]
 
+  /// Changes the bytes in one of the ways or, half of the time, in more.
   static func spoil(_ bytes: inout [UInt8], _ random: inout SplitMix64) {
     repeat {
       if bytes.isEmpty { return }
@@ -50,7 +53,7 @@ enum Mutation {
     Int.random(in: 0..<bytes.count, using: &random)
   }
 
-  /// A short stretch.
+  /// A random range of at most 64 bytes.
   private static func range(_ bytes: [UInt8], _ random: inout SplitMix64) -> Range<Int> {
     let start = place(bytes, &random)
     return start..<min(bytes.count, start + Int.random(in: 1...64, using: &random))

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 import SeededRandom
 
-/// What one connection sends.
+/// What is sent on one connection, and how.
 struct FuzzConnection {
   var bytes: [UInt8] = []
-  /// How many requests were put into the bytes, before they were spoilt.
+  /// How many requests the bytes were made of before some of them were spoilt.
   var requests = 0
+  /// In how many calls the bytes are sent.
   var pieces = 1
+  /// Whether the client disconnects without reading an answer.
   var leavesAtOnce = false
 }
 
-/// Makes connections: some requests from the vocabulary, many of them spoilt.
+/// Makes up connections. Each has some requests of words from the vocabulary, many of them spoilt.
 struct RequestGenerator {
   private static let mostRequests = 8
 
@@ -27,14 +29,15 @@ struct RequestGenerator {
       connection.bytes += request
     }
     if random.once(in: 6) { Mutation.spoil(&connection.bytes, &random) }
-    // Where the framing has survived, the server closes by itself, and nobody needs to wait.
+    // If the framing is still intact, this makes the server close the connection, so that nobody
+    // has to wait for more.
     connection.bytes += "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".utf8
     connection.pieces = random.once(in: 3) ? Int.random(in: 2...20, using: &random) : 1
     connection.leavesAtOnce = random.once(in: 8)
     return connection
   }
 
-  /// A request that works, if those before it did.
+  /// A request that succeeds if the right ones have come before it.
   private mutating func plausibleRequest() -> [UInt8] {
     let words = pick(Vocabulary.plausible).split(separator: " ", maxSplits: 2)
     let body = words.count > 2 ? String(words[2]) : ""

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The words that requests are made of: enough of the API that many of them mean something.
+/// The words that requests are made of. They cover enough of the API for many requests to mean
+/// something.
 enum Vocabulary {
   static let methods = [
     "GET", "GET", "GET", "POST", "POST", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH",
@@ -45,7 +46,7 @@ enum Vocabulary {
     "X-Long: " + String(repeating: "v", count: 5000),
   ]
 
-  /// Method, target and body of requests that build something up and take it down again.
+  /// Requests that make objects and remove them again, each as its method, its target and its body.
   static let plausible = [
     "POST /v1/reset", "GET /v1/graph", "GET /v1/events?after=0", "GET /v1/devices?limit=2",
     "POST /v1/devices {\"id\":\"dev0\",\"smmu\":\"smmu0\",\"stream_id\":8}",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import SeededRandom
 
-/// Takes numbers from a fuzzer's bytes; behind their end everything is zero.
+/// Takes numbers from the bytes of a fuzzer's input. Beyond the end of the input it gives zeros.
 struct ByteReader {
   private let bytes: [UInt8]
   private var position = 0
@@ -22,7 +22,7 @@ struct ByteReader {
 }
 
 extension SplitMix64 {
-  /// That many bytes, rounded down to whole words, as a fuzzer's input.
+  /// Makes up an input of `count` bytes, rounded down to a multiple of 8.
   mutating func input(_ count: Int) -> [UInt8] {
     (0..<count / 8).flatMap { _ in
       let value = next()

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import IOMMUHardware
 
-/// An SMMU that works, with tables of a few pages for a fuzzer to spoil: streams 0 to 3 go through
-/// stage 1, stage 2, both, and both with substreams.
+/// A working SMMU whose tables take up a few pages, which a fuzzer then spoils.
+///
+/// Stream 0 goes through stage 1, stream 1 through stage 2, stream 2 through both, and stream 3
+/// through both with substreams.
 struct FuzzMachine {
   static let base = PhysicalMemoryMap.base
   static let streamTable = base
@@ -10,17 +12,17 @@ struct FuzzMachine {
   static let commandQueue = base + 0x2000
   static let eventQueue = base + 0x3000
   static let priQueue = base + 0x4000
-  /// Four levels of either stage.
+  /// The tables of each stage, of which each of the four levels has one page.
   static let stage1 = base + 0x10000
   static let stage2 = base + 0x14000
   static let data = base + 0x20000
-  /// Pages that hold what the SMMU reads.
+  /// The pages that the SMMU reads tables and commands from or writes records to.
   static let pages =
     [streamTable, contexts, commandQueue, eventQueue, priQueue, rings, rings + 0x1000]
     + (0..<8).map { stage1 + $0 << 12 }
   static let queueLog2Size: UInt64 = 5
 
-  /// The rings of two guests, a page each.
+  /// The rings of the two guests' queues, with a page for each.
   static let rings = base + 0x8000
   static let ringLog2Size: UInt64 = 8
 
@@ -28,7 +30,9 @@ struct FuzzMachine {
   let smmu: SMMUv3
   let cmdqv: Tegra241CMDQV
 
-  /// - Parameter variant: chooses what the SMMU can do.
+  /// Makes a machine and brings it up.
+  ///
+  /// - Parameter variant: each bit chooses a feature or a behaviour of the SMMU and its CMDQV.
   init(variant: UInt8) {
     memory = PhysicalMemory(size: 1 << 30, residentLimit: 16 << 20)
     var features = SMMUv3Features()
@@ -56,7 +60,7 @@ struct FuzzMachine {
     try? cmdqv.writeRegister(offset, value, width: width)
   }
 
-  /// Two guests with a queue each, which know devices 0 to 3 by other numbers.
+  /// Brings up the CMDQV with a queue for each of two guests, who know streams 0 to 3 as 16 to 19.
   func bringUpQueues() {
     write(queues: 0, 1)
     for guest in UInt32(0)..<2 {
@@ -85,6 +89,7 @@ struct FuzzMachine {
     (try? smmu.readRegister(register.rawValue, width: register.width)) ?? 0
   }
 
+  /// Programs the registers of the SMMU and enables its queues and translation.
   func bringUp() {
     write(.cr0, 0)
     write(.cr2, 6)
@@ -99,7 +104,8 @@ struct FuzzMachine {
     write(.cr0, 0x1f)
   }
 
-  /// Puts a command behind the last and has it carried out.
+  /// Writes a command behind the last one in the command queue, and moves PROD so that the SMMU
+  /// executes it.
   func post(_ command: Command) {
     let prod = read(.cmdqProd)
     let slot = Self.commandQueue + (prod & (1 << Self.queueLog2Size - 1)) * Command.byteCount
@@ -108,6 +114,7 @@ struct FuzzMachine {
     write(.cmdqProd, (prod + 1) & (2 << Self.queueLog2Size - 1))
   }
 
+  /// Writes the stream table, the context descriptors and the tables of both stages.
   func makeTables() {
     for stream in UInt64(0)..<4 {
       write(entry(of: stream).words, at: Self.streamTable + stream * 64)
@@ -118,12 +125,13 @@ struct FuzzMachine {
         write(root + (level + 1) << 12 | 3, at: root + level << 12)
       }
     }
-    // Stage 2 needs all of this megabyte: what stage 1 is made of, and where it leads.
+    // With both stages, the tables of stage 1 and the memory that they lead to are reached through
+    // stage 2, which therefore has to map all of these pages.
     for page in UInt64(0)..<64 {
       write(Self.data + page << 12 | 0x745 | 3, at: Self.stage1 + 0x3000 + page * 8)
       write(Self.base + page << 12 | 0x7fd | 3, at: Self.stage2 + 0x3000 + page * 8)
     }
-    // The megabyte lies at 2 GiB: entry 2 of the level that resolves bits 38 to 30.
+    // The pages lie at 2 GiB, for which bits 38 to 30 select entry 2 of the level-1 table.
     write(Self.stage2 + 0x2000 | 3, at: Self.stage2 + 0x1000 + 16)
   }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import IOMMUHardware
 
-/// Reads a fuzzer's bytes as accesses to a machine: to its tables, its queues, its registers, and
-/// from its devices.
+/// Reads the bytes of a fuzzer's input as steps, and takes them on a machine: writes to its tables,
+/// commands, accesses to its registers, and transactions of its devices.
 struct FuzzSteps {
   private var reader: ByteReader
   private let machine: FuzzMachine
@@ -36,7 +36,8 @@ struct FuzzSteps {
     }
   }
 
-  /// A descriptor of somewhere in the tables with a few bits turned, or anything.
+  /// A word for a table or a command: a pointer to one of the machine's pages with random low bits,
+  /// a single bit, something like a descriptor of a page of data, or random bits.
   private mutating func word() -> UInt64 {
     let form = reader.byte()
     switch form & 3 {
@@ -80,7 +81,7 @@ struct FuzzSteps {
     _ = try? machine.smmu.readRegister(offset, width: widths[Int(form & 3)])
   }
 
-  /// Back to something that works.
+  /// Repairs some of what was spoilt, so that later steps reach more than error paths.
   private mutating func restore() {
     let form = reader.byte()
     if form & 1 != 0 { machine.makeTables() }
@@ -133,7 +134,8 @@ struct FuzzSteps {
 
   // MARK: Guests' queues
 
-  /// A command in a guest's ring behind the last.
+  /// Writes a command behind the last one in a guest's ring, and has it executed. Now and then it
+  /// also acknowledges the queue's error.
   private mutating func guestCommand() {
     let form = reader.byte()
     let vintf = 1 + Int(form & 1)
@@ -156,7 +158,7 @@ struct FuzzSteps {
     }
   }
 
-  /// Anywhere in the register file, most often where there is something.
+  /// Writes and reads a register of the CMDQV, most often at an offset where there is one.
   private mutating func queueRegister() {
     let form = reader.byte()
     let value = word()
@@ -176,7 +178,7 @@ struct FuzzSteps {
     precondition(queue.cons < 1 << 20 && interface.slots.count == 4)
   }
 
-  /// What a guest has mapped.
+  /// Writes and reads a register in the window that a guest has mapped.
   private mutating func window() {
     let form = reader.byte()
     let offset = form & 0x80 == 0 ? UInt32(form & 0x1c) : reader.half()

@@ -2,15 +2,18 @@
 import ArgumentParser
 import SeededRandom
 
-// Built with `--sanitize=fuzzer -Xswiftc -DLIBFUZZER` this is a target of libFuzzer, which then has
-// the options and says which bytes do what:
+// Built with `--sanitize=fuzzer -Xswiftc -DLIBFUZZER` this is a target for libFuzzer, which then
+// reads the command line and chooses the inputs:
 //
 //     swift build -c release --sanitize=fuzzer -Xswiftc -DLIBFUZZER --product viommu-hwfuzz \
 //       --scratch-path .build/fuzzer && .build/fuzzer/release/viommu-hwfuzz -max_len=4096
 #if LIBFUZZER
-  /// Runs the steps that `count` bytes spell, which libFuzzer keeps only during the call.
+  /// Takes the steps that an input spells. libFuzzer calls it for each input, under this name.
   ///
-  /// - Returns: 0, the only answer that libFuzzer knows; what is wrong traps.
+  /// - Parameters:
+  ///   - bytes: the input, which is valid only during the call.
+  ///   - count: how many bytes the input has.
+  /// - Returns: 0. A fault of the emulated hardware is not returned; it traps.
   @_cdecl("LLVMFuzzerTestOneInput")
   public func fuzzOneInput(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     var steps = unsafe FuzzSteps([UInt8](UnsafeBufferPointer(start: bytes, count: count)))
@@ -18,7 +21,7 @@ import SeededRandom
     return 0
   }
 #else
-  /// Does with an emulated SMMU what no sane driver does, from a seed.
+  /// Uses an emulated SMMU as no correct driver would, in a way that follows from a seed.
   @main
   struct HardwareFuzz: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -5,15 +5,15 @@
   import Musl
 #endif
 
-/// Many readers of one event log, each of whom must get every event, in order.
+/// Many readers of one event log, each of which must get every event, in order.
 struct Audience {
   private var readers: [EventReader]
   private let poller = Poller()
   private var buffer = [UInt8](repeating: 0, count: 1 << 18)
-  /// Readers that have not got the event that is waited for.
+  /// How many readers do not have the event yet that `wait` waits for.
   private var behind = 0
 
-  /// The last event that every reader has.
+  /// The number of the last event that every reader has.
   private(set) var latestSeq = 0
 
   init(port: UInt16, readers: Int) throws {
@@ -23,7 +23,8 @@ struct Audience {
     }
   }
 
-  /// Reads until every reader has the event, and its `hello`.
+  /// Reads until every reader has had its `hello` and the event with this number, or fails after a
+  /// minute.
   mutating func wait(forSeq seq: Int) throws {
     behind = readers.count { !$0.hasSaidHello || $0.seq < seq }
     let deadline = Clock.now() + 60_000_000_000
@@ -42,14 +43,14 @@ struct Audience {
   }
 }
 
-/// One reader: takes chunks apart, and checks that the events' numbers have no holes.
+/// One reader of the event log, which checks that the numbers of the events have no holes.
 struct EventReader {
   let client: Client
-  /// The last event.
+  /// The number of the last event that has come; 0 before the first.
   private(set) var seq = 0
   private(set) var hasSaidHello = false
   private var chunks = ChunkDecoder()
-  /// What is not a whole line yet, and then what has just come.
+  /// What has come since the last whole line.
   private var text: [UInt8] = []
 
   init(port: UInt16) throws {
@@ -72,7 +73,7 @@ struct EventReader {
 
   private static func newline(in text: [UInt8], from start: Int, to end: Int) -> Int? {
     unsafe text.withUnsafeBytes { bytes in
-      // The stretch lies within the text.
+      // The range that is searched lies within the text.
       guard start < end, let base = bytes.baseAddress,
         let found = unsafe memchr(base + start, 0x0a, end - start)
       else { return nil }
@@ -98,7 +99,7 @@ struct EventReader {
     seq = number
   }
 
-  /// What stands behind the first `"seq":` of a line.
+  /// The number behind the first `"seq":` in a line; nil if it has none.
   private func number(_ start: Int, _ end: Int) -> Int? {
     var index = start
     while index + 6 < end {
@@ -120,13 +121,16 @@ struct EventReader {
   }
 }
 
-/// Takes the chunks of a response apart, however they are cut.
+/// Decodes a response that comes in chunks, wherever the reads happen to cut it.
 struct ChunkDecoder {
   private enum State {
-    /// How many of the four bytes that end the head were seen.
+    /// In the header section; so many of the four bytes that end it have been seen.
     case head(Int)
+    /// In the line with the size of a chunk, of which the digits so far have this value.
     case size(Int)
+    /// In a chunk, of which so many bytes are still to come.
     case body(Int)
+    /// Behind a chunk; so many bytes of the end of the line are still to come.
     case bodyEnd(Int)
   }
 

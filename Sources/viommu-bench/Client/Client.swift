@@ -5,7 +5,7 @@
   import Musl
 #endif
 
-/// A blocking client for what is done once.
+/// A client that waits for each answer, for requests whose speed is not what is measured.
 final class Client {
   struct Response {
     let status: Int
@@ -47,7 +47,7 @@ final class Client {
     try exchange(Request.text("POST", path, body))
   }
 
-  /// Sends a request that has to succeed.
+  /// Sends a request, whose answer must have this status.
   @discardableResult
   func expect(_ status: Int, _ method: String, _ path: String, _ body: String = "") throws
     -> Response
@@ -84,7 +84,7 @@ final class Client {
     }
   }
 
-  /// A port that nobody listens on.
+  /// A port that nobody listens on at the moment.
   static func freePort() throws -> UInt16 {
     let descriptor = newSocket()
     defer { close(descriptor) }
@@ -98,7 +98,7 @@ final class Client {
     var name = sockaddr_in()
     var length = socklen_t(MemoryLayout<sockaddr_in>.size)
     let named = unsafe withUnsafeMutablePointer(to: &name) { name in
-      // The socket is an IPv4 one, so this is the shape of its name.
+      // The name of an IPv4 socket is a `sockaddr_in`, which begins with the members of `sockaddr`.
       unsafe name.withMemoryRebound(to: sockaddr.self, capacity: 1) {
         unsafe getsockname(descriptor, $0, &length)
       }
@@ -123,7 +123,7 @@ final class Client {
     name.sin_port = port.bigEndian
     name.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
     return unsafe withUnsafePointer(to: name) { name in
-      // Every socket address begins with what `sockaddr` is.
+      // Every kind of socket address begins with the members of `sockaddr`.
       unsafe name.withMemoryRebound(to: sockaddr.self, capacity: 1) {
         unsafe body($0, socklen_t(MemoryLayout<sockaddr_in>.size))
       }
@@ -131,6 +131,7 @@ final class Client {
   }
 }
 
+/// Writes requests.
 enum Request {
   static func text(_ method: String, _ path: String, _ body: String = "") -> [UInt8] {
     var text = "\(method) \(path) HTTP/1.1\r\nHost: localhost\r\n"

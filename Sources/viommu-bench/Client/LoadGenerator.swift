@@ -5,30 +5,30 @@
   import Musl
 #endif
 
-/// What each connection sends, one after the other, again and again; the answer to one sends the
-/// next.
+/// What the load generator sends. Each connection repeats its steps over and over, and sends a
+/// request when the answer to the one before has come.
 struct Workload: Sendable {
   struct Step: Sendable {
     let request: [UInt8]
-    /// The status of the answer; 0 for any.
+    /// The status that the answer must have; 0 if any will do.
     let status: Int
   }
 
   let name: String
-  /// The steps of a connection, by its index.
+  /// Makes the steps of a connection from the connection's index.
   let steps: @Sendable (Int) -> [Step]
 }
 
 /// Keeps connections busy and counts the answers.
 ///
-/// It shares a machine with what it measures, so it has to be cheap: one thread, one call to read
-/// an answer and one to send the next request.
+/// It runs on the same machine as the server that it measures, so that it must use little processor
+/// time. It has one thread, and makes one call to read an answer and one to send the next request.
 final class LoadGenerator {
   private final class Connection {
     let client: Client
     let steps: [Workload.Step]
     var step = 0
-    /// What has come of an answer that did not come at once.
+    /// The beginning of an answer of which the rest has not come yet.
     var received: [UInt8] = []
 
     init(_ client: Client, _ steps: [Workload.Step]) {
@@ -52,7 +52,7 @@ final class LoadGenerator {
 
   /// Keeps the connections busy for a while.
   ///
-  /// - Returns: answers, and the seconds that they took.
+  /// - Returns: how many answers came, and the time that they took, in seconds.
   func run(seconds: Double) throws -> (answers: Double, seconds: Double) {
     for connection in connections { sendNext(connection) }
     let start = Clock.now()
@@ -68,7 +68,8 @@ final class LoadGenerator {
       }
     }
     let duration = Clock.seconds(since: start)
-    // Every connection goes to the end of its steps, so that the next run finds what it expects.
+    // Every connection goes on to the end of its steps, so that the next run finds the objects on
+    // the server that it expects.
     for connection in connections {
       while try !receive(connection) {}
       while connection.step != 0 {
@@ -83,13 +84,13 @@ final class LoadGenerator {
     connection.client.send(connection.steps[connection.step].request)
   }
 
-  /// Reads what is there.
+  /// Reads the bytes that have come on a connection.
   ///
-  /// - Returns: whether the answer is whole.
+  /// - Returns: whether an answer is complete with them.
   private func receive(_ connection: Connection) throws -> Bool {
     let count = unsafe recv(connection.client.descriptor, &buffer, buffer.count, 0)
     guard count > 0 else { throw BenchError("the server has closed a connection") }
-    // Nearly always one call brings the whole answer, and nothing has to be kept.
+    // Nearly always one call brings the whole answer, so that no bytes have to be kept.
     if connection.received.isEmpty, let answer = ResponseParser.parse(buffer, count: count) {
       try finish(connection, answer.status)
       return true

@@ -1,24 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Finds the ends of responses of declared length.
+/// Finds where a response ends that declares its length.
 ///
-/// It has to be faster than the server that it measures, so it looks for two things only.
+/// It must take less time than the server that is measured. So it looks for the end of the header
+/// section and for Content-Length, and checks nothing else.
 enum ResponseParser {
   private static let lengthName = Array("\ncontent-length:".utf8)
 
   struct Found {
     let status: Int
     let bodyLength: Int
-    /// Bytes of the response, head and body.
+    /// The length of the whole response, in bytes.
     let length: Int
   }
 
-  /// A whole response at the start of the first `count` bytes.
+  /// Finds the response that the bytes begin with.
   ///
-  /// - Returns: nil while some of it is missing.
+  /// - Parameter count: how many of the bytes have come; the others are not looked at.
+  /// - Returns: nil if a part of the response is missing.
   static func parse(_ bytes: [UInt8], count: Int) -> Found? {
     unsafe bytes.withUnsafeBufferPointer { bytes in
-      // Indices stay below the count, which each loop checks.
+      // Each loop below checks that its indices stay below the count.
       let bytes = unsafe UnsafeBufferPointer(rebasing: bytes[..<count])
       guard let headEnd = unsafe headEnd(bytes) else { return nil }
       let bodyLength = unsafe declaredLength(bytes, before: headEnd)
@@ -31,7 +33,8 @@ enum ResponseParser {
   @unsafe private static func headEnd(_ bytes: UnsafeBufferPointer<UInt8>) -> Int? {
     var index = 3
     while index < bytes.count {
-      // Most bytes rule out three more places at once.
+      // The section ends in CR LF CR LF, and `index` looks for the last of these. Another byte is
+      // none of the four, so that the last comes at the earliest four bytes behind it.
       switch unsafe bytes[index] {
       case UInt8(ascii: "\n"):
         if unsafe bytes[index - 2] == UInt8(ascii: "\n") { return index + 1 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import IOMMUHardware
 
-/// A CMDQV beside an SMMU, with two guests that have a queue each and all their SID slots.
+/// An SMMU with a CMDQV and two guests, each with one queue and with all its SID slots in use.
 final class QueueMachine: Sendable {
   static let slots = 16
-  /// The logarithm of a ring's entries.
+  /// The base-2 logarithm of the number of entries in a ring.
   private static let log2Size: UInt64 = 12
   static let entries = 1 << Int(log2Size)
   private static let base = PhysicalMemoryMap.base
@@ -44,7 +44,7 @@ final class QueueMachine: Sendable {
     try cmdqv.writeRegister(page0 + 8, 1, width: 4)
   }
 
-  /// Fills so many of a guest's slots.
+  /// Makes only the first `slots` of a guest's SID slots valid.
   func use(slots: Int, _ guest: Int) throws {
     let interface = 0x1000 + 0x100 * (UInt32(guest) + 1)
     for slot in 0..<UInt32(Self.slots) {
@@ -53,7 +53,9 @@ final class QueueMachine: Sendable {
     }
   }
 
-  /// Writes a ring full of a command, and a CMD_SYNC behind each 63.
+  /// Fills the ring of a guest with commands, in which every 64th is a CMD_SYNC.
+  ///
+  /// - Parameter command: makes the command for an entry of the ring, from the entry's index.
   func fill(_ guest: Int, _ command: (Int) -> Command) throws {
     for index in 0..<Self.entries {
       let entry = index % 64 == 63 ? Command.sync : command(index)
@@ -63,13 +65,15 @@ final class QueueMachine: Sendable {
     }
   }
 
-  /// - Returns: nanoseconds of a command; the ring is carried out again and again.
+  /// Executes the commands in a guest's ring again and again.
+  ///
+  /// - Returns: the time for one command, in nanoseconds.
   func run(_ guest: Int, _ rings: Int) -> Double {
     let vintf = guest + 1
     let start = Clock.now()
     for _ in 0..<rings {
       let prod = (try? cmdqv.readWindow(vintf, 4, width: 4)) ?? 0
-      // The other wrap bit at the same place: the ring is full.
+      // The same index with the other wrap bit means that the ring is full.
       try? cmdqv.writeWindow(vintf, 4, prod ^ UInt64(Self.entries), width: 4)
     }
     let time = Double(Clock.now() - start)
@@ -78,7 +82,9 @@ final class QueueMachine: Sendable {
     return time / Double(rings * Self.entries)
   }
 
-  /// - Returns: nanoseconds of a command's bytes, copied a ring at a time.
+  /// Copies the bytes of a ring again and again, as a measure of what reading them costs.
+  ///
+  /// - Returns: the time for the bytes of one command, in nanoseconds.
   func copies(_ rings: Int) throws -> Double {
     let bytes = try memory.read(Self.ring(0), count: Self.entries * Int(Command.byteCount))
     let start = Clock.now()
@@ -86,7 +92,10 @@ final class QueueMachine: Sendable {
     return Double(Clock.now() - start) / Double(rings * Self.entries)
   }
 
-  /// - Returns: nanoseconds until all guests have carried out so many rings each.
+  /// Executes the rings of several guests, each on a thread of its own.
+  ///
+  /// - Parameter rings: how often each ring is executed.
+  /// - Returns: the time until all are done, in nanoseconds.
   func parallel(_ guests: Int, _ rings: Int) -> Double {
     let start = Clock.now()
     Threads.run(guests) { guest in _ = self.run(guest, rings) }

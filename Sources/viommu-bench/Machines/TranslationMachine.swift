@@ -2,8 +2,8 @@
 import IOMMUHardware
 import Locking
 
-/// An SMMU with two streams over the same pages: stream 0 through one stage of four levels,
-/// stream 1 through two.
+/// An SMMU with two streams that reach the same pages. Stream 0 goes through one stage of four
+/// levels, and stream 1 through two such stages.
 final class TranslationMachine: Sendable {
   private static let base = PhysicalMemoryMap.base
   private static let streamTable = base
@@ -16,7 +16,7 @@ final class TranslationMachine: Sendable {
 
   private let memory: PhysicalMemory
   private let smmu: SMMUv3
-  /// The addresses that a walk of each page reads, level by level.
+  /// For each page, the addresses that a walk of stage 1 reads, level by level.
   private let reads: [[UInt64]]
   private let prod = Locked<UInt32>(0)
 
@@ -32,7 +32,8 @@ final class TranslationMachine: Sendable {
       try tables.map(root1, offset, to: Self.data + offset)
       try tables.map(root2, Self.data + offset, to: Self.data + offset)
     }
-    // Stage 2 also has what stage 1 is made of: descriptors and tables.
+    // The context descriptors and the tables of stage 1 are reached through stage 2 as well, and so
+    // it has to map them.
     for page in 0..<UInt64(0x20) { try tables.map(root2, Self.base + page << 12) }
     for page in 0..<tables.used(by: root1) { try tables.map(root2, Self.stage1 + page << 12) }
     reads = (0..<pages).map { tables.path(root1, UInt64($0) << 12) }
@@ -86,7 +87,9 @@ final class TranslationMachine: Sendable {
 
   // MARK: Translating
 
-  /// - Returns: nanoseconds of one translation.
+  /// Translates `count` addresses, which go round the first `pages` pages.
+  ///
+  /// - Returns: the time for one translation, in nanoseconds.
   func translate(_ stream: UInt32, _ pages: Int, _ count: Int) -> Double {
     let port = smmu.port(stream)
     var failures = 0
@@ -104,12 +107,15 @@ final class TranslationMachine: Sendable {
     return time / Double(count)
   }
 
+  /// Empties the caches of the SMMU.
   func forgetAll() {
     _ = smmu.execute(.cfgiAll)
     _ = smmu.execute(.tlbiNSNHAll)
   }
 
-  /// - Returns: nanoseconds until all threads have translated `count` times each.
+  /// Translates `count` addresses for each stream, each stream on a thread of its own.
+  ///
+  /// - Returns: the time until all threads are done, in nanoseconds.
   func parallel(_ streams: [UInt32], _ count: Int) -> Double {
     for stream in streams { _ = translate(stream, 64, 64) }
     let start = Clock.now()
@@ -121,7 +127,9 @@ final class TranslationMachine: Sendable {
 
   // MARK: What it is held against
 
-  /// - Returns: nanoseconds of a read whose address comes from the read before.
+  /// Reads words of which each gives the address of the next, so that no two reads overlap.
+  ///
+  /// - Returns: the time for one read, in nanoseconds.
   func dependentReads(_ count: Int) -> Double {
     let start = Clock.now()
     var address = Self.stage1
@@ -134,6 +142,9 @@ final class TranslationMachine: Sendable {
     return time / Double(count)
   }
 
+  /// Copies words of 8 bytes.
+  ///
+  /// - Returns: the time for one word, in nanoseconds.
   func copies(_ count: Int) -> Double {
     let start = Clock.now()
     for index in 0..<count {
@@ -143,11 +154,12 @@ final class TranslationMachine: Sendable {
     return Double(Clock.now() - start) / Double(count)
   }
 
-  /// The reads of a walk, one after the other, without what the SMMU does with them.
+  /// Makes the reads of a walk one after the other, without what the SMMU does with their results.
   ///
-  /// - Returns: nanoseconds of all reads of one walk.
+  /// - Returns: the time for all reads of one walk, in nanoseconds.
   func sameReads(_ stream: UInt32, _ pages: Int) -> Double {
-    // Two stages read each table of the first through four of the second, and the result too.
+    // With two stages, the address of each table of the first, and that of the page, are translated
+    // by four reads of the second.
     let repeats = stream == 0 ? 1 : 5
     var sum: UInt64 = 0
     let start = Clock.now()
@@ -164,7 +176,10 @@ final class TranslationMachine: Sendable {
 
   // MARK: Commands
 
-  /// - Returns: nanoseconds of one command, posted as a driver does.
+  /// Posts commands to the command queue as a driver does: it writes as many as fit, and then moves
+  /// PROD.
+  ///
+  /// - Returns: the time for one command, in nanoseconds.
   func commands(_ count: Int) -> Double {
     let entries = UInt32(1) << UInt32(Self.commandLog2)
     let list = entries - 1
@@ -186,6 +201,9 @@ final class TranslationMachine: Sendable {
     return Double(Clock.now() - start) / Double(done)
   }
 
+  /// Copies the bytes of commands.
+  ///
+  /// - Returns: the time for the 16 bytes of one command, in nanoseconds.
   func commandCopies(_ count: Int) -> Double {
     let bytes = Array(repeating: UInt8(0x5a), count: 4096)
     let start = Clock.now()
@@ -194,7 +212,7 @@ final class TranslationMachine: Sendable {
   }
 }
 
-/// Page tables of four levels of 4 KiB, made in memory.
+/// Makes page tables in memory, of four levels and with a granule of 4 KiB.
 struct BenchTables {
   private let memory: PhysicalMemory
   private var next: [UInt64: UInt64] = [:]
@@ -202,6 +220,9 @@ struct BenchTables {
 
   init(_ memory: PhysicalMemory) { self.memory = memory }
 
+  /// Begins a table tree, whose further tables follow its root in memory.
+  ///
+  /// - Parameter attributes: the attribute bits of all its page descriptors.
   mutating func make(at root: UInt64, attributes: UInt64) throws -> UInt64 {
     next[root] = root + 4096
     self.attributes[root] = attributes
@@ -209,9 +230,10 @@ struct BenchTables {
     return root
   }
 
-  /// Pages of tables under a root.
+  /// How many pages the tables of a tree take up, its root included.
   func used(by root: UInt64) -> UInt64 { ((next[root] ?? root) - root) >> 12 }
 
+  /// Maps a page, by default to its own address.
   mutating func map(_ root: UInt64, _ address: UInt64, to physical: UInt64? = nil) throws {
     var table = root
     for level in 0..<3 {
@@ -230,6 +252,7 @@ struct BenchTables {
     try memory.write64(entry, at: BenchTables.slot(table, address, 3))
   }
 
+  /// The addresses of the four descriptors that a walk for an address reads.
   func path(_ root: UInt64, _ address: UInt64) -> [UInt64] {
     var table = root
     return (0..<4).map { level in

@@ -4,8 +4,8 @@ import IOMMUHardware
 import Locking
 import SMMUDriver
 
-/// Measures the way of an event, from the record that the hardware writes to the veventq of a
-/// vIOMMU, while another thread attaches and replaces as fast as it can.
+/// Measures how fast events go from a device's fault to the veventq of a vIOMMU, first alone, and
+/// then while another thread moves the device between domains as fast as it can.
 struct EventSuite {
   let events: Int
 
@@ -23,7 +23,7 @@ struct EventSuite {
   }
 }
 
-/// A machine for a driver, without a control plane.
+/// The machine that a driver needs, without a control plane around it.
 final class BenchHost: Machine, MemoryMachine {
   let physicalMemory = PhysicalMemory(size: 1 << 32)
   private let map = Locked(PhysicalMemoryMap(size: 1 << 31))
@@ -48,14 +48,16 @@ final class BenchHost: Machine, MemoryMachine {
   func logHardwareEvent(_ event: UnclaimedEvent) {}
 }
 
-/// A device in a vIOMMU, with two nested domains to move between.
+/// A device in a vIOMMU, with two nested domains between which it can be moved.
 final class EventWorld {
   struct Outcome {
+    /// Events that reached the veventq, per second.
     var rate: Double
-    /// Of what was raised; the rest found the hardware's queue full, as nothing slows the device.
+    /// The share of the faults that reached the veventq, from 0 to 1. The others found the
+    /// hardware's event queue full, since nothing makes the device wait.
     var arrived = 0.0
     var attaches = 0
-    /// Nanoseconds.
+    /// The time that the slowest attach took, in nanoseconds.
     var slowest: Double = 0
   }
 
@@ -73,7 +75,8 @@ final class EventWorld {
     let device = try core.devices.bind(
       "d", smmu: "smmu0", context: "c", properties: .init(streamIDs: [1]))
     try core.addressSpaces.allocate("ram", context: "c")
-    // The guest's context descriptors are zero, each of which is a guest's event.
+    // The guest's memory is zero, and so its context descriptors are invalid. Each access of the
+    // device is therefore a fault that is the guest's to handle.
     try core.addressSpaces.map(
       "ram", MapRequest(iova: 0, length: 0x10000, isReadable: true, isWritable: true))
     try core.domains.allocate(
@@ -98,7 +101,9 @@ final class EventWorld {
     self.port = port
   }
 
-  /// Has the device fault again and again.
+  /// Makes the device fault about `count` times, and counts the events that arrive.
+  ///
+  /// - Parameter attaching: whether this thread moves the device between its domains meanwhile.
   func flood(_ count: Int, attaching: Bool) -> Outcome {
     let port = port
     let isOver = Locked(false)

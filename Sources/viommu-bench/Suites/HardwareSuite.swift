@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import IOMMUHardware
 
-/// Measures the emulated SMMU by itself: translations and commands, against the same memory
-/// accesses without it and against a copy of the same bytes.
+/// Measures the emulated SMMU by itself. Translations are compared with the memory accesses that
+/// they consist of, and commands with a copy of their bytes.
 struct HardwareSuite {
   let rounds: Int
 

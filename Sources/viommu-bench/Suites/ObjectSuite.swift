@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Many objects: what each costs, and whether the last costs more than the first.
+/// Measures what an object costs when there are many, and whether the last costs more than the
+/// first.
 struct ObjectSuite {
   private static let sample = 1000
   private static let page = 1000
@@ -12,7 +13,7 @@ struct ObjectSuite {
     let program = try Program.viommud(viommud)
     let client = try Client(port: program.port)
     Table.title("\(devices) devices")
-    // A stream ID for each.
+    // There must be a stream ID for each device.
     let bits = max(16, Int.bitWidth - devices.leadingZeroBitCount)
     try client.expect(201, "POST", "/v1/smmus", "{\"id\":\"big\",\"stream_id_bits\":\(bits)}")
     let before = try program.residentMemory()
@@ -55,7 +56,7 @@ struct ObjectSuite {
     Table.row("median page", Table.fraction(median(times)) + " ms")
   }
 
-  /// The cursor at the end of a page; nil on the last.
+  /// The cursor at the end of a page of the listing; nil on the last page.
   private static func next(in body: [UInt8]) -> String? {
     let tail = String(decoding: body.suffix(600), as: UTF8.self)
     guard let name = tail.ranges(of: "\"next\":\"").last else { return nil }

@@ -2,7 +2,7 @@
 import IOMMUHardware
 import Locking
 
-/// A guest's queue as clients of the server use it.
+/// Measures a guest's queue over HTTP, as clients of the server use it.
 extension QueueSuite {
   private static let entries = 65_536
 
@@ -18,6 +18,7 @@ extension QueueSuite {
     try signal(client, program.port)
   }
 
+  /// The requests that make a guest with a queue: status, path and body of each.
   private static let guest = [
     (201, "ioas", #"{"id":"ram"}"#),
     (201, "devices", #"{"id":"d","smmu":"smmu0","stream_id":66}"#),
@@ -44,7 +45,8 @@ extension QueueSuite {
     ),
   ]
 
-  /// Full rings, of which the answer describes nothing.
+  /// Submits full rings of commands in one request each, whose answers describe none of the
+  /// commands.
   private func submit(_ client: Client) throws {
     let command = Command.tlbiNHVA(vmid: 3, asid: 9, address: 0x1000)
     let bytes = command.words.flatMap { word in
@@ -70,9 +72,12 @@ extension QueueSuite {
 
   // MARK: Events
 
-  /// Acknowledgements in one request; the queue stands at the same command again behind each.
+  /// How many times one request acknowledges the error of the queue. Each time the queue stops
+  /// again at the same command, which is one more event.
   private static let acknowledgements = 1000
 
+  /// Measures how fast the errors of a queue become events, first alone, and then while another
+  /// client moves the device between domains.
   private func signal(_ client: Client, _ port: UInt16) throws {
     let body = #"{"commands":[["0x3","0x0"]]}"#
     try client.expect(200, "POST", "/v1/hw-queues/q/submit", body)
@@ -106,13 +111,13 @@ extension QueueSuite {
   private struct Attacher {
     var isOver = false
     var count = 0
-    /// Seconds.
+    /// The time that the slowest attach took, in seconds.
     var slowest = 0.0
   }
 
   /// Moves the device from one nested domain to the other.
   ///
-  /// - Returns: whether to go on.
+  /// - Returns: whether there is more to do; false when the measurement is over or the move failed.
   private func attach(
     _ client: Client, _ attacher: Locked<Attacher>
   ) -> Bool {
@@ -131,6 +136,9 @@ extension QueueSuite {
     return true
   }
 
+  /// Has the queue err again and again, and reads the events.
+  ///
+  /// - Returns: how many events came per second.
   private func errors(_ client: Client) throws -> Double {
     let steps = (0..<QueueSuite.acknowledgements).map { index in
       "{\"method\":\"PUT\",\"path\":\"/v1/viommus/v/mmio/0x14\",\"body\":"

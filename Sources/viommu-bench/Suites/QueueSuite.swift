@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import IOMMUHardware
 
-/// Measures guests' command queues: by themselves, against a copy of a ring's bytes, and over HTTP.
+/// Measures guests' command queues, by themselves in comparison with a copy of a ring's bytes, and
+/// over HTTP.
 struct QueueSuite {
   let viommud: String
   let rounds: Int
@@ -33,7 +34,8 @@ struct QueueSuite {
       times[slots] = time
       row("ATC_INV, \(slots) slots", time, copy)
     }
-    // What matching costs and not what more devices do: one device, all slots in use.
+    // All slots are in use, but every command is for one device. So this measures what it costs to
+    // match a slot, and not what it costs to invalidate more devices.
     try fill(machine) { _ in .atcInv(0x40, nil, address: 0, sizeLog2: 52) }
     let all = best { machine.run(0, Self.rings) }
     row("ATC_INV, one of \(QueueMachine.slots)", all, copy)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Requests a second, and processor time for each, beside the ceiling's.
+/// Measures requests per second and the processor time for each request, in comparison with the
+/// ceiling.
 ///
-/// The processor time is less disturbed by whatever else the machine does.
+/// The processor time depends less than the rate on what else the machine does meanwhile.
 struct RequestSuite {
   let viommud: String
   let ceiling: String
@@ -48,7 +49,8 @@ struct RequestSuite {
     },
   ]
 
-  /// A chain from an attached device down to its memory, and an object that nothing pins.
+  /// Makes the objects that the workloads use: an attached device with all that it needs down to
+  /// its memory, and one object that nothing pins.
   private func prepare(_ client: Client) throws {
     try client.expect(201, "POST", "/v1/ioas", "{\"id\":\"one\"}")
     let device = "{\"id\":\"gpu0\",\"smmu\":\"smmu0\",\"stream_id\":16}"
@@ -69,13 +71,13 @@ struct RequestSuite {
   }
 }
 
-/// One of the two servers, under one workload.
+/// One of the two servers that are compared, under one workload.
 private final class Contestant {
   private let program: Program
   private let generator: LoadGenerator
-  /// Answers a second, by round.
+  /// For each round, the answers per second.
   private(set) var rates: [Double] = []
-  /// Microseconds of processor time an answer, by round.
+  /// For each round, the processor time for one answer, in microseconds.
   private(set) var costs: [Double] = []
 
   init(_ program: Program, connections: Int, _ workload: Workload) throws {
@@ -93,7 +95,8 @@ private final class Contestant {
 }
 
 extension Workload {
-  /// The same for a server that answers what it likes.
+  /// The same workload with any status accepted, for the ceiling, which does not know what it is
+  /// asked.
   var anyStatus: Workload {
     Workload(name: name) { index in
       steps(index).map { Step(request: $0.request, status: 0) }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// From the start of the program to its first answer, and what it needs when it has nothing to do.
+/// Measures the time from the start of the program to its first answer, and the memory that it
+/// needs when it has nothing to do.
 struct StartSuite {
   let viommud: String
   let rounds: Int

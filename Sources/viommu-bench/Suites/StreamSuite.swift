@@ -5,10 +5,10 @@
   import Musl
 #endif
 
-/// The event log with many readers, one of whom never reads.
+/// Measures the event log with many readers and one more client that never reads.
 struct StreamSuite {
   private static let singleEvents = 100
-  /// Events that are committed together.
+  /// How many events are committed together.
   private static let batch = 100
 
   let viommud: String
@@ -35,7 +35,7 @@ struct StreamSuite {
     withExtendedLifetime(stalled) {}
   }
 
-  /// One event at a time, each to all readers.
+  /// Makes one event at a time, and waits until all readers have it.
   private func single(_ writer: Client, _ audience: inout Audience) throws {
     var times: [Double] = []
     for index in 0..<StreamSuite.singleEvents {
@@ -49,12 +49,13 @@ struct StreamSuite {
     Table.row("99th percentile", Table.fraction(sorted[sorted.count * 99 / 100]) + " ms")
   }
 
-  /// Events as fast as they can be made, in batches, by a client of its own.
+  /// Makes events in batches as fast as possible, by a client of its own, while the readers read.
   private func many(_ port: UInt16, _ audience: inout Audience) throws {
     let first = audience.latestSeq
     let count = events / StreamSuite.batch * StreamSuite.batch
     let start = Clock.now()
-    // It blocks a thread of the pool, of which nobody else wants one.
+    // The task blocks a thread of Swift's pool, which does no harm, since nothing else here uses
+    // it.
     Task.detached { try StreamSuite.write(count, port) }
     try audience.wait(forSeq: first + count)
     let seconds = Clock.seconds(since: start)
