@@ -13,9 +13,9 @@ enum FaultQueueOperations {
     .init("close_fd", ["name"], closeFile),
   ]
 
-  /// How many bytes are read if the script does not say it: enough for the whole queue. It is a
-  /// multiple of 40, the size of a record.
-  private static let wholeQueue: UInt64 = 40 * 1024
+  /// How many bytes are read if the script does not say it: 1,024 records of 40 bytes, more than
+  /// any script reports.
+  private static let usualCount: UInt64 = 40 * 1024
   /// The size of `struct iommu_hwpt_page_response`, in bytes.
   private static let responseSize: UInt64 = 8
 
@@ -37,7 +37,7 @@ enum FaultQueueOperations {
     _ stage: Stage, _ arguments: Arguments
   ) throws(PlayFailure) -> Outcome {
     let id = try stage.table.id(arguments.name, as: .faultQueue)
-    let count = try arguments.number("count", default: wholeQueue)
+    let count = try arguments.number("count", default: usualCount)
     let reply = try stage.client.get("/fault-queues/\(id)/faults?count=\(count)")
     if let refusal = reply.refusal { return refusal }
     var records: [TraceValue] = []
