@@ -15,6 +15,8 @@ public final class HTTPServer: Sendable {
   public struct Configuration: Sendable {
     /// Where the server is to listen; more than one place is possible.
     public var listeners: [ListenAddress]
+    /// Sockets that listen already and are the server's from now on.
+    public var inherited: [InheritedSocket] = []
     /// What clients may send, and how many of them there may be.
     public var limits: Limits
     /// How many loops serve the connections, each on a thread of its own; at least one.
@@ -57,7 +59,7 @@ public final class HTTPServer: Sendable {
   ///
   /// - Throws: `ServerError`; nothing is left open then. A server starts once.
   public func start() throws(ServerError) {
-    guard !configuration.listeners.isEmpty else { throw .noListener }
+    if configuration.listeners.isEmpty, configuration.inherited.isEmpty { throw .noListener }
     let shared = SharedState()
     let loops = try makeLoops(shared)
     let acceptor = try Acceptor(
@@ -134,7 +136,8 @@ public final class HTTPServer: Sendable {
     }
   }
 
-  /// Where the server listens, in the order of the configuration, with the ports it was given.
+  /// Where the server listens, with the ports it was given: what it has opened, in the order of the
+  /// configuration, and then what it has inherited.
   /// Empty before it was started.
   public var boundAddresses: [ListenAddress] { state.withLock { $0.addresses } }
 
@@ -148,6 +151,21 @@ public final class HTTPServer: Sendable {
 
   /// How many connections each of the loops has. From any thread.
   public var connectionsByLoop: [Int] { state.withLock { $0.loops.map(\.load.current) } }
+
+  /// Waits until each thread of the server has taken a turn since the call. One that hangs takes
+  /// none, and then this does not return. From any thread but the server's.
+  ///
+  /// - Returns: false once the server has stopped, or if it has never started.
+  public func awaitTurns() -> Bool {
+    let (loops, acceptor) = state.withLock { ($0.loops, $0.acceptor) }
+    guard let acceptor, !finished.isOpenNow else { return false }
+    let all = Latch()
+    let missing = ThreadCount(loops.count + 1) { all.open() }
+    for loop in loops { loop.mailbox.put(missing) }
+    acceptor.put(missing)
+    all.wait()
+    return !finished.isOpenNow
+  }
 
   /// Stops, and returns when everything is closed. From any thread but the server's.
   ///
@@ -164,15 +182,16 @@ public final class HTTPServer: Sendable {
   }
 
   private func openListeners() throws(ServerError) -> [ListeningSocket] {
+    let inherited = configuration.inherited.map { ListeningSocket($0) }
     var sockets: [ListeningSocket] = []
     do throws(ServerError) {
       for address in configuration.listeners {
         sockets.append(try ListeningSocket.open(address, unixMode: configuration.unixMode))
       }
     } catch {
-      for socket in sockets { socket.close() }
+      for socket in sockets + inherited { socket.close() }
       throw error
     }
-    return sockets
+    return sockets + inherited
   }
 }

@@ -80,9 +80,17 @@ struct Viommud: ParsableCommand {
     try limits.check()
     try sites.check()
     _ = try socketMode()
-    for address in try addresses() where !insecure && !address.isLoopback {
+    try checkReach(of: try addresses(), "--listen")
+    try checkReach(of: try Service.inheritedSockets().map(\.address), "the socket unit")
+  }
+
+  /// - Parameter origin: who chose the addresses.
+  /// - Throws: a `ValidationError` without `--insecure`, for an address that other machines can
+  ///   reach.
+  private func checkReach(of addresses: [ListenAddress], _ origin: String) throws {
+    for address in addresses where !insecure && !address.isLoopback {
       throw ValidationError(
-        "--listen: \(address) can be reached by other machines, and the API has no "
+        "\(origin): \(address) can be reached by other machines, and the API has no "
           + "authentication; say --insecure if that is meant")
     }
   }
@@ -97,8 +105,10 @@ struct Viommud: ParsableCommand {
     return mode
   }
 
+  /// Where the server is to open listeners itself. A socket that it has inherited is enough.
   private func addresses() throws -> [ListenAddress] {
-    let texts = listen.isEmpty && unix.isEmpty ? [Viommud.usualAddress] : listen
+    let isTold = try !listen.isEmpty || !unix.isEmpty || !Service.inheritedSockets().isEmpty
+    let texts = isTold ? listen : [Viommud.usualAddress]
     do {
       return try texts.map { try ListenAddress(parsing: $0) } + unix.map { .unix(path: $0) }
     } catch {
@@ -108,13 +118,15 @@ struct Viommud: ParsableCommand {
 
   mutating func run() throws {
     let addresses = try addresses()
+    let inherited = try Service.inheritedSockets()
     let logger = makeLogger()
     Signals.block()
     Descriptors.raiseLimit()
     let served = limitsWithinDescriptors(logger)
-    let api = try makeControlPlane(listeningOn: addresses, served)
+    let api = try makeControlPlane(listeningOn: addresses + inherited.map(\.address), served)
     var configuration = HTTPServer.Configuration(
       listeners: addresses, limits: served)
+    configuration.inherited = inherited
     configuration.threads = threads
     configuration.unixMode = try socketMode()
     let server = HTTPServer(configuration: configuration, handler: api, logger: logger)
@@ -124,7 +136,10 @@ struct Viommud: ParsableCommand {
       logger.info("listening", metadata: ["address": "\(address)"])
     }
     try writePort(of: server.boundAddresses)
+    let service = Service(logger)
+    service.isReady(server)
     let signal = Signals.wait()
+    service.isStopping()
     logger.info("stopping", metadata: ["signal": "\(signal)"])
     Signals.endOnNext()
     api.beginDraining()

@@ -56,6 +56,8 @@ PYTHONPATH=. PYTHONDONTWRITEBYTECODE=1 "$venv/bin/schemathesis" --config-file sc
 if [ -n "$server" ]; then
   echo "== out of descriptors"
   python3 descriptors.py "$binary"
+  echo "== under a service manager"
+  python3 service.py "$binary"
   # It must have outlived all of that.
   kill -0 "$server"
 fi

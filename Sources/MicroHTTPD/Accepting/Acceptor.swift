@@ -37,6 +37,10 @@ final class Acceptor: @unchecked Sendable {
   private struct Orders {
     var hasRoom = false
     var isToStop = false
+    /// Nobody takes orders any more.
+    var hasEnded = false
+    /// Those who wait for the thread to take a turn.
+    var turns: [ThreadCount] = []
   }
 
   private let loops: [ServerLoop]
@@ -84,6 +88,11 @@ final class Acceptor: @unchecked Sendable {
       }
     }
     closeListeners()
+    let left = orders.withLock { orders in
+      orders.hasEnded = true
+      return orders.turns
+    }
+    for turn in left { turn.end() }
     for loop in loops { loop.mailbox.listenersAreClosed() }
   }
 
@@ -107,6 +116,16 @@ final class Acceptor: @unchecked Sendable {
     wake()
   }
 
+  /// Has the thread count itself down at its next turn; one that has ended has none to take. From
+  /// any thread.
+  func put(_ turn: ThreadCount) {
+    let isTaken = orders.withLock { orders in
+      if !orders.hasEnded { orders.turns.append(turn) }
+      return !orders.hasEnded
+    }
+    if isTaken { wake() } else { turn.end() }
+  }
+
   private func wake() {
     var one: UInt64 = 1
     // The counter cannot overflow in a program's life, so this cannot fail.
@@ -115,9 +134,13 @@ final class Acceptor: @unchecked Sendable {
 
   private func takeOrders() -> Orders {
     let taken = orders.withLock { orders in
-      defer { orders.hasRoom = false }
+      defer {
+        orders.hasRoom = false
+        orders.turns = []
+      }
       return orders
     }
+    for turn in taken.turns { turn.end() }
     if taken.hasRoom { endPause() }
     return taken
   }

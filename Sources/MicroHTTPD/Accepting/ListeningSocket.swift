@@ -28,6 +28,19 @@ struct ListeningSocket {
     }
   }
 
+  /// Takes over a socket that somebody else has opened; its path is not the server's to remove.
+  init(_ inherited: InheritedSocket) {
+    descriptor = inherited.descriptor
+    address = inherited.address
+    file = nil
+  }
+
+  private init(descriptor: Int32, address: ListenAddress, file: FileIdentity?) {
+    self.descriptor = descriptor
+    self.address = address
+    self.file = file
+  }
+
   /// Removes the path of a Unix socket, if it is still this socket's.
   ///
   /// To be called before the descriptor is closed: while it is open, nobody else can have found
@@ -112,13 +125,17 @@ struct ListeningSocket {
     #endif
   }
 
-  private static func newSocket(_ family: Int32) throws(ServerError) -> Int32 {
+  /// What `SO_TYPE` is of a stream socket.
+  static var streamType: Int32 {
     #if canImport(Glibc)
-      let kind = Int32(SOCK_STREAM.rawValue) | flags
+      Int32(SOCK_STREAM.rawValue)
     #else
-      let kind = SOCK_STREAM | flags
+      SOCK_STREAM
     #endif
-    return try SystemCall.check("socket", socket(family, kind, 0))
+  }
+
+  private static func newSocket(_ family: Int32) throws(ServerError) -> Int32 {
+    try SystemCall.check("socket", socket(family, streamType | flags, 0))
   }
 
   private static func bind(

@@ -37,6 +37,12 @@ import Synchronization
     unsafe pthread_mutex_unlock(mutex)
   }
 
+  var isOpenNow: Bool {
+    unsafe pthread_mutex_lock(mutex)
+    defer { unsafe pthread_mutex_unlock(mutex) }
+    return isOpen
+  }
+
   func wait() {
     unsafe pthread_mutex_lock(mutex)
     while !isOpen { unsafe pthread_cond_wait(condition, mutex) }
@@ -44,7 +50,7 @@ import Synchronization
   }
 }
 
-/// Counts the threads of a server down, and says when the last one has ended.
+/// Counts the threads of a server down, and says when the last one has ended, or has taken a turn.
 final class ThreadCount: Sendable {
   private let left: Atomic<Int>
   private let whenAllHaveEnded: @Sendable () -> Void
@@ -54,7 +60,7 @@ final class ThreadCount: Sendable {
     self.whenAllHaveEnded = whenAllHaveEnded
   }
 
-  /// One thread has ended.
+  /// One thread has ended, or has taken its turn.
   func end() {
     if left.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 { whenAllHaveEnded() }
   }

@@ -24,6 +24,8 @@ struct Mail {
   var published: [Subscription] = []
   /// Connections that the acceptor has for the loop.
   var sockets: [AcceptedSocket] = []
+  /// Those who wait for the loop to take a turn.
+  var turns: [ThreadCount] = []
   /// When everything must be over, on the monotonic clock, once the server is to stop.
   var stopDeadline: UInt64?
   /// Whether no more connections will come.
@@ -84,6 +86,15 @@ final class Mailbox: Sendable {
     return isTaken
   }
 
+  /// Has the loop count itself down at its next turn; a loop that has ended has none to take.
+  func put(_ turn: ThreadCount) {
+    let isTaken = mail.withLock { mail in
+      if !mail.isClosed { mail.turns.append(turn) }
+      return !mail.isClosed
+    }
+    if isTaken { wake() } else { turn.end() }
+  }
+
   /// Says that no more connections will come.
   func listenersAreClosed() {
     mail.withLock { $0.listenersAreClosed = true }
@@ -115,12 +126,13 @@ final class Mailbox: Sendable {
   /// Drops what comes from now on: a late answer would keep the server's objects for ever.
   func close() {
     let left = mail.withLock { mail in
-      let sockets = mail.sockets
+      let left = mail
       mail = Mail()
       mail.isClosed = true
-      return sockets
+      return left
     }
-    for socket in left { closeDescriptor(socket.descriptor) }
+    for socket in left.sockets { closeDescriptor(socket.descriptor) }
+    for turn in left.turns { turn.end() }
   }
 
   private func wake() {

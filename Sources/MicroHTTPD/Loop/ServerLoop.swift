@@ -162,6 +162,7 @@ final class ServerLoop: @unchecked Sendable {
       }
       for socket in mail.sockets { take(socket) }
       if let deadline = mail.stopDeadline { beginDrain(deadline: deadline) }
+      for turn in mail.turns { turn.end() }
       if mail.listenersAreClosed { drain.listenersAreClosed = true }
       // What was resumed or has come is served now, not after another look at epoll.
       if let daemon, daemon.needsRun { daemon.run() }

@@ -49,6 +49,24 @@ struct SocketName {
     store(name)
   }
 
+  /// - Parameter abstract: the name of a Unix socket that has no file, of unix(7); nil comes back
+  ///   if it is empty or too long for the system.
+  init?(abstract: String) {
+    var name = sockaddr_un()
+    name.sun_family = sa_family_t(AF_UNIX)
+    // A NUL in front says that it is no path; the length says where it ends.
+    let bytes = [0] + Array(abstract.utf8)
+    guard bytes.count > 1, bytes.count <= MemoryLayout.size(ofValue: name.sun_path) else {
+      return nil
+    }
+    unsafe withUnsafeMutableBytes(of: &name.sun_path) { unsafe $0.copyBytes(from: bytes) }
+    length = socklen_t(SocketName.pathOffset + bytes.count)
+    store(name)
+  }
+
+  /// Where the path of a Unix socket begins in its address.
+  private static let pathOffset = MemoryLayout<sa_family_t>.size
+
   /// Calls `body` with the address, for a system call.
   func withAddress(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
     unsafe withUnsafePointer(to: storage) { storage in
@@ -73,6 +91,54 @@ struct SocketName {
     return unsafe withUnsafeBytes(of: storage) {
       unsafe UInt16(bigEndian: $0.load(fromByteOffset: 2, as: UInt16.self))
     }
+  }
+
+  /// Where a socket is bound to; nil for a family other than IPv4, IPv6 and Unix, for a Unix socket
+  /// without a name, and for what is no socket.
+  static func address(of descriptor: Int32) -> ListenAddress? {
+    var storage = sockaddr_storage()
+    var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+    let result = unsafe withUnsafeMutablePointer(to: &storage) { storage in
+      unsafe storage.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        unsafe getsockname(descriptor, $0, &length)
+      }
+    }
+    guard result == 0 else { return nil }
+    return unsafe withUnsafeBytes(of: storage) { bytes in
+      switch Int32(storage.ss_family) {
+      case AF_INET:
+        unsafe address(AF_INET, bytes, at: MemoryLayout<sockaddr_in>.offset(of: \.sin_addr))
+      case AF_INET6:
+        unsafe address(AF_INET6, bytes, at: MemoryLayout<sockaddr_in6>.offset(of: \.sin6_addr))
+      case AF_UNIX: unsafe path(Array(bytes.prefix(Int(length)).dropFirst(pathOffset)))
+      default: nil
+      }
+    }
+  }
+
+  private static func address(
+    _ family: Int32, _ bytes: UnsafeRawBufferPointer, at offset: Int?
+  ) -> ListenAddress? {
+    guard let start = bytes.baseAddress, let offset else { return nil }
+    let text = unsafe withUnsafeTemporaryAllocation(
+      of: CChar.self, capacity: Int(INET6_ADDRSTRLEN)
+    ) { buffer -> String? in
+      // The buffer is as large as the longest address in words.
+      guard let room = buffer.baseAddress,
+        unsafe inet_ntop(family, start + offset, room, socklen_t(buffer.count)) != nil
+      else { return nil }
+      return unsafe String(cString: room)
+    }
+    guard let text else { return nil }
+    // The port stands at the same place in both families.
+    let port = unsafe UInt16(bigEndian: bytes.load(fromByteOffset: 2, as: UInt16.self))
+    return .tcp(host: text, port: port)
+  }
+
+  private static func path(_ bytes: [UInt8]) -> ListenAddress? {
+    guard let first = bytes.first else { return nil }
+    if first == 0 { return .unix(path: "@" + String(decoding: bytes.dropFirst(), as: UTF8.self)) }
+    return .unix(path: String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self))
   }
 
   private mutating func store<Name>(_ name: Name) {

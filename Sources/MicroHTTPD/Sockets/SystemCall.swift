@@ -30,6 +30,21 @@ enum SystemCall {
     _ = unsafe setsockopt(socket, level, name, &value, socklen_t(MemoryLayout<Int32>.size))
   }
 
+  /// A socket's option that is a number; nil if the descriptor has no such option.
+  static func option(_ socket: Int32, _ level: Int32, _ name: Int32) -> Int32? {
+    var value: Int32 = 0
+    var length = socklen_t(MemoryLayout<Int32>.size)
+    return unsafe getsockopt(socket, level, name, &value, &length) == 0 ? value : nil
+  }
+
+  /// Bounds how long sending waits for whoever is to receive.
+  static func limitSendTime(of socket: Int32, toSeconds seconds: Int) {
+    var limit = timeval(tv_sec: seconds, tv_usec: 0)
+    // Every socket has this option.
+    _ = unsafe setsockopt(
+      socket, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+  }
+
   /// Bounds what the kernel keeps for a client that does not read.
   static func limitSendBuffer(of socket: Int32, to bytes: Int32) {
     setOption(socket, SOL_SOCKET, SO_SNDBUF, bytes)
