@@ -29,8 +29,7 @@ final class QueueStream: StreamSource {
 
   private init(
     _ host: Host, _ key: ObjectKey, _ queue: any FollowedQueue, _ topic: Topic,
-    _ format: EventLog.Format,
-    _ file: FileHandle
+    _ format: EventLog.Format, _ file: FileHandle
   ) {
     self.host = host
     self.key = key
@@ -112,10 +111,7 @@ final class QueueStream: StreamSource {
         state.lastMark = now
         StreamLine.append("hello", as: format, to: &chunk) { writer in
           writer.key("object")
-          writer.object { writer in
-            writer.field("kind", text: key.kind.rawValue)
-            writer.field("id", text: key.id)
-          }
+          writer.object { $0.reference(to: key) }
         }
       }
       if let reason = ending(state) {
