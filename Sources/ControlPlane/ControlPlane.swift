@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import HTTPCore
 public import IOMMUFD
-import Locking
+public import Locking
 import Synchronization
 
 /// The API. It finds the host and the endpoint that a request is for, and answers the request.
@@ -27,6 +27,9 @@ public final class ControlPlane: RequestHandler {
     public var openAPI: (yaml: [UInt8], json: [UInt8]) = ([], [])
     /// Tells the time. A test hands in a clock of its own.
     public var clock: @Sendable () -> Timestamp
+    /// Who carries out what a loop of the server must not wait for. Without any, the thread that
+    /// brings a request carries it out and waits for its host.
+    public var workers: WorkerPool?
     /// Further metrics for `/metrics`, from whoever serves the requests.
     public var serverMetrics: @Sendable () -> [Metric] = { [] }
 
@@ -76,26 +79,31 @@ public final class ControlPlane: RequestHandler {
   /// Carries a request out and answers it. It may be called from any thread.
   public func respond(to request: Request) -> Response {
     do throws(Problem) {
-      guard let origin = try configuration.sites.admit(request.head) else {
-        return answer(request)
-      }
-      return CrossOrigin.share(answer(request), with: origin, asked: request.head)
+      let origin = try configuration.sites.admit(request.head)
+      return answer(request, sharedWith: origin)
     } catch {
       return ControlPlane.response(to: error, request.head)
     }
   }
 
   /// Answers a request that this server may answer.
-  private func answer(_ request: Request) -> Response {
+  ///
+  /// - Parameter origin: the site whose page sends the request and may read the answer; nil where
+  ///   it is no page of another site.
+  private func answer(_ request: Request, sharedWith origin: Origin?) -> Response {
+    let share = { @Sendable (response: Response) -> Response in
+      guard let origin else { return response }
+      return CrossOrigin.share(response, with: origin, asked: request.head)
+    }
     do throws(Problem) {
       switch try routeRequest(request.head) {
       case .options(let methods):
-        return Response(status: 204, headers: [(.allow, ControlPlane.allow(methods))])
+        return share(Response(status: 204, headers: [(.allow, ControlPlane.allow(methods))]))
       case .endpoint(let found):
-        return try answer(request, found)
+        return try answer(request, found, share)
       }
     } catch {
-      return ControlPlane.response(to: error, request.head)
+      return share(ControlPlane.response(to: error, request.head))
     }
   }
 
@@ -112,6 +120,8 @@ public final class ControlPlane: RequestHandler {
     let host: String
     /// The positions in the path of the segments that fill the pattern's parameters.
     let parameters: [Int]
+    /// Whether it is about what is on a host; else about the server, or about hosts as such.
+    let isAboutHost: Bool
   }
 
   enum Route {
@@ -134,7 +144,9 @@ public final class ControlPlane: RequestHandler {
     switch table.router.match(head.method, head.target, from: start) {
     case .found(let route, let parameters):
       let endpoint = table.routes[route].endpoint
-      return .endpoint(Found(endpoint: endpoint, host: host, parameters: parameters))
+      return .endpoint(
+        Found(
+          endpoint: endpoint, host: host, parameters: parameters, isAboutHost: start > 0))
     case .wrongMethod(let allowed):
       if head.method == .options { return .options(allowed) }
       var problem = Problem(
@@ -163,25 +175,46 @@ public final class ControlPlane: RequestHandler {
     return target.segmentCount >= 4 ? (target.text(2), 3) : (defaultHost, 0)
   }
 
-  private func answer(_ request: Request, _ found: Found) throws(Problem) -> Response {
-    let target = request.head.target
+  private func answer(
+    _ request: Request, _ found: Found, _ share: @escaping @Sendable (Response) -> Response
+  ) throws(Problem) -> Response {
     guard let host = hosts.host(found.host) else {
       throw Problem(.notFound, "there is no host \(found.host)")
     }
     if found.endpoint.body == .none, !request.body.isEmpty {
       throw Problem(.malformedRequest, "this request takes no body")
     }
+    let target = request.head.target
     let call = Call(
       api: self, endpoint: found.endpoint, request: request, host: host,
       parameters: found.parameters.map { target.text($0) },
       query: try QueryReader(target.query, known: found.endpoint.query))
-    switch found.endpoint.action {
-    case .answer(let answer):
-      return try answer(call)
-    case .change(let decode):
-      try Accept.require([MediaType.json], request)
-      let conditions = try Conditions(request, isDryRun: try call.query.bool("dry_run"))
-      return host.change(try decode(call), conditions)
+    guard let workers = configuration.workers, found.isAboutHost || call.mayTakeLong else {
+      return share(ControlPlane.carryOut(call))
+    }
+    if !found.isAboutHost {
+      let deferred = DeferredResponse()
+      workers.run { deferred.fulfil(share(ControlPlane.carryOut(call))) }
+      return Response(status: 200, body: .deferred(deferred))
+    }
+    return host.gate.admit(mayTakeLong: call.mayTakeLong, workers) {
+      share(ControlPlane.carryOut(call))
+    }
+  }
+
+  private static func carryOut(_ call: Call) -> Response {
+    do throws(Problem) {
+      switch call.endpoint.action {
+      case .answer(let answer):
+        return try answer(call)
+      case .change(let decode):
+        try Accept.require([MediaType.json], call.request)
+        let conditions = try Conditions(
+          call.request, isDryRun: try call.query.bool("dry_run"))
+        return call.host.change(try decode(call), conditions)
+      }
+    } catch {
+      return response(to: error, call.request.head)
     }
   }
 }

@@ -176,6 +176,7 @@ struct Viommud: ParsableCommand {
     configuration.limits = served
     configuration.retainedEvents = limits.retainedEvents
     configuration.sites = try sites.siteGuard(listeningOn: addresses)
+    configuration.workers = WorkerPool(limit: max(2, threads))
     configuration.version = Version.current
     configuration.openAPI = (Array(OpenAPIDocument.yaml.utf8), Array(OpenAPIDocument.json.utf8))
     configuration.serverMetrics = { Metrics.source(()) ?? [] }

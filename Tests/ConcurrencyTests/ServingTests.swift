@@ -2,6 +2,7 @@
 import ControlPlane
 import Glibc
 import HTTPCore
+import Locking
 import Logging
 import MicroHTTPD
 import MockDriver
@@ -23,6 +24,7 @@ struct ServingTests {
     var configuration = ControlPlane.Configuration(
       models: [SMMUv3Model(), MockModel()], clock: { moment })
     configuration.sites.hosts = ["a"]
+    configuration.workers = WorkerPool(limit: 2)
     return try ControlPlane(configuration)
   }
 

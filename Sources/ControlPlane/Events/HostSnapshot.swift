@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import HTTPCore
 import IOMMUFD
+import Locking
 
 /// Writes a host's objects as they are, some at a time. So a snapshot of a large host neither holds
 /// the lock for long nor takes memory for a reader that is slow.
@@ -11,21 +12,26 @@ import IOMMUFD
 struct HostSnapshot: SnapshotSource {
   let host: Host
   let filter: EventFilter
+  let workers: WorkerPool?
 
   func write(after key: inout ObjectKey?, limit: Int, _ emit: ([UInt8]) -> Void) -> Bool {
     var written = 0
     var last = key
     var isWhole = false
-    // Only the body of a read can throw, and this one does not.
-    try? host.read { state in
-      isWhole = HostSnapshot.visit(state.core, after: key) { object in
-        last = object.key
-        guard matches(object) else { return true }
-        var writer = JSONWriter()
-        state.encoder.write(object, to: &writer)
-        written += writer.bytes.count
-        emit(writer.bytes)
-        return written < limit
+    // A host that is busy shows nothing now; the stream is asked again.
+    let start = key
+    _ = host.gate.attempt(workers) {
+      // Only the body of a read can throw, and this one does not.
+      try? host.read { state in
+        isWhole = HostSnapshot.visit(state.core, after: start) { object in
+          last = object.key
+          guard matches(object) else { return true }
+          var writer = JSONWriter()
+          state.encoder.write(object, to: &writer)
+          written += writer.bytes.count
+          emit(writer.bytes)
+          return written < limit
+        }
       }
     }
     key = last

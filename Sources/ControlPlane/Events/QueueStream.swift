@@ -25,13 +25,17 @@ final class QueueStream: StreamSource {
   private let key: ObjectKey
   private let queue: any FollowedQueue
   private let format: EventLog.Format
+  private let workers: WorkerPool?
   private let state: Locked<State>
 
   private init(
-    _ host: Host, _ key: ObjectKey, _ queue: any FollowedQueue, _ topic: Topic,
-    _ format: EventLog.Format, _ file: FileHandle
+    _ host: Host, _ workers: WorkerPool?, _ key: ObjectKey, _ queue: any FollowedQueue,
+    _ topic: Topic,
+    _ format: EventLog.Format,
+    _ file: FileHandle
   ) {
     self.host = host
+    self.workers = workers
     self.key = key
     self.queue = queue
     self.topic = topic
@@ -59,7 +63,8 @@ final class QueueStream: StreamSource {
       let topic = state.topic(of: key)
       guard let queue = queue(state.core.object(key), waking: topic) else { return }
       let opened = QueueStream(
-        call.host, key, queue, topic, type == MediaType.ndjson ? .ndjson : .eventStream,
+        call.host, call.api.configuration.workers, key, queue, topic,
+        type == MediaType.ndjson ? .ndjson : .eventStream,
         FileHandle(file: file))
       file.whenClosed = { [weak opened] in opened?.finish(reason: .closed) }
       stream = opened
@@ -136,12 +141,15 @@ final class QueueStream: StreamSource {
 
   func closed() {
     guard let handle = state.withLock({ $0.file }) else { return }
-    // Closing the file can fail for no reason that anybody could act on.
-    try? host.perform { state throws(Problem) in
-      do throws(Refusal) {
-        try state.core.eventFiles.stopFollowing(handle.file)
-      } catch {
-        throw Problem(error)
+    let host = host
+    host.gate.submit(workers) {
+      // Closing the file can fail for no reason that anybody could act on.
+      try? host.perform { state throws(Problem) in
+        do throws(Refusal) {
+          try state.core.eventFiles.stopFollowing(handle.file)
+        } catch {
+          throw Problem(error)
+        }
       }
     }
   }

@@ -12,6 +12,10 @@ public final class Host: Sendable {
   private let models: [any SMMUModel]
   private let clock: @Sendable () -> Timestamp
   private let state: Locked<HostState>
+  /// Where requests wait for the host instead of a loop.
+  let gate = HostGate()
+  /// How much there is on the host, for those who do not wait for it.
+  let size = HostSize()
 
   /// - Throws: the problem with the objects that the host is to start with.
   init(
@@ -25,6 +29,7 @@ public final class Host: Sendable {
     log = EventLog(retention: retention)
     state = Locked(
       try Host.furnish(name, settings, models, log, clock, lastTransaction: 0))
+    state.withLock { [size] state in size.update(state.core) }
   }
 
   private static func furnish(
@@ -56,11 +61,6 @@ public final class Host: Sendable {
   /// Looks at the objects. `body` must change nothing, because no event would tell of it.
   func read<Result>(_ body: (HostState) throws(Problem) -> Result) throws(Problem) -> Result {
     try state.withLock { state throws(Problem) in try body(state) }
-  }
-
-  /// How many objects of each kind there are.
-  var counts: [(kind: ObjectKind, count: Int)] {
-    state.withLock { state in ObjectKind.allCases.map { ($0, state.core.count($0)) } }
   }
 
   // MARK: Changing
@@ -148,6 +148,7 @@ public final class Host: Sendable {
 
   private func commit(_ drafts: [EventLog.Draft], _ state: HostState) -> UInt64 {
     let seq = log.append(drafts, transaction: state.core.committed, time: clock())
+    if !drafts.isEmpty { size.update(state.core) }
     state.machine.noteTableWrites(seq: seq)
     return seq
   }
@@ -160,7 +161,7 @@ public final class Host: Sendable {
     var counts: [(kind: ObjectKind, count: Int)]
   }
 
-  var outline: Outline { Outline(extent: log.extent, counts: counts) }
+  var outline: Outline { Outline(extent: log.extent, counts: size.objects) }
 
   /// What the host would show after a reset.
   func outlineOfReset() throws(Problem) -> Outline {
@@ -189,9 +190,8 @@ public final class Host: Sendable {
       let old = state.core
       state = try Host.furnish(name, settings, models, log, clock, lastTransaction: last)
       old.dismantle()
-      let fresh = state.core
-      return Outline(
-        extent: log.extent, counts: ObjectKind.allCases.map { ($0, fresh.count($0)) })
+      size.update(state.core)
+      return outline
     }
   }
 

@@ -10,6 +10,8 @@ final class HostRegistry: Sendable {
 
   struct State {
     var hosts: [String: Host] = [:]
+    /// The names of hosts that are being made: somebody else's already, and nobody's host yet.
+    var reserved: Set<String> = []
     /// The number in the last name that the server made up.
     var counter = 0
   }
@@ -76,32 +78,69 @@ final class HostRegistry: Sendable {
   func make(
     _ settings: HostSettings, isEnsured: Bool, isDryRun: Bool
   ) throws(Problem) -> Made {
-    try state.withLock { state throws(Problem) in
-      if let name = settings.id, let existing = state.hosts[name] {
-        if isEnsured, existing.settings == settings { return .existed(existing) }
-        throw Problem(.exists, "host \(name) exists already")
-      }
-      guard state.hosts.count < HostRegistry.limit else {
-        throw Problem(.exhausted, "there are \(HostRegistry.limit) hosts already")
-      }
-      var number = state.counter
-      let name = settings.id ?? HostRegistry.nextName(in: state, &number)
-      // The settings bear the name also when the server made it up, so that a PUT of the same host
-      // under that name finds it unchanged.
-      var settings = settings
-      settings.id = name
-      let host = try HostRegistry.make(name, settings, configuration)
-      if !isDryRun {
-        state.hosts[name] = host
-        state.counter = number
-      }
-      return .made(host)
+    // A host can have a long way to be made. Meanwhile others are found without waiting for it.
+    let reservation = try state.withLock { state throws(Problem) in
+      try HostRegistry.reserve(settings, isEnsured, &state)
     }
+    let name: String
+    let number: Int
+    switch reservation {
+    case .existed(let host): return .existed(host)
+    case .reserved(let reserved, let last): (name, number) = (reserved, last)
+    }
+    // The settings bear the name also when the server made it up, so that a PUT of the same host
+    // under that name finds it unchanged.
+    var settings = settings
+    settings.id = name
+    let made: Host
+    do throws(Problem) {
+      made = try HostRegistry.make(name, settings, configuration)
+    } catch {
+      state.withLock { _ = $0.reserved.remove(name) }
+      throw error
+    }
+    state.withLock { state in
+      state.reserved.remove(name)
+      guard !isDryRun else { return }
+      state.hosts[name] = made
+      state.counter = max(state.counter, number)
+    }
+    return .made(made)
+  }
+
+  private static func reserve(
+    _ settings: HostSettings, _ isEnsured: Bool, _ state: inout State
+  ) throws(Problem) -> Reservation {
+    if let name = settings.id, let existing = state.hosts[name] {
+      if isEnsured, existing.settings == settings { return .existed(existing) }
+      throw Problem(.exists, "host \(name) exists already")
+    }
+    if let name = settings.id, state.reserved.contains(name) {
+      throw Problem(.exists, "host \(name) is being made by another request")
+    }
+    guard state.hosts.count + state.reserved.count < HostRegistry.limit else {
+      throw Problem(.exhausted, "there are \(HostRegistry.limit) hosts already")
+    }
+    var number = state.counter
+    let name = settings.id ?? HostRegistry.nextName(in: state, &number)
+    state.reserved.insert(name)
+    return .reserved(name: name, number: number)
+  }
+
+  /// What a request for a host finds.
+  private enum Reservation {
+    case existed(Host)
+    /// The name is kept for the host until it is there.
+    case reserved(name: String, number: Int)
   }
 
   private static func nextName(in state: State, _ number: inout Int) -> String {
-    repeat { number += 1 } while state.hosts["host-\(number)"] != nil
-    return "host-\(number)"
+    var name: String
+    repeat {
+      number += 1
+      name = "host-\(number)"
+    } while state.hosts[name] != nil || state.reserved.contains(name)
+    return name
   }
 
   /// - Throws: `not_found`, or `busy` for the host that always exists.
@@ -116,6 +155,7 @@ final class HostRegistry: Sendable {
       if !isDryRun { state.hosts[name] = nil }
       return host
     }
-    if !isDryRun { host.close() }
+    // Nobody finds the host any more. Those who have found it go first.
+    if !isDryRun { host.gate.submit(configuration.workers) { host.close() } }
   }
 }

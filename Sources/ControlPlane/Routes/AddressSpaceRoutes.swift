@@ -10,7 +10,9 @@ enum AddressSpaceRoutes {
     .init(.post, "/ioas/{id}/reserved", reserve),
     .init(
       .get, "/ioas/{id}/mappings",
-      Endpoint("listMappings", query: ["limit", "cursor"], .answer(listMappings))),
+      Endpoint(
+        "listMappings", query: ["limit", "cursor"], effort: .growsWithQuery,
+        .answer(listMappings))),
   ]
 
   private static let map = Endpoint("mapIOAS", changing: .ioas, body: .json) {

@@ -28,7 +28,7 @@ enum CollectionRoutes {
   private static func list(_ resource: Resource, _ noun: String) -> Endpoint {
     Endpoint(
       "list\(noun)\(noun.hasSuffix("s") ? "es" : "s")",
-      query: ["limit", "cursor"] + resource.filters.map(\.name),
+      query: ["limit", "cursor"] + resource.filters.map(\.name), effort: .growsWithQuery,
       .answer { call throws(Problem) in
         try Accept.require([MediaType.json], call.request)
         return try Listing(resource, call).response()
@@ -39,7 +39,7 @@ enum CollectionRoutes {
 
   private static func create(_ resource: Resource, _ noun: String) -> Endpoint {
     Endpoint(
-      "create\(noun)", body: .json,
+      "create\(noun)", body: .json, effort: effort(ofMaking: resource.kind),
       .change { call throws(Problem) in
         let creation = try decode(resource, call, pathID: nil)
         return Change(operation: .create(creation), subject: .collection(resource.kind))
@@ -48,13 +48,20 @@ enum CollectionRoutes {
 
   private static func put(_ resource: Resource, _ noun: String) -> Endpoint {
     Endpoint(
-      "put\(noun)", changing: resource.kind, body: .json
+      "put\(noun)", changing: resource.kind, body: .json,
+      effort: effort(ofMaking: resource.kind)
     ) { call throws(Problem) in
       guard Identifier.isValid(call.id.utf8) else {
         throw Problem(faults: [.init(.invalidField, at: "{id}", Identifier.rule)])
       }
       return .ensure(try decode(resource, call, pathID: call.id))
     }
+  }
+
+  /// A domain takes over what its address space maps, an SMMU makes tables of any size; the others
+  /// are made alike whatever there is.
+  private static func effort(ofMaking kind: ObjectKind) -> Endpoint.Effort {
+    kind == .domain || kind == .smmu ? .growsWithHost : .bounded
   }
 
   private static func decode(
@@ -89,7 +96,8 @@ enum CollectionRoutes {
   // MARK: Reading
 
   private static func show(_ kind: ObjectKind, _ noun: String) -> Endpoint {
-    Endpoint("get\(noun)", .answer { call throws(Problem) in try get(kind, call) })
+    Endpoint(
+      "get\(noun)", effort: .bounded, .answer { call throws(Problem) in try get(kind, call) })
   }
 
   static func get(_ kind: ObjectKind, _ call: Call) throws(Problem) -> Response {

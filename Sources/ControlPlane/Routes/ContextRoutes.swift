@@ -12,7 +12,7 @@ enum ContextRoutes {
     .init(.post, "/contexts/{id}/mmaps/{number}/fork", fork),
     .init(
       .get, "/contexts/{id}/mmaps/{number}/{offset}",
-      Endpoint("readMemoryMap", query: ["width"], .answer(read))),
+      Endpoint("readMemoryMap", query: ["width"], effort: .bounded, .answer(read))),
   ]
 
   private static let ioctl = Endpoint("callIoctl", changing: .context, body: .json) {

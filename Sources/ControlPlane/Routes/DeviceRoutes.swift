@@ -15,7 +15,9 @@ enum DeviceRoutes {
     .init(.post, "/devices/{id}/page-requests", requestPages),
     .init(.post, "/devices/{id}/dma", dma),
     .init(.put, "/devices/{id}/traffic", startTraffic),
-    .init(.get, "/devices/{id}/traffic", Endpoint("getTraffic", .answer(showTraffic))),
+    .init(
+      .get, "/devices/{id}/traffic",
+      Endpoint("getTraffic", effort: .bounded, .answer(showTraffic))),
     .init(.delete, "/devices/{id}/traffic", stopTraffic),
   ]
 

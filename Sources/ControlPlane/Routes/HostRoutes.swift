@@ -10,17 +10,18 @@ enum HostRoutes {
     .init(
       .post, "/v1/hosts",
       Endpoint(
-        "createHost", query: ["dry_run"], body: .json,
+        "createHost", query: ["dry_run"], body: .json, effort: .long,
         .answer { call throws(Problem) in try makeHost(call, pathID: nil) })),
     .init(.get, "/v1/hosts/{host}", Endpoint("getHost", .answer(getHost))),
     .init(
       .put, "/v1/hosts/{host}",
       Endpoint(
-        "putHost", query: ["dry_run"], body: .json,
+        "putHost", query: ["dry_run"], body: .json, effort: .long,
         .answer { call throws(Problem) in try makeHost(call, pathID: call.parameters[0]) })),
     .init(
       .delete, "/v1/hosts/{host}",
-      Endpoint("deleteHost", query: ["allow_missing", "dry_run"], .answer(deleteHost))),
+      Endpoint(
+        "deleteHost", query: ["allow_missing", "dry_run"], effort: .long, .answer(deleteHost))),
   ]
 
   private static func listHosts(_ call: Call) throws(Problem) -> Response {

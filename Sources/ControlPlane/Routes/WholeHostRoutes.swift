@@ -9,6 +9,7 @@ enum WholeHostRoutes {
       .get, "/events",
       Endpoint(
         "getEvents", query: ["after", "follow", "snapshot", "limit", "kind", "id", "type"],
+        effort: .bounded,
         .answer(events))),
     .init(.get, "/graph", Endpoint("getGraph", query: ["format"], .answer(graph))),
     .init(
@@ -16,7 +17,8 @@ enum WholeHostRoutes {
       Endpoint(
         "runBatch", query: ["dry_run"], body: .json,
         .answer { call throws(Problem) in try Batch(call).run() })),
-    .init(.post, "/reset", Endpoint("resetHost", query: ["dry_run"], .answer(reset))),
+    .init(
+      .post, "/reset", Endpoint("resetHost", query: ["dry_run"], effort: .long, .answer(reset))),
   ]
 
   // MARK: Events
@@ -45,7 +47,9 @@ enum WholeHostRoutes {
     let stream = EventLogStream(
       log: call.host.log, cursor: cursor, extent: extent,
       format: type == MediaType.ndjson ? .ndjson : .eventStream, isFollowing: isFollowing,
-      snapshot: hasSnapshot ? HostSnapshot(host: call.host, filter: try filter(call)) : nil)
+      snapshot: hasSnapshot
+        ? HostSnapshot(
+          host: call.host, filter: try filter(call), workers: call.api.configuration.workers) : nil)
     return Response(status: 200, headers: headers, body: .stream(stream))
   }
 

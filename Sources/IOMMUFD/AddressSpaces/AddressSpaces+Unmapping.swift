@@ -72,7 +72,11 @@ extension AddressSpaces {
   func insert(_ area: Area, into ioas: IOAS) {
     let index = ioas.firstArea(reaching: area.iova)
     ioas.areas.insert(area, at: index)
-    transaction.onRollback { ioas.areas.remove(at: ioas.firstArea(reaching: area.iova)) }
+    core.areaCount += 1
+    transaction.onRollback {
+      ioas.areas.remove(at: ioas.firstArea(reaching: area.iova))
+      core.areaCount -= 1
+    }
   }
 
   private func remove(_ range: Range<Int>, from ioas: IOAS) {
@@ -82,7 +86,11 @@ extension AddressSpaces {
       domain.ops.unmap(areas, from: domain, in: transaction)
     }
     ioas.areas.removeSubrange(range)
-    transaction.onRollback { ioas.areas.insert(contentsOf: areas, at: range.lowerBound) }
+    core.areaCount -= areas.count
+    transaction.onRollback {
+      ioas.areas.insert(contentsOf: areas, at: range.lowerBound)
+      core.areaCount += areas.count
+    }
     releaseMemory(of: areas)
   }
 

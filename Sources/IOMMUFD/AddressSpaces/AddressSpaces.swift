@@ -24,6 +24,9 @@ public struct AddressSpaces: ObjectVerbs {
   /// given back, and it no longer stands for a VFIO container.
   func end(_ ioas: IOAS) {
     releaseMemory(of: ioas.areas)
+    let count = ioas.areas.count
+    core.areaCount -= count
+    transaction.onRollback { core.areaCount += count }
     let context = ioas.owner
     if context.compatibleIOAS === ioas { core.options.setCompatibleIOAS(nil, of: context) }
   }

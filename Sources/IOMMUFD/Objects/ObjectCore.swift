@@ -36,6 +36,8 @@ public final class ObjectCore {
   var tables: [KindTable]
   var groups: [String: DeviceGroup] = [:]
   private var lastTransaction: UInt64 = 0
+  /// How many ranges are mapped, in all address spaces together.
+  public internal(set) var areaCount = 0
   /// Counts domains, so that they can be told by age.
   var serial: UInt64 = 0
 

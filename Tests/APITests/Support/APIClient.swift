@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ControlPlane
 import HTTPCore
+import Locking
 import Logging
 import MicroHTTPD
 import MockDriver
@@ -37,6 +38,9 @@ struct Answer {
 
 /// A fresh world: a control plane of its own, reached as the transport says.
 final class API {
+  /// Threads of a pool stay, so that all servers share one.
+  private static let workers = WorkerPool(limit: 4)
+
   let plane: ControlPlane
   private var server: HTTPServer?
   private var port: UInt16 = 0
@@ -46,6 +50,7 @@ final class API {
     var configuration = ControlPlane.Configuration(
       models: [SMMUv3Model(), MockModel(), VTDModel()],
       clock: { Timestamp(microseconds: 1_700_000_000_000_000) })
+    if transport == .overSocket { configuration.workers = API.workers }
     adjust(&configuration)
     plane = try ControlPlane(configuration)
     guard transport == .overSocket else { return }

@@ -7,7 +7,7 @@ enum MemoryRoutes {
   static let all: [RouteTable.Route] = [
     .init(
       .get, "/ioas/{id}/memory",
-      Endpoint("readMemory", query: ["iova", "length"], .answer(read))),
+      Endpoint("readMemory", query: ["iova", "length"], effort: .growsWithQuery, .answer(read))),
     .init(.put, "/ioas/{id}/memory", write),
   ]
 

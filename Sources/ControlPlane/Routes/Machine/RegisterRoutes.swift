@@ -7,11 +7,11 @@ enum RegisterRoutes {
   static let all: [RouteTable.Route] = [
     .init(
       .get, "/smmus/{id}/mmio/{offset}",
-      Endpoint("readRegister", query: ["width"], .answer(readRegister))),
+      Endpoint("readRegister", query: ["width"], effort: .bounded, .answer(readRegister))),
     .init(.put, "/smmus/{id}/mmio/{offset}", writeRegister),
     .init(
       .get, "/viommus/{id}/mmio/{offset}",
-      Endpoint("readWindow", query: ["width"], .answer(readWindow))),
+      Endpoint("readWindow", query: ["width"], effort: .bounded, .answer(readWindow))),
     .init(.put, "/viommus/{id}/mmio/{offset}", writeWindow),
   ]
 

@@ -18,6 +18,30 @@ struct Call: Sendable {
   /// The key of the object that the request is about.
   func key(_ kind: ObjectKind) -> ObjectKey { ObjectKey(kind, id) }
 
+  /// Bodies that are larger take more than a moment to be read, or what is in them to be carried
+  /// out.
+  private static let largestShortBody = 32 << 10
+  /// So much can be gone through in a moment.
+  private static let largestShortHost = 2000
+  /// So many objects or bytes can be written in a moment.
+  private static let largestShortLimit = 200
+  private static let largestShortLength = 256 << 10
+
+  /// Whether it may take longer than about a millisecond, so that a loop of the server, which has
+  /// other clients, must not carry it out.
+  var mayTakeLong: Bool {
+    if request.body.count > Call.largestShortBody { return true }
+    switch endpoint.effort {
+    case .bounded: return false
+    case .growsWithHost: return host.size.total > Call.largestShortHost
+    case .growsWithQuery:
+      let limit = query.text("limit").flatMap(Int.init) ?? 0
+      let length = query.text("length").flatMap(Int.init) ?? 0
+      return limit > Call.largestShortLimit || length > Call.largestShortLength
+    case .long: return true
+    }
+  }
+
   // MARK: Body
 
   /// The reader of the body, which is an object. A request without a body has an empty one.

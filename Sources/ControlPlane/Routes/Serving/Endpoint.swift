@@ -35,15 +35,32 @@ final class Endpoint: Sendable {
     case change(@Sendable (Call) throws(Problem) -> Change)
   }
 
+  /// How long an operation can take.
+  enum Effort: Sendable {
+    /// Never long, whatever there is on the host.
+    case bounded
+    /// It may go through all that is on the host.
+    case growsWithHost
+    /// As long as the query's `length` or `limit` says.
+    case growsWithQuery
+    /// It is about no host's objects, and may make or end many.
+    case long
+  }
+
   /// The operation's name in the OpenAPI document.
   let operationID: String
   /// The query parameters that the operation knows. Any other is an error.
   let query: [String]
   let body: Body
+  let effort: Effort
   let action: Action
 
-  init(_ operationID: String, query: [String] = [], body: Body = .none, _ action: Action) {
+  init(
+    _ operationID: String, query: [String] = [], body: Body = .none,
+    effort: Effort = .growsWithHost, _ action: Action
+  ) {
     self.operationID = operationID
+    self.effort = effort
     if case .change = action {
       self.query = query + ["dry_run"]
     } else {
@@ -58,10 +75,11 @@ final class Endpoint: Sendable {
   /// - Parameter decode: reads from the request what is to be done with the object.
   convenience init(
     _ operationID: String, changing kind: ObjectKind, query: [String] = [], body: Body = .none,
+    effort: Effort = .growsWithHost,
     _ decode: @escaping @Sendable (Call) throws(Problem) -> Operation
   ) {
     self.init(
-      operationID, query: query, body: body,
+      operationID, query: query, body: body, effort: effort,
       .change { call throws(Problem) in
         Change(operation: try decode(call), subject: .object(call.key(kind)))
       })

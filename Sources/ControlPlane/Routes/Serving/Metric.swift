@@ -50,7 +50,7 @@ public struct Metric: Sendable {
     var events: [(String, Int)] = []
     for host in hosts {
       events.append(("host=\"\(host.name)\"", Int(host.log.extent.latest)))
-      for (kind, count) in host.counts {
+      for (kind, count) in host.size.objects {
         objects.append(("host=\"\(host.name)\",kind=\"\(kind.rawValue)\"", count))
       }
     }

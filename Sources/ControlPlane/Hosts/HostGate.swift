@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+import DequeModule
+import HTTPCore
+import Locking
+
+/// The way of requests into a host, at which no loop of the server ever waits.
+///
+/// A request that finds the host free is carried out by the thread that brings it. One that finds
+/// it taken is left here, and carried out by a worker when its turn comes; so is one that may take
+/// long, for the loop has other clients to serve. Requests are carried out one at a time, and in
+/// the order in which they came. So a host's long operation delays that host's clients, and nobody
+/// else.
+///
+/// The gate only keeps loops from waiting. What keeps the host whole is its own lock.
+final class HostGate: Sendable {
+  private struct State {
+    /// Whether a request is being carried out, or a worker is about to carry one out.
+    var isTaken = false
+    var waiting: Deque<@Sendable () -> Void> = []
+  }
+
+  private let state = Locked(State())
+
+  /// Carries a request out now, or leaves it for a worker.
+  ///
+  /// - Parameters:
+  ///   - mayTakeLong: whether it is a worker's in any case.
+  ///   - work: carries the request out, and answers it.
+  /// - Returns: the answer, or one that will come.
+  func admit(
+    mayTakeLong: Bool, _ workers: WorkerPool, _ work: @escaping @Sendable () -> Response
+  ) -> Response {
+    if !mayTakeLong, enter() {
+      let response = work()
+      leave(to: workers)
+      return response
+    }
+    let deferred = DeferredResponse()
+    leave(behind: { deferred.fulfil(work()) }, workers)
+    return Response(status: 200, body: .deferred(deferred))
+  }
+
+  /// Carries something out that nobody waits for: now, if the host is free, else when it is.
+  func submit(_ workers: WorkerPool?, _ work: @escaping @Sendable () -> Void) {
+    guard let workers else { return work() }
+    if enter() {
+      work()
+      leave(to: workers)
+    } else {
+      leave(behind: work, workers)
+    }
+  }
+
+  /// Carries out something short if the host is free.
+  ///
+  /// - Returns: whether it was.
+  func attempt(_ workers: WorkerPool?, _ work: () -> Void) -> Bool {
+    guard let workers else {
+      work()
+      return true
+    }
+    guard enter() else { return false }
+    work()
+    leave(to: workers)
+    return true
+  }
+
+  private func enter() -> Bool {
+    state.withLock { state in
+      if state.isTaken { return false }
+      state.isTaken = true
+      return true
+    }
+  }
+
+  private func leave(to workers: WorkerPool) {
+    let isOver = state.withLock { state in
+      state.isTaken = !state.waiting.isEmpty
+      return !state.isTaken
+    }
+    if !isOver { workers.run { self.carryOutWhatWaits() } }
+  }
+
+  private func leave(behind work: @escaping @Sendable () -> Void, _ workers: WorkerPool) {
+    let isFirst = state.withLock { state in
+      state.waiting.append(work)
+      defer { state.isTaken = true }
+      return !state.isTaken
+    }
+    if isFirst { workers.run { self.carryOutWhatWaits() } }
+  }
+
+  private func carryOutWhatWaits() {
+    while let work = next() { work() }
+  }
+
+  private func next() -> (@Sendable () -> Void)? {
+    state.withLock { state in
+      let work = state.waiting.popFirst()
+      if work == nil { state.isTaken = false }
+      return work
+    }
+  }
+}
