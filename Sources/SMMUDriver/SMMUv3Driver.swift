@@ -3,13 +3,14 @@ import IOMMUFD
 import IOMMUHardware
 import Locking
 
-/// What Linux's arm-smmu-v3 driver and its tegra241-cmdqv part do
-/// (`drivers/iommu/arm/arm-smmu-v3`).
+/// The driver of an emulated SMMUv3. It does what Linux's arm-smmu-v3 driver and its tegra241-cmdqv
+/// part do (`drivers/iommu/arm/arm-smmu-v3`).
 ///
-/// This type brings the hardware up and down and puts the parts together: what the driver does
-/// with devices is in `SMMUv3Ops`, with domains in `SMMUv3DomainOps`, with vIOMMUs in `VSMMUOps`.
-/// They are used under the host's lock; the event handler and the devices' ports are used by the
-/// hardware's threads. What the hardware can see changes at the commit of a transaction.
+/// This type brings the hardware up and down, and puts the parts of the driver together. What the
+/// driver does with devices is in `SMMUv3Ops`, what it does with domains in `SMMUv3DomainOps`, and
+/// what it does with vIOMMUs in `VSMMUOps`. These are used under the host's lock. The event handler
+/// and the devices' ports are used by any thread that causes an interrupt or a transaction. What
+/// the hardware can see changes only at the commit of a transaction.
 final class SMMUv3Driver: IOMMUDriver {
   let settings: SMMUSettings
   let features: SMMUv3Features
@@ -25,7 +26,7 @@ final class SMMUv3Driver: IOMMUDriver {
   let owners: StreamOwners
   let events: EventQueueReader
   let stalls: StalledAccesses
-  /// Handles the hardware's interrupts, from the reset on.
+  /// Handles the hardware's interrupts. It is nil until the hardware is reset.
   var receiver: NotificationReceiver?
 
   let ops: any IOMMUOps
@@ -79,7 +80,7 @@ final class SMMUv3Driver: IOMMUDriver {
       queues: cmdqv.map { GuestQueues(cmdqv: $0, hardware: hardware, places: places) })
   }
 
-  /// `arm_smmu_device_remove`: the hardware is off, and what it used is free again.
+  /// Switches the hardware off at commit, and frees what it used (`arm_smmu_device_remove`).
   func shutDown(in transaction: Transaction) {
     transaction.onCommit { [self] in
       cmdqv?.shutDown()
@@ -88,7 +89,9 @@ final class SMMUv3Driver: IOMMUDriver {
     }
   }
 
-  /// What a transaction that does not stand takes back.
+  /// Disconnects the hardware from the driver, and frees the memory that the driver took for it.
+  /// The end of the SMMU needs this, and so does a transaction that made the driver and is rolled
+  /// back.
   func discard() {
     hardware.sink.setReceiver(nil)
     hardware.cmdqvSink.setReceiver(interrupt: nil)
@@ -109,6 +112,6 @@ final class SMMUv3Driver: IOMMUDriver {
 }
 
 extension SMMUSettings {
-  /// Whether what the driver tells the hardware is put into the log.
+  /// Whether the commands and the table entries that the driver gives to the hardware are logged.
   var isTraced: Bool { features["trace"] ?? 0 != 0 }
 }

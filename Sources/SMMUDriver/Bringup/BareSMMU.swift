@@ -2,15 +2,16 @@
 public import IOMMUFD
 import IOMMUHardware
 
-/// An SMMUv3 that no driver runs: whoever writes its registers does. Its devices send what they
-/// send through it, and iommufd can make nothing for them. For those who write a driver.
+/// An SMMUv3 that no driver runs. It is meant for people who write a driver: their software
+/// programs it through its registers. The devices behind it make their accesses through it, but
+/// iommufd cannot allocate anything for them.
 public struct BareSMMUv3Model: SMMUModel {
-  /// There is one kind of it.
+  /// Makes the model, which has no options.
   public init() {}
 
   /// The name by which hosts ask for it.
   public let name = "arm-smmuv3-bare"
-  /// The features of the SMMUv3, without those that are the driver's.
+  /// The features of the SMMUv3, without those that only concern its driver.
   public var features: [SMMUFeature] { SMMUv3Model().features.filter { $0.name != "trace" } }
 
   /// An SMMU with stream IDs of 16 bits and without CMDQV.
@@ -18,7 +19,7 @@ public struct BareSMMUv3Model: SMMUModel {
     SMMUSettings(driver: name, streamIDBits: 16, cmdqv: nil)
   }
 
-  /// Makes hardware in the state out of reset, and what stands in a driver's place.
+  /// Makes hardware that is out of reset, and what takes the place of its driver.
   ///
   /// - Throws: `EINVAL` for settings that no such hardware has.
   public func makeDriver(
@@ -31,7 +32,7 @@ public struct BareSMMUv3Model: SMMUModel {
   }
 }
 
-/// What is in a driver's place where there is none.
+/// Takes the place of a driver where there is none.
 final class BareSMMUv3: IOMMUDriver {
   let settings: SMMUSettings
   let ops: any IOMMUOps
@@ -55,8 +56,9 @@ final class BareSMMUv3: IOMMUDriver {
       name: name, features: features, hardware: hardware, owners: owners, stalls: stalls)
     domainOps = BareDomainOps(name: name)
     let (stalls, hardware) = (stalls, hardware)
-    // The hardware holds what it tells, and so must not hold whoever holds it: an SMMU that is
-    // only tried out goes without being shut down.
+    // The hardware keeps its receivers alive, so a receiver must not keep the hardware alive in
+    // turn. Otherwise an SMMU that is made only to try its settings, and is never shut down, would
+    // never be freed.
     hardware.cmdqvSink.setReceiver(interrupt: { [weak hardware] in
       hardware?.log(.interrupt("cmdqv"))
     })
@@ -87,8 +89,8 @@ final class BareSMMUv3: IOMMUDriver {
   }
 }
 
-/// What can be done with the devices of an SMMU that no driver runs: they are there, and nothing
-/// is allocated for them.
+/// What can be done with the devices of an SMMU that no driver runs. They can be plugged in and
+/// make accesses, but nothing can be allocated for them.
 struct BareOps: IOMMUOps {
   let name: String
   let features: SMMUv3Features
@@ -129,7 +131,7 @@ struct BareOps: IOMMUOps {
   }
 }
 
-/// There are no domains, and so nothing is done with them.
+/// Refuses to attach devices, because there are no domains to attach them to.
 struct BareDomainOps: DomainOps {
   let name: String
 
@@ -146,7 +148,8 @@ struct BareDomainOps: DomainOps {
   ) {}
 }
 
-/// Puts records into the event queue, from which software takes them.
+/// Puts records into the event queue in memory, where the software that runs the hardware finds
+/// them.
 struct BareEventHandler: HardwareEventHandler {
   let hardware: Hardware
 

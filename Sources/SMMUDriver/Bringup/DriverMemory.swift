@@ -3,7 +3,7 @@ import IOMMUFD
 import IOMMUHardware
 
 /// The memory that a driver takes for an SMMU: its stream table, its queues, and the queues of its
-/// CMDQV if it has one. All of it or nothing is taken.
+/// CMDQV if it has one.
 struct DriverMemory {
   let table: StreamTableMemory
   let queues: QueueMemory
@@ -12,7 +12,9 @@ struct DriverMemory {
   /// The extension for guest-owned queues; nil without it.
   let cmdqv: CMDQVDriver?
 
-  /// - Throws: `ENOMEM` when there is not enough for one of them; nothing is taken then.
+  /// Takes all of the memory, or none of it.
+  ///
+  /// - Throws: `ENOMEM` when there is not enough memory.
   init(_ hardware: Hardware, isTraced: Bool) throws(Refusal) {
     let features = hardware.smmu.features
     let table = try StreamTableMemory(hardware, streamIDBits: features.sidSize)

@@ -2,19 +2,20 @@
 import IOMMUFD
 import IOMMUHardware
 
-/// An emulated SMMU and the memory in which its tables and queues are, as a driver or a bare
-/// machine has them.
+/// An emulated SMMU, its CMDQV if it has one, and the memory in which its tables and queues are.
+/// Both the driver and a bare SMMU work with it.
 final class Hardware: Sendable {
   let name: String
   let machine: any Machine
   let memory: PhysicalMemory
   let smmu: SMMUv3
-  /// What the hardware tells of itself goes here; set once, before the hardware is used.
+  /// Gets the SMMU's notifications and passes them on. Its receiver is set when the hardware is
+  /// brought up.
   let sink: Sink
   let cmdqv: Tegra241CMDQV?
   let cmdqvSink = CMDQVDoorbells()
 
-  /// Where the CMDQV's registers begin, behind the SMMU's own.
+  /// The offset of the CMDQV's registers, which follow the SMMU's own.
   static let cmdqvOffset: UInt64 = 0x20_0000
 
   init(
@@ -41,16 +42,17 @@ final class Hardware: Sendable {
 
   // MARK: Memory
 
-  /// The width of addresses that the hardware sends to memory; its tables' entries have no more
-  /// than 48 bits.
+  /// The number of bits of an address that the hardware sends to memory. Entries of the driver's
+  /// tables have no more than 48.
   var outputBits: Int { min(smmu.features.oas, 48) }
 
-  /// Takes memory for tables where the hardware reaches them; nil when none is left.
+  /// Takes memory for tables at an address that the hardware can reach; nil when none is left.
   func allocateTables(_ length: UInt64, alignment: UInt64) -> UInt64? {
     machine.allocateTables(length, alignment: alignment, below: 1 << UInt64(outputBits))
   }
 
-  /// Writes words of a table; what the driver allocated exists, so that nothing can go wrong.
+  /// Writes words of a table. The address must be of memory that the driver has allocated, where no
+  /// write fails.
   func write(_ words: [UInt64], at address: UInt64) {
     for (index, word) in words.enumerated() {
       try? memory.write64(word, at: address &+ UInt64(index) &* 8)
@@ -59,7 +61,7 @@ final class Hardware: Sendable {
 
   func write(_ word: UInt64, at address: UInt64) { try? memory.write64(word, at: address) }
 
-  /// Zeroes bytes of a table.
+  /// Zeroes bytes of a table that the driver has allocated.
   func clear(_ count: UInt64, at address: UInt64) {
     try? memory.write(Array(repeating: 0, count: Int(count)), at: address)
   }
@@ -70,7 +72,7 @@ final class Hardware: Sendable {
 
   // MARK: Registers
 
-  /// Reads a register that exists.
+  /// Reads a register by its name, with its own width.
   func read(_ register: SMMURegister) -> UInt64 {
     (try? smmu.readRegister(register.rawValue, width: register.width)) ?? 0
   }
@@ -79,7 +81,7 @@ final class Hardware: Sendable {
     try? smmu.writeRegister(register.rawValue, value, width: register.width)
   }
 
-  /// Reads a register of the SMMU or of the CMDQV behind it.
+  /// Reads a register of the SMMU, or of the CMDQV behind it.
   func readRegister(_ offset: UInt64, width: Int) throws(Refusal) -> UInt64 {
     if let cmdqv, let inner = innerOffset(offset) {
       do throws(RegisterError) {
@@ -95,22 +97,25 @@ final class Hardware: Sendable {
     }
   }
 
-  /// The machine's offsets have 32 bits. What is far behind the end stays there, and aligned.
+  /// The offset as the hardware takes it, in 32 bits. An offset that has more bits becomes one that
+  /// is still behind the last register and aligned as before, so that it is refused for the right
+  /// reason.
   static func clamped(_ offset: UInt64) -> UInt32 {
     offset > 0xffff_fff0 ? 0xffff_fff0 | UInt32(offset & 7) : UInt32(offset)
   }
 
-  /// The offset within the CMDQV; nil in front of it.
+  /// The offset from the beginning of the CMDQV's registers; nil for a register of the SMMU.
   private func innerOffset(_ offset: UInt64) -> UInt32? {
     offset < Hardware.cmdqvOffset ? nil : Hardware.clamped(offset - Hardware.cmdqvOffset)
   }
 
-  /// Checks an access that is to be made at commit, by making it as a read.
+  /// Checks a write that will be made at commit, by a read at the same place. A read has no effect,
+  /// and is refused for the same reasons.
   func checkRegister(_ offset: UInt64, width: Int) throws(Refusal) {
     _ = try readRegister(offset, width: width)
   }
 
-  /// Writes a register whose access was checked.
+  /// Writes a register, after `checkRegister` has found nothing wrong with the access.
   func writeRegister(_ offset: UInt64, _ value: UInt64, width: Int) {
     if let cmdqv, let inner = innerOffset(offset) {
       try? cmdqv.writeRegister(inner, value, width: width)
@@ -119,7 +124,9 @@ final class Hardware: Sendable {
     }
   }
 
-  /// - Parameter base: what the error's offset is counted from.
+  /// The refusal that an access to registers gets.
+  ///
+  /// - Parameter base: the offset that the error's own offset is counted from.
   static func refusal(_ error: RegisterError, at base: UInt64) -> Refusal {
     switch error {
     case .width(let offset, let width):
@@ -134,5 +141,5 @@ final class Hardware: Sendable {
   }
 }
 
-/// A number as the API writes it.
+/// A number in hexadecimal, as the API writes it.
 func hex(_ value: UInt64) -> String { "0x" + String(value, radix: 16) }

@@ -2,7 +2,7 @@
 import IOMMUFD
 import IOMMUHardware
 
-/// The memory of an SMMU's queues (`arm_smmu_init_queues`).
+/// The memory of an SMMU's command, event and PRI queues (`arm_smmu_init_queues`).
 final class QueueMemory {
   static let eventLog2: UInt64 = 7
   static let priLog2: UInt64 = 8
@@ -14,7 +14,7 @@ final class QueueMemory {
   let pageRequests: UInt64
   private let hardware: Hardware
 
-  /// - Throws: `ENOMEM`
+  /// - Throws: `ENOMEM` when no memory is left for the queues.
   init(_ hardware: Hardware, _ features: SMMUv3Features) throws(Refusal) {
     self.hardware = hardware
     guard let base = hardware.allocateTables(Self.takenBytes, alignment: Self.bytes) else {
@@ -29,7 +29,7 @@ final class QueueMemory {
 }
 
 extension SMMUv3Driver {
-  /// Bits of CR0, in the order in which they are switched on.
+  /// The bits of CR0, in the order in which a reset sets them.
   private enum Control {
     static let commandQueue: UInt64 = 8
     static let eventQueue: UInt64 = 4
@@ -40,12 +40,12 @@ extension SMMUv3Driver {
 
   private static let readAllocate: UInt64 = 1 << 62
 
-  /// Brings the hardware up as Linux does (`arm_smmu_device_reset`).
+  /// Resets the hardware and brings it up as Linux does (`arm_smmu_device_reset`).
   func reset() {
     hardware.write(.cr0, 0)
-    // Tables and queues are write-back cacheable and inner shareable.
+    // The hardware accesses tables and queues as write-back cacheable and inner shareable.
     hardware.write(.cr1, 0xd75)
-    // PTM and RECINVSID.
+    // The bits are PTM and RECINVSID.
     hardware.write(.cr2, 6)
     hardware.write(.strtabBase, programmer.table.base | Self.readAllocate)
     hardware.write(.strtabBaseCfg, programmer.table.configuration)
@@ -74,12 +74,13 @@ extension SMMUv3Driver {
       control |= Control.checkATS
       hardware.write(.cr0, control)
     }
-    // The hardware holds what it tells, and so must not hold whoever holds it: a driver that is
-    // only tried out, on a host for example, goes without being shut down.
+    // The hardware keeps its receivers alive, so it must not keep the driver alive through them.
+    // Otherwise a driver that is made only to try its settings, and is never shut down, would never
+    // be freed.
     let receiver = NotificationReceiver(hardware, events, stalls, at: queues.pageRequests)
     self.receiver = receiver
     hardware.sink.setReceiver { [weak receiver] in receiver?.receive($0) }
-    // GERROR, the event queue and the PRI queue interrupt.
+    // The interrupts are those of GERROR, of the event queue and of the PRI queue.
     hardware.write(.irqCtrl, features.pri ? 7 : 5)
     hardware.write(.cr0, control | Control.translate)
     guard let cmdqv else { return }

@@ -2,7 +2,7 @@
 import IOMMUFD
 import IOMMUHardware
 
-/// What people are told of the hardware and of the objects on it.
+/// What the driver shows to people of the hardware and of the objects that use it.
 struct SMMUv3Facts {
   let hardware: Hardware
 

@@ -7,17 +7,18 @@ import Locking
 public struct SMMUv3Model: SMMUModel {
   private let places: ThreadPlaces
 
-  /// There is one kind of it; guests' queues share the threads of the process.
+  /// Makes the model. The threads of guests' queues are counted for all hosts of the process
+  /// together.
   public init() { self.init(places: .queues) }
 
-  /// - Parameter places: of the threads of guests' queues.
+  /// - Parameter places: limits how many guests' queues have a thread.
   init(places: ThreadPlaces) { self.places = places }
 
   /// The name by which hosts ask for it.
   public let name = "arm-smmuv3"
 
-  /// The fields of the ID registers that can be chosen, by their names, and the driver's switch for
-  /// tracing.
+  /// The fields of the ID registers that can be chosen, by their names, and a switch for the
+  /// driver's log.
   public let features: [SMMUFeature] = [
     SMMUFeature("s1p", .flag, usual: 1),
     SMMUFeature("s2p", .flag, usual: 1),
@@ -38,12 +39,13 @@ public struct SMMUv3Model: SMMUModel {
     SMMUFeature("bbml", .number(0...2), usual: 2),
     SMMUFeature("oas", .oneOf(SMMUv3Features.outputSizes), usual: 48),
     SMMUFeature("ds", .flag, usual: 0),
-    // No field of a register: whether the log has what the driver tells the hardware.
+    // This is no field of a register. It says whether the commands and the table entries that the
+    // driver gives to the hardware are logged.
     SMMUFeature("trace", .flag, usual: 0),
   ]
 
-  /// What a Tegra241 has, but smaller: stream IDs of 16 bits, and a CMDQV with 4 interfaces, 8
-  /// queues and 16 slots an interface.
+  /// A Tegra241 on a smaller scale: stream IDs of 16 bits, and a CMDQV with 4 interfaces, 8 queues,
+  /// and 16 SID slots for each interface.
   public var usualSettings: SMMUSettings {
     SMMUSettings(
       driver: name, streamIDBits: 16, cmdqv: .init(vintfs: 4, vcmdqs: 8, sidsPerVINTF: 16))
@@ -66,7 +68,8 @@ public struct SMMUv3Model: SMMUModel {
     return driver
   }
 
-  /// The settings with all features said, and what they come to.
+  /// Adds the usual values of the features that the settings leave out, and makes the hardware's
+  /// features of them all.
   static func complete(
     _ settings: SMMUSettings, _ features: [SMMUFeature]
   ) throws(Refusal) -> (SMMUSettings, SMMUv3Features) {
@@ -108,8 +111,8 @@ public struct SMMUv3Model: SMMUModel {
     return features
   }
 
-  /// PARAM holds the logarithms of the three numbers, and each interface has its share of the
-  /// queues.
+  /// Checks the size of a CMDQV. Each of the numbers must be a power of two, because PARAM holds
+  /// their logarithms, and there must be at least one queue for each interface.
   static func check(_ cmdqv: SMMUSettings.CMDQV) throws(Refusal) {
     for (name, value) in [
       ("vintfs", cmdqv.vintfs), ("vcmdqs", cmdqv.vcmdqs), ("sids_per_vintf", cmdqv.sidsPerVINTF),

@@ -5,8 +5,8 @@ import IOMMUHardware
 /// The registers of an SMMU and, behind them, of its CMDQV.
 struct SMMUv3Registers: RegisterAccess {
   let hardware: Hardware
-  /// The driver of the CMDQV, which tells the log what a write had guests' queues do; nil where no
-  /// driver runs it.
+  /// The driver of the CMDQV, which logs what guests' queues do after a write; nil where no driver
+  /// runs the CMDQV, or there is none.
   let cmdqv: CMDQVDriver?
 
   func readRegister(_ offset: UInt64, width: Int) throws(Refusal) -> UInt64 {

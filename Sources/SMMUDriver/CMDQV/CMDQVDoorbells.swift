@@ -2,7 +2,8 @@
 import IOMMUHardware
 import Locking
 
-/// Hands what the CMDQV tells to whoever runs it.
+/// Passes the CMDQV's interrupts and doorbells on to receivers that are set after the CMDQV is
+/// made. While there are none they are dropped.
 final class CMDQVDoorbells: CMDQVSink {
   private let onInterrupt = LockedFunction<Void, Void>()
   private let onDoorbell = LockedFunction<Int, Void>()

@@ -3,9 +3,9 @@ import IOMMUFD
 import IOMMUHardware
 import Locking
 
-/// Queues while guests have them.
+/// What the driver does with a queue while a guest has it.
 extension CMDQVDriver {
-  /// A guest has the queue from now on.
+  /// Begins to run a queue for a guest.
   func begin(_ queue: LVCMDQ) {
     queue.progress.begin()
     guests.withLock { $0[queue.global] = Guest(worker: queue.worker, progress: queue.progress) }
@@ -20,16 +20,18 @@ extension CMDQVDriver {
     guests.withLock { $0[queue.global] = nil }
   }
 
-  /// A deferred queue has work.
+  /// Wakes the thread of a queue whose guest has rung the doorbell.
   func ring(_ global: Int) { guests.withLock { $0[global] }?.worker?.ring() }
 
-  /// The log gets what the queues have done that no thread of their own tells of.
+  /// Logs what queues have done that have no thread of their own. Queues with a thread do this
+  /// themselves.
   func tellProgress() {
     let guests = guests.withLock { guests in guests.sorted { $0.key < $1.key }.map(\.value) }
     for guest in guests where guest.worker == nil { guest.progress.tell() }
   }
 
-  /// Writes entries behind a ring's last, then PROD.
+  /// Writes commands behind the last one in a guest's ring, and then PROD, as the guest's driver
+  /// does.
   func post(
     _ commands: [[UInt64]], to queue: LVCMDQ, _ base: UInt64, _ entries: UInt32,
     _ hardware: Hardware
@@ -68,7 +70,7 @@ extension Submission.Result {
 }
 
 extension Tegra241CMDQV.QueueError {
-  /// As the API writes it.
+  /// The name that the API has for the error.
   var name: String {
     switch self {
     case .illegal: "illegal"
@@ -80,8 +82,8 @@ extension Tegra241CMDQV.QueueError {
 }
 
 extension Tegra241CMDQV.Queue {
-  /// Why the queue stands still: that it could not be initialised, or what CONS_INDX.ERR says. nil
-  /// when nothing is to be acknowledged.
+  /// Why the queue stands still: it could not be initialised, or it has stopped at a command for
+  /// the reason in CONS_INDX.ERR. It is nil while no error is to be acknowledged.
   var errorName: String? {
     let active = gerror ^ gerrorn
     if active & 4 != 0 { return "initialisation" }

@@ -3,17 +3,18 @@ import IOMMUFD
 import IOMMUHardware
 import Locking
 
-/// What Linux's tegra241-cmdqv driver does with the hardware. Every method is one of its register
-/// sequences, and is used at a transaction's commit or under the host's lock.
+/// Programs the CMDQV as Linux's tegra241-cmdqv driver does. Most methods are one of that driver's
+/// sequences of register accesses. They are used at the commit of a transaction, under the host's
+/// lock.
 final class CMDQVDriver: Sendable {
-  /// VINTF_CONFIG.EN, and HYP_OWN.
+  /// The bits EN and HYP_OWN of VINTF_CONFIG. CMDQV's other registers have their EN at bit 0 too.
   private static let enable: UInt64 = 1
   private static let hypervisorOwned: UInt64 = 1 << 17
 
   let engine: Tegra241CMDQV
   let interrupts: CMDQVInterrupts
   private let hardware: Hardware
-  /// The SMMU's queue, and the kernel's first of the CMDQV.
+  /// The SMMU's own queue; `own` is the first of the CMDQV's queues that the kernel has for itself.
   private let main: CommandQueue
   let own: CommandQueue
   let memory: CMDQVMemory
@@ -25,7 +26,7 @@ final class CMDQVDriver: Sendable {
     let progress: QueueProgress
   }
 
-  /// - Throws: `ENOMEM`
+  /// - Throws: `ENOMEM` when no memory is left for the kernel's own queues.
   init(
     _ engine: Tegra241CMDQV, _ hardware: Hardware, _ main: CommandQueue, isTraced: Bool
   ) throws(Refusal) {
@@ -37,7 +38,7 @@ final class CMDQVDriver: Sendable {
     interrupts = CMDQVInterrupts(engine, hardware, memory)
   }
 
-  /// What a transaction that does not stand, or the end of the SMMU, gives back.
+  /// Frees the memory of the kernel's own queues.
   func freeMemory() { memory.free() }
 
   // MARK: Registers
@@ -50,12 +51,13 @@ final class CMDQVDriver: Sendable {
     try? engine.writeRegister(offset, value, width: width)
   }
 
-  /// STATUS.ENABLED, without which no interface can be enabled.
+  /// STATUS.ENABLED: whether the CMDQV is enabled. While it is not, no interface can be enabled.
   var isEnabled: Bool { read(CMDQVRegisters.status) & 1 != 0 }
 
   // MARK: Reset
 
-  /// `tegra241_cmdqv_hw_reset`: every queue gets its place, the kernel's interface is the first.
+  /// Enables the CMDQV, gives each queue its place in an interface, and sets up the kernel's own
+  /// interface, which is the first (`tegra241_cmdqv_hw_reset`).
   func reset() {
     write(CMDQVRegisters.config, read(CMDQVRegisters.config) & ~Self.enable)
     write(CMDQVRegisters.config, read(CMDQVRegisters.config) | Self.enable)
@@ -75,7 +77,8 @@ final class CMDQVDriver: Sendable {
     }
   }
 
-  /// All interfaces go, the guests' too (`tegra241_cmdqv_remove_vintf`), and their threads.
+  /// Stops the threads of guests' queues, and disables all interfaces, those of guests too
+  /// (`tegra241_cmdqv_remove_vintf`).
   func shutDown() {
     let left = guests.withLock { guests in
       defer { guests = [:] }
@@ -87,7 +90,7 @@ final class CMDQVDriver: Sendable {
 
   // MARK: Interfaces
 
-  /// `tegra241_vintf_hw_init`
+  /// Enables an interface for a guest (`tegra241_vintf_hw_init`).
   func enable(_ number: Int, vmid: UInt16) { enable(number, UInt64(vmid) << 1) }
 
   private func enable(_ number: Int, _ config: UInt64) {
@@ -97,8 +100,9 @@ final class CMDQVDriver: Sendable {
     write(registers.config, config | Self.enable)
   }
 
-  /// `tegra241_vintf_hw_deinit`: queues in descending order, then the slots. A guest's interface
-  /// has those queues that the guest has made, the kernel's has all.
+  /// Disables an interface: its queues in descending order, and then its SID slots
+  /// (`tegra241_vintf_hw_deinit`). The kernel's interface has all its queues mapped, that of a
+  /// guest only those that the guest has made.
   func disable(_ number: Int) {
     for logical in (0..<engine.size.queuesPerVINTF).reversed()
     where number == 0 || isMapped(number, logical) {
@@ -112,14 +116,15 @@ final class CMDQVDriver: Sendable {
 
   // MARK: Slots
 
-  /// `tegra241_vintf_init_vsid`: the stream stands before the match is live.
+  /// Fills an SID slot (`tegra241_vintf_init_vsid`). SID_REPLACE is written first, because
+  /// SID_MATCH enables the slot.
   func fillSlot(_ slot: Int, of number: Int, virtual: UInt32, stream: UInt32) {
     let registers = CMDQVRegisters.interface(number)
     write(registers.sidReplace(slot), UInt64(stream))
     write(registers.sidMatch(slot), UInt64(virtual) << 1 | Self.enable)
   }
 
-  /// `tegra241_vintf_destroy_vsid`
+  /// Empties an SID slot (`tegra241_vintf_destroy_vsid`).
   func clearSlot(_ slot: Int, of number: Int) {
     let registers = CMDQVRegisters.interface(number)
     write(registers.sidMatch(slot), 0)
@@ -128,7 +133,7 @@ final class CMDQVDriver: Sendable {
 
   // MARK: Queues
 
-  /// `tegra241_vcmdq_map_lvcmdq`
+  /// Maps a queue into its interface (`tegra241_vcmdq_map_lvcmdq`).
   private func map(_ number: Int, _ logical: Int) {
     let register = CMDQVRegisters.allocation(number * engine.size.queuesPerVINTF + logical)
     write(register, read(register) | Self.enable)
@@ -144,11 +149,12 @@ final class CMDQVDriver: Sendable {
     write(register, read(register) & ~Self.enable)
   }
 
-  /// `tegra241_vcmdq_hw_deinit`: the queue is off and forgets where it was.
+  /// Disables a queue and clears its registers (`tegra241_vcmdq_hw_deinit`).
   private func reset(_ number: Int, _ logical: Int) {
     let registers = CMDQVRegisters.queue(number, logical)
     write(registers.config, 0)
-    // What the queue's ATC_INVs still wait for ends here, and not with the next one who has it.
+    // If the queue had an ATC_INV that no device has answered, this CMD_SYNC on the SMMU's own
+    // queue takes the error. The next owner of the queue must not be told of it.
     main.issue([.sync])
     write(registers.prod, 0)
     write(registers.cons, 0)
@@ -158,9 +164,11 @@ final class CMDQVDriver: Sendable {
     if read(registers.gerrorn) != error { write(registers.gerrorn, error) }
   }
 
-  /// Hands a queue to a guest, which enables it itself (`tegra241_vintf_alloc_lvcmdq_user`).
+  /// Gives a queue to a guest, which enables it itself (`tegra241_vintf_alloc_lvcmdq_user`).
   ///
-  /// - Parameter length: of the ring in bytes, a power of two.
+  /// - Parameters:
+  ///   - base: the physical address of the guest's ring.
+  ///   - length: the length of the ring in bytes, a power of two.
   func lend(_ queue: LVCMDQ, base: UInt64, length: UInt64) {
     map(queue.interface, queue.logical)
     reset(queue.interface, queue.logical)
@@ -169,16 +177,16 @@ final class CMDQVDriver: Sendable {
     write(registers.base, base | log2Size, width: 8)
   }
 
-  /// `tegra241_vintf_free_lvcmdq`
+  /// Takes a queue back from a guest (`tegra241_vintf_free_lvcmdq`).
   func takeBack(_ queue: LVCMDQ) {
     reset(queue.interface, queue.logical)
     unmap(queue.interface, queue.logical)
   }
 }
 
-/// The memory of the kernel's own queues.
+/// The memory of the queues that the kernel has for itself.
 final class CMDQVMemory: Sendable {
-  /// The logarithm of the entries of a queue: one page of them.
+  /// The logarithm of the number of entries of a queue, which fill one page.
   static let log2Size: UInt64 = 8
   private static let bytes: UInt64 = 4096
 
@@ -188,7 +196,7 @@ final class CMDQVMemory: Sendable {
 
   var takenBytes: UInt64 { UInt64(queues) * CMDQVMemory.bytes }
 
-  /// - Throws: `ENOMEM`
+  /// - Throws: `ENOMEM` when no memory is left for the queues.
   init(_ hardware: Hardware, queues: Int) throws(Refusal) {
     self.hardware = hardware
     self.queues = queues

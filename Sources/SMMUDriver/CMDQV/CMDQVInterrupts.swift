@@ -3,10 +3,11 @@ import IOMMUFD
 import IOMMUHardware
 import Locking
 
-/// The handler of the CMDQV's interrupt (`tegra241_cmdqv_isr`): error map → interface → vIOMMU →
-/// event queue. Called on the thread that made the error, with no lock of the machine held.
+/// Handles the CMDQV's interrupt (`tegra241_cmdqv_isr`). The error map says which interfaces have
+/// an error, and the vIOMMU of each such interface gets an event in its event queue. It is called
+/// on the thread that has caused the error, while no lock of the machine is held.
 final class CMDQVInterrupts: Sendable {
-  /// A guest's interface, as the handler knows it.
+  /// The vIOMMU that has an interface.
   private struct Owner {
     let viommu: String
     let events: VIOMMUEvents
@@ -15,11 +16,12 @@ final class CMDQVInterrupts: Sendable {
   private let engine: Tegra241CMDQV
   private let hardware: Hardware
   private let memory: CMDQVMemory
-  /// The guests' interfaces. Held shared from the look at the error maps to the last report: an
-  /// interface that is taken out can be given to the next guest at once.
+  /// The interfaces that guests have. The lock is held for reading from the look at the error maps
+  /// until the last report. Otherwise an interface could be taken out and given to another guest
+  /// meanwhile, and the report would go to the wrong one.
   private let owners = ReaderWriterLocked<[Int: Owner]>([:])
-  /// Interrupts that have come and are not handled. Each is an error of its own, and the thread
-  /// that found none handles all.
+  /// How many interrupts have come that are not handled yet. Each stands for an error of its own.
+  /// The thread that raises the count from 0 handles them all, those that come meanwhile too.
   private let pending = Locked(0)
 
   init(_ engine: Tegra241CMDQV, _ hardware: Hardware, _ memory: CMDQVMemory) {
@@ -28,13 +30,13 @@ final class CMDQVInterrupts: Sendable {
     self.memory = memory
   }
 
-  /// Makes an interface's owner known.
+  /// Makes the vIOMMU known that has an interface from now on.
   func publish(_ interface: Int, _ viommu: VIOMMU) {
     let owner = Owner(viommu: viommu.name, events: viommu.events)
     owners.withWriteLock { $0[interface] = owner }
   }
 
-  /// Takes an interface out; no report for it is under way when this returns.
+  /// Removes an interface. When this returns, no report for it is under way any more.
   func withdraw(_ interface: Int) { owners.withWriteLock { $0[interface] = nil } }
 
   func handle() {
@@ -60,7 +62,9 @@ final class CMDQVInterrupts: Sendable {
     (try? engine.readRegister(offset, width: width)) ?? 0
   }
 
-  /// - Returns: the queues that got a vEVENT.
+  /// Looks at the error map and handles the errors of all interfaces.
+  ///
+  /// - Returns: the event queues that got an event, whose readers have to be woken.
   private func handleErrors(_ owners: [Int: Owner]) -> [VEventFIFO] {
     var wakened: [VEventFIFO] = []
     let register = CMDQVRegisters.interfaceErrorMap
@@ -84,8 +88,8 @@ final class CMDQVInterrupts: Sendable {
 
   // MARK: Guests
 
-  /// The guest hears which of its queues stand still; it is the one to make them go on. An
-  /// interface that nobody has is nobody's business.
+  /// Tells a guest which of its queues have stopped, because the guest has to acknowledge the
+  /// errors itself. The error of an interface that no guest has is only logged.
   private func report(_ interface: Int, to owner: Owner?) -> VEventFIFO? {
     let map = errorMap(of: interface)
     let fifo = owner?.events.report(.tegra241CMDQV, VEventData(map))
@@ -97,7 +101,8 @@ final class CMDQVInterrupts: Sendable {
 
   // MARK: The kernel's own queues
 
-  /// `tegra241_vintf0_handle_error`: what cannot be carried out becomes a CMD_SYNC.
+  /// Resumes those of the kernel's own queues that have stopped (`tegra241_vintf0_handle_error`). A
+  /// command that cannot be carried out is replaced by a CMD_SYNC.
   private func handleOwnErrors() {
     let map = errorMap(of: 0)
     hardware.log(.cmdqvError(interface: 0, viommu: nil, map: map, isForwarded: false))

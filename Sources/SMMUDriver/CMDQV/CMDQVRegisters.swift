@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Where the driver finds the registers of Tegra241's CMDQV, in bytes from the configuration page
-/// (`drivers/iommu/arm/arm-smmu-v3/tegra241-cmdqv.c`).
+/// The offsets of the registers of Tegra241's CMDQV that the driver uses, in bytes from the
+/// beginning of the configuration page (`drivers/iommu/arm/arm-smmu-v3/tegra241-cmdqv.c`).
 enum CMDQVRegisters {
   static let config: UInt32 = 0x000
   static let status: UInt32 = 0x008
@@ -17,18 +17,18 @@ enum CMDQVRegisters {
     Queue(page0: 0x3_0000 + 0x2_0000 * UInt32(interface) + 0x80 * UInt32(logical))
   }
 
-  /// A virtual interface's registers.
+  /// The registers of a virtual interface.
   struct Interface {
     let base: UInt32
     var config: UInt32 { base }
     var status: UInt32 { base + 0x04 }
     func sidMatch(_ slot: Int) -> UInt32 { base + 0x40 + 4 * UInt32(slot) }
     func sidReplace(_ slot: Int) -> UInt32 { base + 0x80 + 4 * UInt32(slot) }
-    /// One of two words of 64 bits.
+    /// LVCMDQ_ERR_MAP, read as two words of 64 bits; `word` is 0 or 1.
     func errorMap(_ word: Int) -> UInt32 { base + 0xc0 + 8 * UInt32(word) }
   }
 
-  /// A logical queue's registers in its interface's two pages.
+  /// The registers of a logical queue, which are in the two pages of its interface.
   struct Queue {
     let page0: UInt32
     var cons: UInt32 { page0 }

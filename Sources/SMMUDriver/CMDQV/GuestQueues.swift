@@ -7,11 +7,14 @@ import Locking
 struct GuestQueues {
   let cmdqv: CMDQVDriver
   let hardware: Hardware
-  /// Where the threads of queues that run by themselves are counted.
+  /// Limits how many queues have a thread of their own.
   let places: ThreadPlaces
 
-  /// `tegra241_vintf_alloc_lvcmdq_user`: ascending, so that each mapped queue has its
-  /// predecessor mapped, as the hardware expects.
+  /// Takes over a queue that a guest has made (`tegra241_vintf_alloc_lvcmdq_user`). A guest makes
+  /// its queues in ascending order, because the hardware expects the predecessor of a mapped queue
+  /// to be mapped as well.
+  ///
+  /// - Returns: the queue with the next lower index, which must outlive this one; nil for index 0.
   func initialize(
     _ queue: HWQueue, in transaction: Transaction
   ) throws(Refusal) -> HWQueue? {
@@ -87,7 +90,8 @@ struct GuestQueues {
 
   // MARK: Posting commands
 
-  /// Does what the guest's driver does: entries behind the last, then PROD.
+  /// Does what the guest's driver does at commit: it writes commands behind the last one in the
+  /// ring, and then PROD.
   func submit(
     _ commands: [[UInt64]], to queue: HWQueue, in transaction: Transaction
   ) throws(Refusal) -> Submission {
@@ -108,7 +112,7 @@ struct GuestQueues {
     return submission
   }
 
-  /// What is not there yet must be found before the commit.
+  /// Allocates the pages of the ring, so that writing to it at commit cannot fail.
   private func makeResident(_ queue: HWQueue) throws(Refusal) {
     let existing = hardware.memory.range
     guard existing.contains(queue.basePhysical),
@@ -127,7 +131,8 @@ struct GuestQueues {
   private func checkRoom(
     for count: Int, _ lvcmdq: LVCMDQ, _ entries: UInt32
   ) throws(Refusal) {
-    // A queue that is not there yet, because its creation is under way with this, is empty.
+    // If the transaction under way also makes the queue, the hardware does not have it yet, and it
+    // is empty.
     var used: UInt32 = 0
     if lvcmdq.isLive {
       let state = cmdqv.engine.queue(lvcmdq.global)

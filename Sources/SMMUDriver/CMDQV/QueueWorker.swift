@@ -4,13 +4,14 @@ import IOMMUHardware
 import Locking
 
 extension ThreadPlaces {
-  /// For the queues of all hosts.
+  /// The limit for the queues of all hosts of the process.
   static let queues = ThreadPlaces(limit: 128)
 }
 
-/// The thread of a queue that runs by itself: the guest rings the doorbell, and goes on.
+/// A thread of its own for a guest's queue. The guest only rings the doorbell and goes on, while
+/// this thread carries out the commands.
 final class QueueWorker: Sendable {
-  /// Commands between two looks at whether the queue is to stop.
+  /// How many commands are carried out between two looks at whether the queue is to stop.
   private static let batch = 256
 
   private let places: ThreadPlaces
@@ -18,13 +19,14 @@ final class QueueWorker: Sendable {
   private let global: Int
   private let progress: QueueProgress
   private let worker: Locked<Worker?> = Locked(nil)
-  /// Held while a batch is carried out and told of.
+  /// Whether `stop` was called. The lock is held while a batch is carried out and logged, so that
+  /// `stop` waits for the end of the batch.
   private let isOver = Locked(false)
 
   /// - Parameters:
-  ///   - progress: is told when the queue has come to a stand.
-  ///   - places: of which the thread takes one.
-  /// - Throws: `ENOSPC` when there are too many threads already.
+  ///   - progress: logs what the queue has done when it has nothing more to do.
+  ///   - places: limits the number of such threads. The worker takes one place.
+  /// - Throws: `ENOSPC` when no place is left.
   init(
     _ engine: Tegra241CMDQV, queue global: Int, _ progress: QueueProgress, _ places: ThreadPlaces
   ) throws(Refusal) {
@@ -39,22 +41,22 @@ final class QueueWorker: Sendable {
     }
   }
 
-  /// Gives the place back; nothing was started.
+  /// Gives the place back of a worker that was not started.
   func abandon() { places.giveBack() }
 
   func start() {
     engine.setDeferred(true, queue: global)
     let worker = Worker { self.run() }
     self.worker.withLock { $0 = worker }
-    // Without a thread to have, the doorbell does the work.
+    // If no thread can be had, the thread that rings the doorbell runs the queue.
     if !worker.start() { engine.setDeferred(false, queue: global) }
   }
 
-  /// There may be something to do.
+  /// Wakes the thread, because the queue may have commands.
   func ring() { worker.withLock { $0 }?.wake() }
 
-  /// Has the thread end. A batch that it is at has ended when this returns: the queue may be
-  /// somebody else's next.
+  /// Stops the thread. When this returns, it is not in the middle of a batch any more, so the queue
+  /// can be given to somebody else.
   func stop() {
     engine.setDeferred(false, queue: global)
     worker.withLock { worker in

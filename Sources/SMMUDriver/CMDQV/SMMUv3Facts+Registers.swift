@@ -3,7 +3,7 @@ import IOMMUFD
 import IOMMUHardware
 
 extension Hardware {
-  /// Where the CMDQV's registers are, within the SMMU's.
+  /// Where the CMDQV's registers are among those of the SMMU, and how many bytes they take.
   var cmdqvFacts: [DriverFact] {
     guard let cmdqv else {
       return [DriverFact("cmdqv_offset", .none), DriverFact("cmdqv_length", .none)]
@@ -15,7 +15,7 @@ extension Hardware {
   }
 }
 
-/// The registers that belong to a guest's interface and to its queues, raw and decoded.
+/// The registers of a guest's interface and of its queues, both as numbers and decoded.
 extension SMMUv3Facts {
   func registers(of object: Object) -> [DriverFact]? {
     guard let engine = hardware.cmdqv else { return nil }
@@ -37,7 +37,7 @@ extension SMMUv3Facts {
   private func interfaceRegisters(_ number: Int, _ engine: Tegra241CMDQV) -> [DriverFact] {
     let registers = CMDQVRegisters.interface(number)
     let state = engine.interface(number)
-    // Those that have never been filled say nothing.
+    // Slots that have never been filled are left out.
     let used = state.slots.enumerated().filter { $1.isEnabled || $1.stream != 0 }
     let slots = used.map { position, slot in
       [

@@ -3,17 +3,17 @@ import IOMMUFD
 import IOMMUHardware
 import Locking
 
-/// A virtual interface of Tegra241's CMDQV in a guest's hands (`struct tegra241_vintf`).
+/// A virtual interface of Tegra241's CMDQV that a guest has (`struct tegra241_vintf`).
 final class VINTF {
   let number: Int
   let vmid: UInt16
-  /// Bytes of the interface's page 0, which user space maps.
+  /// The bytes of the interface's page 0, which user space maps into the guest.
   static let windowLength: UInt64 = 0x10000
-  /// The SID_MATCH/SID_REPLACE pairs.
+  /// The numbers of the interface's SID slots, which are pairs of SID_MATCH and SID_REPLACE.
   let sidSlots: NumberPool
-  /// By their logical numbers.
+  /// The guest's queues by their logical numbers.
   var queues: [UInt32: HWQueue] = [:]
-  /// Whether the hardware has it; from the commit of its creation on.
+  /// Whether the hardware has the interface. It does from the commit of its creation on.
   var isLive = false
 
   init(number: Int, vmid: UInt16, sidSlots: Int) {
@@ -25,7 +25,7 @@ final class VINTF {
   }
 }
 
-/// The slot that a vdev has in its interface (`struct tegra241_vintf_sid`).
+/// The SID slot that a vdev has in its vIOMMU's interface (`struct tegra241_vintf_sid`).
 final class SIDSlot {
   let number: Int
   init(number: Int) { self.number = number }
@@ -35,14 +35,16 @@ final class SIDSlot {
 final class LVCMDQ {
   let interface: Int
   let logical: Int
-  /// The number of the queue that the logical one is always mapped to.
+  /// The number of the queue among all queues of the hardware. A logical queue always has the same.
   let global: Int
-  /// The thread that carries out its commands; nil where the doorbell does.
+  /// The thread that carries out the queue's commands; nil if the thread that rings the doorbell
+  /// does.
   let worker: QueueWorker?
   let progress: QueueProgress
-  /// Whether the hardware has it; from the commit of its creation on.
+  /// Whether the hardware has the queue. It does from the commit of its creation on.
   var isLive = false
-  /// Commands that the transaction under way is going to put into the ring.
+  /// How many commands the transaction under way will put into the ring. They take room in it
+  /// already.
   var promised: UInt32 = 0
 
   init(
@@ -56,7 +58,7 @@ final class LVCMDQ {
   }
 }
 
-/// What the log knows of a guest's queue.
+/// Logs what a guest's queue does, each time as the difference from what was logged before.
 final class QueueProgress: Sendable {
   private let name: String
   private let engine: Tegra241CMDQV
@@ -71,10 +73,11 @@ final class QueueProgress: Sendable {
     self.hardware = hardware
   }
 
-  /// Begins with what the queue has done for those who had it before.
+  /// Takes the queue's counters as they are now for the beginning, because they include what the
+  /// queue has done for its earlier owners.
   func begin() { known.withLock { $0 = engine.queue(global).counters } }
 
-  /// Puts what the queue has done since the last time into the log.
+  /// Logs what the queue has done since the last time, if it has done anything.
   func tell() {
     let (queue, commands) = known.withLock { known -> (Tegra241CMDQV.Queue, UInt64?) in
       let queue = engine.queue(global)

@@ -2,13 +2,13 @@
 import IOMMUFD
 import IOMMUHardware
 
-/// The CMDQV's virtual interfaces in guests' hands, each the other half of a vIOMMU, and the slots
-/// in them by which guests' commands name physical streams.
+/// The CMDQV's virtual interfaces that guests have, each of which belongs to a vIOMMU, and their
+/// SID slots, which turn the virtual stream IDs in guests' commands into physical ones.
 final class VirtualInterfaces {
-  /// The SMMU's name, for refusals.
+  /// The SMMU's name, which refusals mention.
   private let name: String
   private let cmdqv: CMDQVDriver
-  /// The interfaces that guests can have: all but number 0, which is the kernel's own.
+  /// The numbers of the interfaces that guests can have: all except 0, which is the kernel's own.
   let numbers: NumberPool
 
   init(of name: String, _ cmdqv: CMDQVDriver) {
@@ -19,7 +19,9 @@ final class VirtualInterfaces {
       exhausted: "\(name) has no virtual interface left")
   }
 
-  /// `tegra241_cmdqv_init_vintf_user`
+  /// Gives a vIOMMU an interface (`tegra241_cmdqv_init_vintf_user`).
+  ///
+  /// - Returns: the answer to the caller, which says where the interface's window can be mapped.
   func initialize(
     _ viommu: VIOMMU, vmid: UInt32, data: UserData?, in transaction: Transaction
   ) throws(Refusal) -> [UInt8]? {
@@ -55,7 +57,7 @@ final class VirtualInterfaces {
       sidSlots: cmdqv.engine.size.sidsPerVINTF)
   }
 
-  /// `tegra241_cmdqv_destroy_vintf_user`
+  /// Takes the interface of a vIOMMU back (`tegra241_cmdqv_destroy_vintf_user`).
   func destroy(_ vintf: VINTF, of viommu: VIOMMU, in transaction: Transaction) {
     numbers.giveBack(UInt32(vintf.number), in: transaction)
     viommu.closeWindow(in: transaction)

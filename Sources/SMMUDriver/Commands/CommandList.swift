@@ -3,8 +3,9 @@ import IOMMUFD
 import IOMMUHardware
 import Locking
 
-/// Where the driver's commands go (`arm_smmu_get_cmdq`): its own queue of the CMDQV where it has
-/// one that runs, else the SMMU's. What a guest asks for always takes the SMMU's.
+/// Chooses the queue for the driver's commands (`arm_smmu_get_cmdq`). It is the driver's own queue
+/// of the CMDQV if there is one and it runs, and otherwise the SMMU's queue. Commands that a guest
+/// has asked for always go to the SMMU's queue.
 final class Commands: Sendable {
   let main: CommandQueue
   private let own: CommandQueue?
@@ -14,34 +15,35 @@ final class Commands: Sendable {
     self.own = own
   }
 
-  /// Has commands carried out, with a SYNC behind them; returns when they are done.
+  /// Has commands carried out, with a CMD_SYNC behind them unless `withSync` is false. It returns
+  /// when they are done.
   func issue(_ commands: [Command], withSync: Bool = true) {
     let queue = own.flatMap { $0.isOpen ? $0 : nil } ?? main
     queue.issue(commands, withSync: withSync)
   }
 
-  /// Has one command carried out past the queue's end, for what comes up while another thread, or
-  /// this one, is at the queue: an event may be handled in the middle of a list.
+  /// Has one command carried out without a queue. It is for the handler of an event, which may run
+  /// while this thread or another one is in the middle of a list and holds the queue.
   func execute(_ command: Command) { main.execute(command) }
 }
 
 /// The driver's end of a command queue (`arm_smmu_cmdq_issue_cmdlist`).
 final class CommandQueue: Sendable {
-  /// The logarithm of the entries: one page of them.
+  /// The logarithm of the number of entries, which fill one page.
   static let log2Size = 8
   static let bytes = (UInt64(1) << UInt64(log2Size)) * Command.byteCount
 
-  /// Whose registers the queue has.
+  /// Where the registers of the queue are.
   enum Door: Sendable {
     case smmu
-    /// The first queue of the CMDQV's first interface.
+    /// The queue is the first one of the CMDQV's first interface.
     case cmdqv(Tegra241CMDQV)
   }
 
   private let hardware: Hardware
   private let base: UInt64
   private let door: Door
-  /// The next index to write, with its wrap bit.
+  /// The index of the entry that is written next, with its wrap bit.
   private let prod = Locked<UInt32>(0)
   private let isTraced: Bool
 
@@ -52,7 +54,8 @@ final class CommandQueue: Sendable {
     self.isTraced = isTraced
   }
 
-  /// Whether the queue runs: whoever writes registers past the driver may have stopped the CMDQV.
+  /// Whether the queue runs. A CMDQV does not if somebody has disabled it by writing its registers
+  /// directly.
   var isOpen: Bool {
     switch door {
     case .smmu: true
@@ -60,8 +63,9 @@ final class CommandQueue: Sendable {
     }
   }
 
-  /// A queue that an error has stopped is resumed as Linux does: what is illegal is replaced by
-  /// a SYNC (`__arm_smmu_cmdq_skip_err`).
+  /// Has commands carried out, with a CMD_SYNC behind them unless `withSync` is false. If an
+  /// illegal command stops the queue, it is replaced by a CMD_SYNC and the queue goes on, as in
+  /// Linux (`__arm_smmu_cmdq_skip_err`).
   func issue(_ commands: [Command], withSync: Bool = true) {
     var list = commands
     if withSync { list.append(.sync) }
@@ -103,16 +107,16 @@ final class CommandQueue: Sendable {
       hardware.write(.cmdqProd, UInt64(prod))
       skipErrors()
     case .cmdqv(let engine):
-      // An error's interrupt is handled by the time that the write returns.
+      // An error interrupts, and the interrupt is handled before this write returns.
       try? engine.writeRegister(CMDQVRegisters.queue(0, 0).prod, UInt64(prod), width: 4)
     }
   }
 
-  /// The error bit of the command queue in GERROR.
+  /// The bit CMDQ_ERR of GERROR.
   private static let commandError: UInt64 = 1
 
   private func skipErrors() {
-    // Each round takes one bad command out of the way, and the queue holds no more than that.
+    // Each round gets the queue past one command, and there are no more commands than entries.
     for _ in 0..<(1 << CommandQueue.log2Size) {
       let active = hardware.read(.gerror) ^ hardware.read(.gerrorn)
       guard active & CommandQueue.commandError != 0 else { return }
@@ -126,6 +130,6 @@ final class CommandQueue: Sendable {
     }
   }
 
-  /// Begins anew at the first entry, as after a reset of the hardware.
+  /// Starts again with the first entry, after the hardware was reset.
   func restart() { prod.withLock { $0 = 0 } }
 }

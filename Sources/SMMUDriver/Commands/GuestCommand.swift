@@ -2,17 +2,20 @@
 import IOMMUFD
 import IOMMUHardware
 
-/// What a guest may have invalidated, and what becomes of it on the host's queue
-/// (`arm_vsmmu_convert_user_cmd`). No bit of a guest gets there that the hardware could stumble
-/// over.
+/// Checks a guest's invalidation command, and makes of it the command that is put into the host's
+/// queue (`arm_vsmmu_convert_user_cmd`). A command that the hardware would reject must not get
+/// there, because it would stop the host's queue.
 struct GuestCommand {
   let features: SMMUv3Features
-  /// The host's VMID of the guest.
+  /// The VMID that the host has given to the guest's translations.
   let vmid: UInt16
-  /// The physical stream of a virtual one, if the guest has it.
+  /// Gives the stream ID of a device by the virtual ID that the guest has for it; nil if the guest
+  /// has no such device.
   let stream: (UInt32) -> UInt32?
 
-  /// - Throws: `EIO` for whatever a guest may not send.
+  /// The command that the host's queue gets.
+  ///
+  /// - Throws: `EIO` for a command that a guest may not send.
   func converted(_ command: Command) throws(Refusal) -> Command {
     guard let mask = mask(of: command.opcode) else {
       throw refused("opcode \(hex(UInt64(command.opcode.rawValue))) is not for guests")
@@ -42,13 +45,14 @@ struct GuestCommand {
 
   private func refused(_ detail: String) -> Refusal { Refusal(.EIO, field: "commands", detail) }
 
-  /// The bits that a guest may set, by the features of the host's SMMU.
+  /// The bits that a guest may set in the two words of a command, by the features of the host's
+  /// SMMU; nil if a guest may not send the command at all.
   private func mask(of opcode: Command.Opcode) -> (UInt64, UInt64)? {
     let asid: UInt64 = features.asid16 ? 0xffff << 48 : 0xff << 48
     let vmid: UInt64 = 0xffff << 32
     let stream: UInt64 = 0xffff_ffff << 32
     let op: UInt64 = 0xff
-    // NUM and SCALE, whose uppermost bit needs the large descriptors.
+    // These are NUM and SCALE. The uppermost bit of SCALE exists only with IDR5.DS.
     let range: UInt64 = features.ril ? features.ds ? 0x03f1_f000 : 0x01f1_f000 : 0
     let address: UInt64 = ~0xfff | (features.ril ? 0xf00 : 0) | 1
     let hasSubstreams = features.ssidSize > 0
@@ -58,7 +62,7 @@ struct GuestCommand {
     case .tlbiNHASID: (op | vmid | asid, 0)
     case .tlbiNHVA: (op | vmid | asid | range, address)
     case .tlbiNHVAA: (op | vmid | range, address)
-    // GLOBAL, SSV and SSID.
+    // The bits of dw0 are GLOBAL, SSV and SSID besides the opcode and the stream ID.
     case .atcInv: (op | stream | (hasSubstreams ? 0xffff_fa00 : 0), ~0xfff | 0x3f)
     case .cfgiCD: (op | stream | (hasSubstreams ? 0xffff_f000 : 0), 1)
     case .cfgiCDAll: (op | stream, 0)
@@ -66,7 +70,7 @@ struct GuestCommand {
     }
   }
 
-  /// Encodings of ranges that are reserved.
+  /// Checks that NUM, SCALE, TG and TTL are not one of the reserved combinations.
   private func checkRange(_ command: Command) throws(Refusal) {
     guard features.ril else { return }
     let num = command.dw0 >> 12 & 31
@@ -80,7 +84,7 @@ struct GuestCommand {
     if isReserved { throw refused("NUM, SCALE, TG and TTL do not go together") }
   }
 
-  /// ATC_INV needs ATS, and its size ends at all addresses.
+  /// Checks an ATC_INV. It needs an SMMU with ATS, and a SIZE of 52 already means all addresses.
   private func checkSize(_ command: Command) throws(Refusal) {
     guard command.opcode == .atcInv else { return }
     if !features.ats { throw refused("the SMMU has no ATS") }
@@ -97,7 +101,8 @@ extension Command {
     dw0 = dw0 & 0xffff_ffff | UInt64(stream) << 32
   }
 
-  /// PREFETCH_CONFIG: have a stream's entry ready.
+  /// A CMD_PREFETCH_CONFIG, which has the SMMU fetch a stream's entry before a transaction needs
+  /// it.
   static func prefetchConfig(_ stream: UInt32) -> Command {
     Command(dw0: UInt64(Opcode.prefetchConfig.rawValue) | UInt64(stream) << 32, dw1: 0)
   }

@@ -2,12 +2,12 @@
 import IOMMUFD
 import IOMMUHardware
 
-/// Has the hardware forget what it keeps of a domain's translations.
+/// Has the hardware drop what it has cached of a domain's translations.
 struct TLBInvalidation {
   let commands: Commands
   let features: SMMUv3Features
 
-  /// Has the TLBs drop what they keep of a mapping (`arm_smmu_domain_inv_range`).
+  /// Has the TLB drop what it has cached of a mapping (`arm_smmu_domain_inv_range`).
   func drop(_ area: Area, of paging: PagingDomain) {
     switch paging.stage {
     case .stage1(let asid):
@@ -23,7 +23,8 @@ struct TLBInvalidation {
       }
       if let ranged {
         commands.issue(ranged)
-        // Combined entries have the second stage in them too.
+        // The TLB's entries of both stages together depend on stage 2 as well, and only TLBI_NH_ALL
+        // drops them.
         commands.issue([.tlbiNHAll(vmid: vmid)])
       } else {
         commands.issue([.tlbiS12VMAll(vmid: vmid)])
@@ -31,17 +32,17 @@ struct TLBInvalidation {
     }
   }
 
-  /// The commands that drop a range (`arm_smmu_cmdq_batch_add_range`); nil when it is better to
-  /// drop everything.
+  /// The commands that drop the translations of a range (`arm_smmu_cmdq_batch_add_range`). It is
+  /// nil if so many would be needed that it is better to drop all translations of the domain.
   private func ranges(of area: Area, _ command: (UInt64) -> Command) -> [Command]? {
     var pages = area.length >> PageTable.pageShift
     var address = area.iova
     if !features.ril {
-      // As many pages as a table has entries.
+      // A table has as many entries as this.
       guard pages < 512 else { return nil }
       return (0..<pages).map { command(address + $0 << PageTable.pageShift) }
     }
-    // One page alone has no range, its encoding is reserved: one more is dropped.
+    // A range of one page has a reserved encoding, so a range of two is dropped instead.
     if pages & 31 == 1 { pages += 1 }
     var result: [Command] = []
     while pages > 0 {
@@ -54,7 +55,7 @@ struct TLBInvalidation {
     return result
   }
 
-  /// Has the TLBs drop all that they keep of a domain, which nobody uses any more
+  /// Has the TLB drop all translations of a domain that no device uses any more
   /// (`arm_smmu_tlb_inv_context`).
   func dropAll(of paging: PagingDomain) {
     switch paging.stage {
@@ -65,7 +66,7 @@ struct TLBInvalidation {
     }
   }
 
-  /// Has the devices behind these streams drop all the translations that they keep themselves.
+  /// Has the devices behind these streams drop all translations from their ATCs.
   func dropDeviceCopies(of streams: [UInt32]) {
     if streams.isEmpty { return }
     commands.issue(streams.map { .atcInv($0, nil, address: 0, sizeLog2: 52) })

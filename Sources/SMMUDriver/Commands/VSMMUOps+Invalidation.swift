@@ -2,15 +2,17 @@
 import IOMMUFD
 import IOMMUHardware
 
-/// Carrying out the commands that a guest's driver would put into its SMMU's queue.
+/// Carries out the commands that a guest's driver would put into the command queue of its SMMU.
 extension VSMMUOps {
-  /// The type of a guest's commands (`IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3`).
+  /// The type of invalidations that are a guest's commands
+  /// (`IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3`).
   private static let commandType: UInt32 = 1
-  /// Commands that go to the hardware at once, with a SYNC behind them.
+  /// How many commands are put into the hardware's queue at once, with a CMD_SYNC behind them.
   static let guestBatch = 63
 
-  /// `arm_vsmmu_cache_invalidate`: converts one by one and issues whenever a list is full. What
-  /// a bad command finds in the list that is not full yet is counted, and not issued.
+  /// Converts the guest's commands one by one, and issues them as a list whenever the list is full
+  /// (`arm_vsmmu_cache_invalidate`). If a command is refused, those that are in the list by then
+  /// are reported as handled although they are not issued, as in Linux.
   func invalidate(
     _ viommu: VIOMMU, _ request: InvalidationArray, in transaction: Transaction
   ) -> InvalidationOutcome {

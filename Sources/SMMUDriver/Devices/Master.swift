@@ -4,19 +4,20 @@ import IOMMUHardware
 
 /// What the driver keeps of a device (`struct arm_smmu_master`).
 final class Master {
-  /// What is in the device's stream table entries and beside them.
+  /// What the hardware and the event handler are told of a device.
   struct State {
     var entry: StreamTableEntry
     var vmaster: VMaster?
     var faultRoutes: [UInt32: FaultRoute] = [:]
     var isATSEnabled = false
-    /// Whose ASID or VMID the device's translations bear, by PASID; 0 is the RID.
+    /// The domain that translates for each PASID, whose ASID or VMID the translations have in the
+    /// TLBs. The RID's is under 0.
     var tags: [UInt32: PagingDomain] = [:]
   }
 
-  /// The logarithm of the context descriptors that the device's table holds.
+  /// The logarithm of the number of context descriptors in the device's table.
   let cdMax: UInt64
-  /// The table of context descriptors, made when first a domain needs it.
+  /// The table of context descriptors; nil until a domain needs it for the first time.
   var contexts: ContextTable?
   var current = State(entry: .blocked)
   var port: Port?
@@ -25,7 +26,7 @@ final class Master {
 }
 
 extension StreamTableEntry {
-  /// What every stream has until something is attached: all transactions are aborted.
+  /// The entry of a stream whose device is attached to nothing: all its transactions are aborted.
   static var blocked: StreamTableEntry {
     var entry = StreamTableEntry()
     entry.isValid = true
@@ -35,7 +36,7 @@ extension StreamTableEntry {
 }
 
 extension Device {
-  /// What the driver keeps of the device, from its `bind` on.
+  /// What the driver keeps of the device. It is there once `bind` was called.
   var master: Master {
     guard let master = driverData as? Master else {
       preconditionFailure("a device without its driver's data was never bound")

@@ -2,11 +2,13 @@
 import IOMMUFD
 import IOMMUHardware
 
-/// Accesses for which the device asks for a translation itself, each time anew.
+/// Accesses for which the device first asks for a translation (PCIe ATS). It keeps no translation,
+/// so every access asks again.
 extension Port {
   private static let pageBytes = 4096
 
-  /// An access page by page: a request for the translation, and the translated transaction.
+  /// Makes an access page by page: for each page a Translation Request, and then a translated
+  /// transaction.
   func performByATS(_ transaction: DeviceTransaction, _ request: DMARequest) -> DMAResult {
     var whole = DMAResult(.done)
     while whole.count < request.length {
@@ -24,7 +26,7 @@ extension Port {
       whole.externalAbort = result.externalAbort
       if result.outcome != .done { break }
     }
-    // As for other accesses, what was not read is zero.
+    // Bytes that could not be read are zero, as with accesses without ATS.
     if request.access != .write {
       whole.data += Array(repeating: 0, count: request.length - whole.data.count)
     }
@@ -43,7 +45,7 @@ extension Port {
       translation.permissions.isSuperset(of: step.need),
       request.access != .atomic || translation.permissions.isSuperset(of: step.needToRead)
     else {
-      // A device does not do what the completion does not grant.
+      // A device does not make an access that the completion does not allow.
       var result = DMAResult(
         completion.status == .unsupportedRequest ? .unsupportedRequest : .aborted)
       result.stale = stale
@@ -64,7 +66,7 @@ extension Port {
 }
 
 extension DeviceTransaction {
-  /// The permissions that reading the same needs.
+  /// The permissions that a read at the same address needs.
   fileprivate var needToRead: Permissions {
     var read = self
     read.isWrite = false

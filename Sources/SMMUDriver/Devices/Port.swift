@@ -3,13 +3,13 @@ import IOMMUFD
 import IOMMUHardware
 import Locking
 
-/// A device as the SMMU sees it: its accesses go through its first stream.
+/// A device's way to memory through the SMMU. All its accesses have its first stream ID.
 final class Port: DevicePort {
   let device: String
   private let hardware: Hardware
   let end: StreamPort
   private let stalls: StalledAccesses
-  /// What traffic has used that was stale, and the log has heard of.
+  /// The stale translations that traffic has used and that have been logged.
   private let notedStale = Locked(Set<DMAResult.Stale>())
 
   init(_ device: String, _ end: StreamPort, _ hardware: Hardware, _ stalls: StalledAccesses) {
@@ -34,11 +34,11 @@ final class Port: DevicePort {
     return carryOut(transaction, request)
   }
 
-  /// One access, or the two of an atomic one.
+  /// Makes one access. An atomic access is made of a read and a write.
   func carryOut(
     _ transaction: DeviceTransaction, _ request: DMARequest
   ) -> DMAResult {
-    // An atomic access reads first: both permissions are needed.
+    // The read comes first, so that an atomic access needs the permission to read as well.
     if request.access == .atomic {
       var read = transaction
       read.isWrite = false
@@ -80,7 +80,7 @@ final class Port: DevicePort {
     result.externalAbort = answer.externalAbort
     result.stale = answer.stale.map(Port.stale)
     if let fault = answer.fault {
-      // The page that could not be translated may be a later one.
+      // The access may have faulted at a page behind the first one.
       var part = transaction
       part.address &+= UInt64(answer.count)
       let record = EventRecord(fault, of: part, stag: result.stag.map { UInt16($0) })
@@ -131,7 +131,7 @@ final class Port: DevicePort {
       case .aborted, .zero: counts.faulted &+= 1
       case .stalled(let stag):
         counts.stalled &+= 1
-        // Traffic goes on whatever the answer is.
+        // Traffic goes on without an answer, so the access is not made again when the answer comes.
         _ = stalls.add(nil, of: self, stag: UInt32(stag))
       }
       if let stale = answer.stale {
@@ -142,10 +142,12 @@ final class Port: DevicePort {
     return counts
   }
 
-  /// So many of one are remembered that traffic all over a large table does not fill the log.
+  /// How many stale translations are remembered as logged. If there are more, all are forgotten and
+  /// may be logged again, so that they take no more memory.
   private static let notedLimit = 256
 
-  /// Traffic uses the same entry thousands of times a second: once is told.
+  /// Logs a stale translation the first time that traffic uses it. Traffic may use it thousands of
+  /// times a second.
   private func noteOnce(_ stale: DMAResult.Stale, at iova: UInt64) {
     let isNew = notedStale.withLock { noted in
       if noted.count == Port.notedLimit { noted.removeAll(keepingCapacity: true) }
@@ -156,7 +158,8 @@ final class Port: DevicePort {
 }
 
 extension Permissions {
-  /// `rwx` for the privileged and then for others, `-` for what is not allowed.
+  /// Three letters `rwx` for privileged accesses and three for unprivileged ones, with `-` for what
+  /// is not allowed.
   var text: String {
     let letters: [(Permissions, String)] = [
       (.privilegedRead, "r"), (.privilegedWrite, "w"), (.privilegedExecute, "x"),

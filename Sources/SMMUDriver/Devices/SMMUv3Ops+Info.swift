@@ -2,9 +2,9 @@
 import IOMMUFD
 import IOMMUHardware
 
-/// What a VMM asks before it builds a guest's SMMU.
+/// What a VMM asks about the hardware before it builds a guest's SMMU.
 extension SMMUv3Ops {
-  /// The types of `IOMMU_GET_HW_INFO` (`enum iommu_hw_info_type`).
+  /// The types of information that the driver has (`enum iommu_hw_info_type`).
   private static let smmuInfo: UInt32 = 2
   private static let cmdqvInfo: UInt32 = 3
 
@@ -12,11 +12,11 @@ extension SMMUv3Ops {
     features.httu >= 2 && device.properties.tracksDirtyPages
   }
 
-  /// The window in which Linux places the doorbells of message signalled interrupts
+  /// The addresses at which Linux maps the doorbells of message signalled interrupts
   /// (`arm_smmu_get_resv_regions`).
   func reservedRanges(of device: Device) -> [ClosedRange<UInt64>] { [0x800_0000...0x80f_ffff] }
 
-  /// `arm_smmu_hw_info`, `tegra241_cmdqv_hw_info`
+  /// The answer to `IOMMU_GET_HW_INFO` (`arm_smmu_hw_info`, `tegra241_cmdqv_hw_info`).
   func hardwareInfo(of device: Device, type: UInt32) throws(Refusal) -> HardwareInfo {
     var capabilities: HardwareInfo.Capabilities = []
     if tracksDirtyPages(of: device) { capabilities.insert(.dirtyTracking) }
@@ -36,7 +36,8 @@ extension SMMUv3Ops {
     throw Refusal(.EOPNOTSUPP, field: "data_type", "\(name) has no information of that type")
   }
 
-  /// `struct iommu_hw_info_arm_smmuv3`: flags, a reserved word, IDR0 to IDR5, IIDR, AIDR.
+  /// The bytes of `struct iommu_hw_info_arm_smmuv3`: the flags, a reserved word, IDR0 to IDR5, IIDR
+  /// and AIDR.
   private var smmuInfoData: [UInt8] {
     let registers = [
       0, 0, features.idr0, features.idr1, 0, features.idr3, 0, features.idr5, 0, 0,
@@ -46,7 +47,8 @@ extension SMMUv3Ops {
     return data.bytes
   }
 
-  /// `struct iommu_hw_info_tegra241_cmdqv`: flags, the version, two logarithms.
+  /// The bytes of `struct iommu_hw_info_tegra241_cmdqv`: the flags, the version, and the logarithms
+  /// of the numbers of queues and of SID slots that an interface has.
   private static func data(about cmdqv: SMMUSettings.CMDQV) -> [UInt8] {
     var data = LittleEndian([], size: 8)
     data.set(4, u8: 1)

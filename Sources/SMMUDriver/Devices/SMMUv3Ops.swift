@@ -4,7 +4,7 @@ import IOMMUHardware
 
 /// What the driver does with devices (`arm_smmu_ops`).
 struct SMMUv3Ops: IOMMUOps {
-  /// The SMMU's name, for refusals.
+  /// The SMMU's name, which refusals mention.
   let name: String
   let settings: SMMUSettings
   let features: SMMUv3Features
@@ -17,7 +17,7 @@ struct SMMUv3Ops: IOMMUOps {
   /// The CMDQV's interfaces for guests; nil without the extension.
   let interfaces: VirtualInterfaces?
 
-  /// `arm_smmu_probe_device`, and the blocking entries with which a device begins.
+  /// Makes a device's streams known, with entries that block them (`arm_smmu_probe_device`).
   func bind(_ device: Device, in transaction: Transaction) throws(Refusal) {
     try owners.claim(for: device, in: transaction)
     for stream in device.properties.streamIDs {
@@ -33,7 +33,7 @@ struct SMMUv3Ops: IOMMUOps {
     programmer.publish(device, master.current, in: transaction)
   }
 
-  /// `arm_smmu_release_device`
+  /// Takes a device's streams out of the stream table (`arm_smmu_release_device`).
   func unbind(_ device: Device, in transaction: Transaction) {
     owners.release(of: device, in: transaction)
     let master = device.master
@@ -43,8 +43,8 @@ struct SMMUv3Ops: IOMMUOps {
 
   func port(of device: Device) -> (any DevicePort)? { device.master.port }
 
-  /// The answer to a stalled transaction goes to the SMMU, one to a page request to the device
-  /// (`arm_smmu_page_response`).
+  /// Answers a group of page faults (`arm_smmu_page_response`). The answer to a stalled transaction
+  /// is a RESUME for the SMMU. The answer to a page request is for the device, and is only logged.
   func respond(to group: FaultGroup, _ code: PageResponseCode) {
     guard let fault = group.faults.first else { return }
     guard let stream = group.stalledStream else {
@@ -52,7 +52,7 @@ struct SMMUv3Ops: IOMMUOps {
       hardware.log(.pageResponse(stream: device, group: fault.group, code.rawValue))
       return
     }
-    // 1 has the device try again, 2 aborts.
+    // The response 1 has the device try again, and 2 aborts the transaction.
     commands.main.issue(
       [.resume(stream, stag: UInt16(truncatingIfNeeded: fault.group), response: code.resume)],
       withSync: false)
@@ -60,7 +60,7 @@ struct SMMUv3Ops: IOMMUOps {
 }
 
 extension PageResponseCode {
-  /// RESUME's RESP.
+  /// The answer as the field RESP of a RESUME.
   fileprivate var resume: UInt64 {
     switch self {
     case .success: 1

@@ -4,7 +4,8 @@ import IOMMUHardware
 
 /// What the driver keeps of a nested domain (`struct arm_smmu_nested_domain`).
 final class NestedDomain {
-  /// The guest's two words, checked; EATS is taken out of them.
+  /// The two words of a stream table entry that the guest gave, checked. EATS in them is 0; what
+  /// the guest wanted of it is in `enablesATS`.
   let ste: StreamTableEntry
   let enablesATS: Bool
 
@@ -15,25 +16,26 @@ final class NestedDomain {
 }
 
 extension NestedDomain {
-  /// The type of a guest's two words of an entry (`IOMMU_HWPT_DATA_ARM_SMMUV3`).
+  /// The type of user data with a guest's two words of a stream table entry
+  /// (`IOMMU_HWPT_DATA_ARM_SMMUV3`).
   private static let dataType: UInt32 = 2
 
-  /// Reads what a guest wants its entry to be, if it says so
+  /// Makes a nested domain from the guest's two words of a stream table entry
   /// (`arm_vsmmu_alloc_domain_nested`).
   ///
-  /// - Throws: what `UserData.copy` and `checked` refuse.
+  /// - Throws: what `UserData.copy` and `checked` throw.
   static func make(of data: UserData) throws(Refusal) -> NestedDomain {
     let ste = try data.copy(type: dataType, minimum: 16, size: 16, field: "ste")
     return try checked([ste.u64(0), ste.u64(8)])
   }
 
-  /// Checks a guest's two words of an entry, so that no bit gets into the stream table that a
-  /// guest may not set (`arm_smmu_validate_vste`).
+  /// Checks a guest's two words of a stream table entry, so that no bit that a guest may not set
+  /// gets into the host's stream table (`arm_smmu_validate_vste`).
   ///
-  /// - Throws: `EIO` for a bit or a value that is not a guest's to choose.
+  /// - Throws: `EIO` for a bit that a guest may not set, or for a value that it may not choose.
   static func checked(_ words: [UInt64]) throws(Refusal) -> NestedDomain {
     var ste = StreamTableEntry(dw0: words[0], dw1: words[1])
-    // An invalid entry is an abort, whatever else is in it.
+    // A guest's entry that is not valid aborts, and nothing else in it is checked.
     guard ste.isValid else { return NestedDomain(ste: StreamTableEntry(), enablesATS: false) }
     for (index, mask) in [StreamTableEntry.guestMask0, StreamTableEntry.guestMask1].enumerated() {
       let stray = words[index] & ~mask

@@ -9,11 +9,13 @@ final class PagingDomain {
 
   let stage: Stage
   let pages: PageTable
-  /// The width of the addresses that it translates.
+  /// The number of bits of the addresses that it translates.
   let inputBits: Int
-  /// Whether stage 2 forces write-back, so that a guest cannot make its memory incoherent.
+  /// S2FWB: whether stage 2 forces write-back caching. Without it a guest could choose memory
+  /// attributes that bypass the caches, and its view of memory would not be coherent with the
+  /// host's.
   let forcesWriteBack: Bool
-  /// How many streams and PASIDs the hardware translates by it at present.
+  /// How many streams and PASIDs the hardware translates by this domain at present.
   var attachedCount = 0
 
   init(stage: Stage, pages: PageTable, inputBits: Int, forcesWriteBack: Bool) {
@@ -25,7 +27,7 @@ final class PagingDomain {
 
   var isStage1: Bool { vmid == nil }
 
-  /// The VMID of a stage 2.
+  /// The VMID of a stage 2 domain; nil for a stage 1 domain.
   var vmid: UInt32? {
     if case .stage2(let vmid) = stage { vmid } else { nil }
   }

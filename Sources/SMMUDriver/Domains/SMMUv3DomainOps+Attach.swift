@@ -2,10 +2,10 @@
 import IOMMUFD
 import IOMMUHardware
 
-/// Attaching devices to domains, and taking them off.
+/// Attaching devices to domains, and detaching them.
 extension SMMUv3DomainOps {
-  /// `arm_smmu_attach_dev`, `arm_smmu_attach_dev_nested`, `arm_smmu_s1_set_dev_pasid`: prepares
-  /// the new entry and its vmaster, which the commit puts in place.
+  /// Prepares the stream table entries and the vmaster for an attach. The commit puts them in place
+  /// (`arm_smmu_attach_dev`, `arm_smmu_attach_dev_nested`, `arm_smmu_s1_set_dev_pasid`).
   func attach(
     _ device: Device, pasid: UInt32, to domain: Domain, in transaction: Transaction
   ) throws(Refusal) -> AttachOutcome {
@@ -36,7 +36,7 @@ extension SMMUv3DomainOps {
     setFaultRoute(of: domain, pasid: 0, in: &state)
     let hadStage1 = master.current.tags[0]?.isStage1 ?? false
     programmer.publish(device, state, in: transaction)
-    // Nobody finds the old tables any more, not even by PASID 0.
+    // Context descriptor 0 still leads to the old domain's tables, which may be freed from now on.
     if hadStage1, !paging.isStage1 { contexts.clear(of: device, master, at: 0, in: transaction) }
     return AttachOutcome()
   }
@@ -49,7 +49,8 @@ extension SMMUv3DomainOps {
     }
     let translates = nested.ste.config == .stage1
     var state = Master.State(entry: .blocked)
-    // Only a translating guest entry is asked whether it wants ATS.
+    // A guest's entry that translates says whether the device uses ATS. If it does not translate,
+    // the host decides.
     state.isATSEnabled =
       device.properties.ats && features.ats && (!translates || nested.enablesATS)
     let vdev = device.vdev.flatMap { $0.viommu === viommu ? $0 : nil }
@@ -88,14 +89,15 @@ extension SMMUv3DomainOps {
     state.tags[pasid] = paging
     setFaultRoute(of: domain, pasid: pasid, in: &state)
     if state.entry.config != .stage1 {
-      // With a table of contexts ATS works even where the RID is blocked.
+      // An entry that leads to context descriptors can have ATS even while the RID is blocked.
       state.isATSEnabled = device.properties.ats && features.ats
       state.entry = entries.pasids(table, current.entry, device, ats: state.isATSEnabled)
     }
     programmer.publish(device, state, in: transaction)
   }
 
-  /// Back to the blocking domain.
+  /// Attaches the device to the blocking domain (`arm_smmu_attach_dev_blocked`), or blocks one
+  /// PASID.
   func detach(
     _ device: Device, pasid: UInt32, from domain: Domain, in transaction: Transaction
   ) {
@@ -105,15 +107,16 @@ extension SMMUv3DomainOps {
     state.tags[pasid] = nil
     let usesPASIDs = !device.attachedPASIDs.isEmpty
     if pasid == 0, usesPASIDs, let table = master.contexts {
-      // Its PASIDs go on; only what has none is terminated.
+      // The device's PASIDs are still translated. Only transactions without a PASID are terminated.
       state.isATSEnabled = master.current.isATSEnabled
       state.entry = entries.pasids(table, .blocked, device, ats: state.isATSEnabled)
     } else if pasid != 0, !usesPASIDs, device.domain(at: 0) == nil {
       state.entry = .blocked
       state.isATSEnabled = false
     }
-    // A PASID's descriptor goes before the caches are told, that of the RID when no entry leads
-    // to it any more.
+    // The descriptor of a PASID is cleared before `publish` drops the domain's translations from
+    // the caches, so that no new ones get in. The descriptor of the RID is cleared after the entry
+    // has stopped using it, because a transaction that met it cleared would report C_BAD_CD.
     let hasContext = (domain.driverData as? PagingDomain)?.isStage1 ?? false
     if hasContext, pasid != 0 { contexts.clear(of: device, master, at: pasid, in: transaction) }
     programmer.publish(device, state, in: transaction)

@@ -2,10 +2,10 @@
 import IOMMUFD
 import IOMMUHardware
 
-/// What the driver does with its domains (`arm_smmu_domain_ops`): page tables, and what the
-/// hardware must forget when they change.
+/// What the driver does with its domains (`arm_smmu_domain_ops`): it changes their page tables, and
+/// has the hardware drop what it has cached of them.
 struct SMMUv3DomainOps: DomainOps {
-  /// The SMMU's name, for refusals.
+  /// The SMMU's name, which refusals mention.
   let name: String
   let features: SMMUv3Features
   let tags: TranslationTags
@@ -14,7 +14,7 @@ struct SMMUv3DomainOps: DomainOps {
   let entries: EntryMaker
   let invalidation: TLBInvalidation
 
-  /// IOVAs of as many bits as the SMMU takes, in pages of 4 KiB.
+  /// A domain maps pages of 4 KiB, at IOVAs of as many bits as the SMMU takes.
   func constraints(of domain: Domain) -> IOVAConstraints {
     IOVAConstraints(
       aperture: 0...(UInt64(1) << UInt64(features.ias)) - 1, alignment: 1 << PageTable.pageShift)
@@ -23,7 +23,7 @@ struct SMMUv3DomainOps: DomainOps {
   func map(_ area: Area, in domain: Domain, in transaction: Transaction) throws(Refusal) {
     guard let paging = domain.driverData as? PagingDomain else { return }
     try paging.pages.reserve(area, in: transaction)
-    // What was not translated is in no cache, so that nobody has to be told.
+    // The hardware has cached nothing of addresses that were not mapped, so it need not be told.
     transaction.onCommit { paging.pages.map(area) }
   }
 
@@ -41,16 +41,17 @@ struct SMMUv3DomainOps: DomainOps {
     }
   }
 
-  /// The streams that keep translations of their own which a domain has a part in.
+  /// The streams whose devices may have translations of the domain in their ATCs.
   private func atsStreams(of domain: Domain) -> [UInt32] {
     domain.attachedDevices.flatMap { device -> [UInt32] in
-      // Other drivers may nest on this one's domains; their devices are no business of its.
+      // A device of another driver may be attached to a domain nested on this one. That driver has
+      // to take care of it.
       guard device.smmu === domain.smmu else { return [] }
       return device.master.current.isATSEnabled ? device.properties.streamIDs : []
     }
   }
 
-  /// A nested domain's caches are those of its vIOMMU, and are invalidated by that.
+  /// Refuses, because what is cached for a nested domain is invalidated through its vIOMMU.
   func invalidate(
     _ domain: Domain, _ request: InvalidationArray, in transaction: Transaction
   ) -> InvalidationOutcome {
@@ -61,7 +62,7 @@ struct SMMUv3DomainOps: DomainOps {
       ))
   }
 
-  /// `arm_smmu_domain_free_paging`
+  /// Frees a domain's page table, and gives its ASID or VMID back (`arm_smmu_domain_free_paging`).
   func free(_ domain: Domain, in transaction: Transaction) {
     guard let paging = domain.driverData as? PagingDomain else { return }
     tags.giveBack(paging.stage, in: transaction)

@@ -2,9 +2,10 @@
 import IOMMUFD
 import IOMMUHardware
 
-/// What the driver allocates for devices: paging domains and vIOMMUs.
+/// What the driver allocates for devices, which is paging domains and vIOMMUs.
 extension SMMUv3Ops {
-  /// `arm_smmu_domain_alloc_paging_flags`: stage 1 unless it is to be a nesting parent.
+  /// Makes a paging domain (`arm_smmu_domain_alloc_paging_flags`). A nesting parent is a stage 2;
+  /// any other domain is a stage 1 if the SMMU has one.
   func allocatePaging(
     _ domain: Domain, for device: Device, in transaction: Transaction
   ) throws(Refusal) {
@@ -62,14 +63,16 @@ extension SMMUv3Ops {
 
   // MARK: vIOMMUs
 
-  /// `arm_smmu_get_viommu_size`
+  /// Whether the SMMU can have a vIOMMU of the type (`arm_smmu_get_viommu_size`).
   func supports(_ type: VIOMMUType, for device: Device) -> Bool {
-    // Without FWB a guest could make its memory incoherent behind the host's back.
+    // Without FWB a guest could choose memory attributes that bypass the caches, and its view of
+    // memory would not be coherent with the host's.
     guard features.s1p, features.s2p, features.fwb else { return false }
     return type == .armSMMUv3 || type == .tegra241CMDQV && interfaces != nil
   }
 
-  /// `arm_vsmmu_init`, `tegra241_cmdqv_init_vintf_user`
+  /// Makes a vIOMMU, with a virtual interface if it is one of CMDQV's (`arm_vsmmu_init`,
+  /// `tegra241_cmdqv_init_vintf_user`).
   func initialize(
     _ viommu: VIOMMU, for device: Device, data: UserData?, in transaction: Transaction
   ) throws(Refusal) -> [UInt8]? {

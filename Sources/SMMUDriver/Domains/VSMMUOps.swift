@@ -5,7 +5,7 @@ import IOMMUHardware
 /// What the driver keeps of a vIOMMU (`struct arm_vsmmu`).
 final class VSMMU {
   let vmid: UInt32
-  /// The virtual interface of a vIOMMU with guest-owned queues.
+  /// The virtual interface of a vIOMMU that can have guest-owned queues; nil for any other.
   let vintf: VINTF?
 
   init(vmid: UInt32, vintf: VINTF?) {
@@ -18,13 +18,13 @@ final class VSMMU {
 struct VSMMUOps: VIOMMUOps {
   let features: SMMUv3Features
   let commands: Commands
-  /// The CMDQV's interfaces for guests, and the queues in them; nil without the extension.
+  /// The CMDQV's interfaces for guests; nil without the extension.
   let interfaces: VirtualInterfaces?
   let queues: GuestQueues?
 
   // MARK: vIOMMUs
 
-  /// `arm_vsmmu_alloc_domain_nested`
+  /// Makes a nested domain (`arm_vsmmu_alloc_domain_nested`).
   func allocateNested(
     _ domain: Domain, for device: Device, in transaction: Transaction
   ) throws(Refusal) {
@@ -36,7 +36,8 @@ struct VSMMUOps: VIOMMUOps {
     domain.driverData = try NestedDomain.make(of: data)
   }
 
-  /// `arm_vsmmu_destroy`, `tegra241_cmdqv_destroy_vintf_user`
+  /// Gives the virtual interface of a vIOMMU back, if it has one (`arm_vsmmu_destroy`,
+  /// `tegra241_cmdqv_destroy_vintf_user`).
   func destroy(_ viommu: VIOMMU, in transaction: Transaction) {
     guard let vintf = (viommu.driverData as? VSMMU)?.vintf else { return }
     interfaces?.destroy(vintf, of: viommu, in: transaction)
@@ -47,7 +48,9 @@ struct VSMMUOps: VIOMMUOps {
   /// The greatest virtual stream ID that SID_MATCH holds: 20 bits.
   static let greatestMatchedSID: UInt64 = 0xf_ffff
 
-  /// `arm_vsmmu_vsid_to_sid` needs one stream a device; `tegra241_vintf_init_vsid`.
+  /// Checks that the device of a vdev has one stream only, which `arm_vsmmu_vsid_to_sid` needs to
+  /// translate its virtual ID. With an interface, it takes an SID slot for the vdev
+  /// (`tegra241_vintf_init_vsid`).
   func initialize(_ vdev: VDevice, in transaction: Transaction) throws(Refusal) {
     let vintf = (vdev.viommu.driverData as? VSMMU)?.vintf
     if vintf != nil, vdev.virtualID > Self.greatestMatchedSID {
@@ -61,7 +64,7 @@ struct VSMMUOps: VIOMMUOps {
     try interfaces?.fillSlot(of: vdev, in: vintf, transaction)
   }
 
-  /// `tegra241_vintf_destroy_vsid`
+  /// Gives the SID slot of a vdev back, if it has one (`tegra241_vintf_destroy_vsid`).
   func destroy(_ vdev: VDevice, in transaction: Transaction) {
     guard let vintf = (vdev.viommu.driverData as? VSMMU)?.vintf,
       let slot = vdev.driverData as? SIDSlot
@@ -71,7 +74,7 @@ struct VSMMUOps: VIOMMUOps {
 
   // MARK: hw-queues
 
-  /// `tegra241_cmdqv_get_hw_queue_size`
+  /// Whether the vIOMMU can have a queue of the type (`tegra241_cmdqv_get_hw_queue_size`).
   func supports(_ type: HWQueueType, on viommu: VIOMMU) -> Bool {
     type == .tegra241CMDQV && (viommu.driverData as? VSMMU)?.vintf != nil
   }
@@ -110,7 +113,7 @@ struct VSMMUOps: VIOMMUOps {
     try interfaces.writeWindow(of: viommu, at: offset, value, width: width, in: transaction)
   }
 
-  /// What a vIOMMU without an interface answers to those who want to see its window.
+  /// The refusal of an access to the window of a vIOMMU that has no virtual interface.
   static func hasNoWindow(_ viommu: VIOMMU) -> Refusal {
     Refusal(.EOPNOTSUPP, "vIOMMU \(viommu.name) of type \(viommu.type.name) has no window")
   }

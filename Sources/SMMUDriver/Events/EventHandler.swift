@@ -2,13 +2,14 @@
 import IOMMUFD
 import IOMMUHardware
 
-/// The event queue's handler (`arm_smmu_handle_event`): stream ID → entry → vmaster → vIOMMU →
-/// event queue, and out with the virtual ID.
+/// Handles the records of the event queue (`arm_smmu_handle_event`). It looks up the stream of a
+/// record, then the stream's vmaster, and puts the record into the event queue of the vmaster's
+/// vIOMMU, with the virtual ID in place of the stream ID.
 struct EventHandler: HardwareEventHandler {
   let smmu: String
   let streams: StreamTable
   let machine: any Machine
-  /// Has a stalled transaction that nobody takes as a page fault aborted.
+  /// Aborts a stalled transaction that cannot be reported as a page fault.
   let abortStall: @Sendable (EventRecord) -> Void
 
   var wordCount: Int { EventRecord.wordCount }
@@ -19,7 +20,8 @@ struct EventHandler: HardwareEventHandler {
     return record.words
   }
 
-  /// The events that are a guest's own doing and so its to know; all others are the host's.
+  /// The events that a guest causes by its own tables and so has to be told of. All others are the
+  /// host's.
   static let guestEvents: Set<EventRecord.ID> = [
     .badSTE, .streamDisabled, .badSubstreamID, .badCD, .translation, .addrSize, .access,
     .permission,
@@ -28,7 +30,7 @@ struct EventHandler: HardwareEventHandler {
   private enum Outcome {
     case forwarded(VEventFIFO, viommu: String, virtualID: UInt64)
     case faulted(FaultFIFO)
-    /// A stall that nobody takes.
+    /// A transaction is stalled, and nobody is there to answer its fault.
     case unanswered
     case logged(Errno)
   }
@@ -43,7 +45,8 @@ struct EventHandler: HardwareEventHandler {
       fifo.wakeReader()
       return .faulted
     case .unanswered:
-      // `iommu_report_device_fault` answers what it cannot report: the device would wait for ever.
+      // `iommu_report_device_fault` answers a fault that it cannot report, because the device would
+      // otherwise wait for ever. So does this.
       abortStall(record)
       return log(words, .EINVAL)
     case .logged(let errno):
@@ -58,7 +61,7 @@ struct EventHandler: HardwareEventHandler {
 
   private func route(_ record: EventRecord) -> Outcome {
     guard EventHandler.guestEvents.contains(record.id) else { return .logged(.EOPNOTSUPP) }
-    // The stream cannot change until the event is in its queue.
+    // The stream cannot change until the event is in the vIOMMU's event queue.
     return streams.withStream(record.streamID) { stream in
       guard let stream else { return .logged(.EINVAL) }
       if record.isStalled { return reportStall(record, of: stream) }
@@ -76,7 +79,8 @@ struct EventHandler: HardwareEventHandler {
     return .forwarded(fifo, viommu: vmaster.viommu, virtualID: vmaster.virtualID)
   }
 
-  /// A stalled transaction is a page fault, whichever stage it met; the guest answers it.
+  /// Reports the fault of a stalled transaction to a fault queue, whichever stage has found it,
+  /// because user space has to answer it.
   private func reportStall(_ record: EventRecord, of stream: Stream) -> Outcome {
     let pasid = record.hasSubstream ? record.substreamID : 0
     guard let route = stream.faultRoutes[pasid] ?? ridRoute(of: stream) else {
@@ -93,7 +97,9 @@ struct EventHandler: HardwareEventHandler {
     return .faulted(route.fifo)
   }
 
-  /// The guest of a nested domain owns the device's PASIDs, so their faults are the RID's.
+  /// The route of a fault at a PASID that the host has not attached itself. With a nested domain
+  /// the guest has the table of context descriptors, and only the RID is attached. So the faults of
+  /// all PASIDs go where those of the RID go.
   private func ridRoute(of stream: Stream) -> FaultRoute? {
     stream.entry.config == .nested ? stream.faultRoutes[0] : nil
   }

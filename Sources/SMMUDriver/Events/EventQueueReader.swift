@@ -3,21 +3,22 @@ import IOMMUFD
 import IOMMUHardware
 import Locking
 
-/// The driver's end of the event queue (`arm_smmu_evtq_thread`): takes records out one by one and
-/// hands them on.
+/// The driver's end of the event queue (`arm_smmu_evtq_thread`). It takes the records out one by
+/// one and has each of them handled.
 ///
-/// The interrupt comes on the thread whose transaction made the record. One thread at a time
-/// reads the queue, so that events are handled in the order in which the hardware wrote them.
-/// An interrupt that comes while the queue is being read, on whatever thread, has the reader look
-/// once more and waits for nobody: the reader's own writes to CONS may bring it.
+/// The interrupt comes on the thread whose transaction has caused the record. Only one thread at a
+/// time reads the queue, so that records are handled in the order in which the hardware wrote them.
+/// An interrupt that comes while the queue is being read only tells the reader to look once more,
+/// and does not wait for it. It must not wait, because it may come on the reader's own thread, from
+/// a write to CONS.
 final class EventQueueReader: HardwareEventHandler {
   private struct State {
     var isReading = false
-    /// Whether there was an interrupt since the reader began.
+    /// Whether an interrupt has come since the reader last began with the queue.
     var isToRepeat = false
   }
 
-  /// A record whose way somebody wants to know.
+  /// A record of which a caller of `handle` wants to know where it went.
   private struct Expected {
     let words: [UInt64]
     var disposition: EventDisposition?
@@ -27,8 +28,9 @@ final class EventQueueReader: HardwareEventHandler {
   private let base: UInt64
   private let handler: EventHandler
   private let state = Locked(State())
-  /// Held by the reader, so that others can wait for its end. Not of nothing: what has no bytes has
-  /// the lock's own address, and the thread sanitizer takes that for a race.
+  /// Held by the reader, so that others can wait until it has finished. Its value means nothing.
+  /// The lock protects a value that takes space, because one without would be at the lock's own
+  /// address, and the thread sanitizer would report that as a race.
   private let reading = Locked(false)
   private let expected = Locked<[Expected]>([])
   private static let recordBytes: UInt64 = 32
@@ -46,28 +48,29 @@ final class EventQueueReader: HardwareEventHandler {
     handler.record(words, from: stream)
   }
 
-  /// Has the hardware put a record into its queue, and waits until it is handled.
+  /// Has the hardware put a record into its event queue, and waits until the record is handled.
   func handle(_ words: [UInt64]) -> EventDisposition {
     expected.withLock { $0.append(Expected(words: words)) }
     hardware.smmu.record(EventRecord(words: words))
     while !drain() { reading.withLock { _ in } }
     return expected.withLock { expected in
-      // Of records that are alike any will do.
+      // If several records have the same words, it does not matter which of them is taken.
       let index =
         expected.firstIndex { $0.words == words && $0.disposition != nil }
         ?? expected.firstIndex { $0.words == words }
-      // A queue that is switched off or full loses what comes.
+      // The event queue loses the record if it is disabled or full.
       return index.flatMap { expected.remove(at: $0).disposition } ?? .logged(.EIO)
     }
   }
 
-  /// Records that the thread of an interrupt handles by itself. A device that raises more must not
-  /// keep it: it may be one that attaches, and holds up the host.
+  /// How many records the thread of an interrupt handles. If a device causes more, another thread
+  /// goes on with them. The thread of the interrupt may be attaching a device and hold the host's
+  /// lock, so it must not be kept.
   private static let patience = 512
 
-  /// Handles all that is in the queue.
+  /// Handles the records that are in the queue.
   ///
-  /// - Returns: false when another thread is at it; what is in it will be handled.
+  /// - Returns: false if another thread is handling them, and will handle all that are there now.
   @discardableResult
   func drain() -> Bool {
     let isFirst = state.withLock { state in
@@ -104,7 +107,9 @@ final class EventQueueReader: HardwareEventHandler {
     }
   }
 
-  /// - Parameter left: records that may be handled.
+  /// Handles records until the queue is empty or the limit is reached.
+  ///
+  /// - Parameter left: how many more records may be handled; it is counted down.
   /// - Returns: whether the queue is empty.
   private func readAll(_ left: inout Int) -> Bool {
     let mask = (UInt64(1) << (QueueMemory.eventLog2 + 1)) - 1
@@ -112,7 +117,7 @@ final class EventQueueReader: HardwareEventHandler {
     while true {
       let prod = hardware.read(.eventqProd)
       if (prod ^ cons) & mask == 0 {
-        // What overflowed is acknowledged when the queue is empty (`queue_sync_cons_ovf`).
+        // An overflow is acknowledged once the queue is empty (`queue_sync_cons_ovf`).
         if (prod ^ cons) & Self.overflow != 0 {
           hardware.write(.eventqCons, cons & ~Self.overflow | prod & Self.overflow)
           hardware.log(.eventQueueOverflow)
@@ -124,7 +129,8 @@ final class EventQueueReader: HardwareEventHandler {
       let index = cons & (mask >> 1)
       let record = EventRecord(words: hardware.read(4, at: base + index * Self.recordBytes))
       cons = cons & ~mask | (cons + 1) & mask
-      // The place is free before the record is handled.
+      // The record's place is given back before the record is handled, because the hardware may
+      // want to write more records while it is.
       hardware.write(.eventqCons, cons)
       note(handler.handle(record.words), of: record)
     }

@@ -2,7 +2,8 @@
 import IOMMUFD
 import IOMMUHardware
 
-/// The driver's interrupt handlers, and what the devices hear from the SMMU.
+/// Receives what the SMMU tells: it runs the driver's interrupt handlers, and passes on answers
+/// that are for devices.
 final class NotificationReceiver: Sendable {
   private let hardware: Hardware
   private let events: EventQueueReader
@@ -41,8 +42,8 @@ final class NotificationReceiver: Sendable {
     }
   }
 
-  /// Linux has no use for the PRI queue: it denies the last request of each group
-  /// (`arm_smmu_handle_ppr`).
+  /// Denies all page requests in the PRI queue, because Linux does not use it. Only the last
+  /// request of each group is answered (`arm_smmu_handle_ppr`).
   private func denyPageRequests() {
     let mask = (UInt64(1) << (QueueMemory.priLog2 + 1)) - 1
     var cons = hardware.read(.priqCons)

@@ -2,7 +2,8 @@
 import IOMMUHardware
 import Locking
 
-/// Hands what the SMMU tells to whoever runs it.
+/// Passes the SMMU's notifications on to a receiver that is set after the SMMU is made. While there
+/// is none they are dropped.
 final class Sink: SMMUSink {
   private let receiver = LockedFunction<SMMUNotification, Void>()
 

@@ -3,20 +3,22 @@ import IOMMUFD
 import IOMMUHardware
 import Locking
 
-/// Accesses of devices that wait for the answer to a fault, by the tag that a RESUME names.
+/// The accesses of devices that are stalled until their faults are answered, by the tag (STAG) that
+/// a RESUME names.
 ///
-/// The answer may come before the device has heard that its access waits: the event is out by
-/// then, and who handles it need not ask anybody.
+/// An answer may come before `add` is called for its access. The event is in the event queue before
+/// the access returns to the device's port, and whoever reads the event may answer at once. Such an
+/// answer is kept until `add` asks for it.
 final class StalledAccesses: Sendable {
   private struct Waiting {
     let port: Port
-    /// nil for what is not made again.
+    /// The access that is made again at a retry; nil if it is not.
     let request: DMARequest?
   }
 
   private struct State {
     var waiting: [UInt32: Waiting] = [:]
-    /// Answers to what is not waiting yet.
+    /// The answers to accesses that `add` has not been called for yet.
     var early: [UInt32: StallAnswer.Outcome] = [:]
   }
 
@@ -25,10 +27,10 @@ final class StalledAccesses: Sendable {
 
   init(_ hardware: Hardware) { self.hardware = hardware }
 
-  /// Has an access wait.
+  /// Keeps an access until it is answered.
   ///
-  /// - Parameter request: what is made again at a retry; nil for nothing.
-  /// - Returns: the answer, if it has come already: the access does not wait then.
+  /// - Parameter request: the access that is made again at a retry; nil if it is not.
+  /// - Returns: the answer if it has come already, in which case nothing is kept; otherwise nil.
   func add(_ request: DMARequest?, of port: Port, stag: UInt32) -> StallAnswer.Outcome? {
     state.withLock { state in
       if let answer = state.early.removeValue(forKey: stag) { return answer }
@@ -37,7 +39,7 @@ final class StalledAccesses: Sendable {
     }
   }
 
-  /// An access goes on: it is made again, or is at its end.
+  /// Ends the wait of the access that an answer names. At a retry the access is made again.
   func finish(_ answer: StallAnswer) {
     let stag = UInt32(answer.stag)
     let found = state.withLock { state in

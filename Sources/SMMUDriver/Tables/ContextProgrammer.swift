@@ -2,14 +2,14 @@
 import IOMMUFD
 import IOMMUHardware
 
-/// Programs the context descriptors of stage 1 domains into the tables of their devices, from the
-/// commit of a transaction on.
+/// Programs the context descriptors of stage 1 domains into the tables of the devices that are
+/// attached to them. The hardware sees a change at the commit of the transaction.
 struct ContextProgrammer {
   let hardware: Hardware
   let commands: Commands
   let entries: EntryMaker
 
-  /// A device's table, made when first it is needed.
+  /// The device's table of context descriptors, which is made when it is needed for the first time.
   func table(of master: Master, in transaction: Transaction) throws(Refusal) -> ContextTable {
     if let contexts = master.contexts { return contexts }
     let contexts = try ContextTable(hardware, log2Count: master.cdMax)
@@ -21,7 +21,7 @@ struct ContextProgrammer {
     return contexts
   }
 
-  /// Has a PASID translated by a domain from commit on (`arm_smmu_write_cd_entry`).
+  /// Has a domain translate a PASID from commit on (`arm_smmu_write_cd_entry`).
   func set(
     _ paging: PagingDomain, of device: Device, _ master: Master, at pasid: UInt32,
     in transaction: Transaction
@@ -38,7 +38,8 @@ struct ContextProgrammer {
     }
   }
 
-  /// Has a PASID translated by nothing (`arm_smmu_clear_cd`).
+  /// Clears the context descriptor of a PASID at commit, so that nothing translates the PASID any
+  /// more (`arm_smmu_clear_cd`).
   func clear(
     of device: Device, _ master: Master, at pasid: UInt32, in transaction: Transaction
   ) {

@@ -2,20 +2,21 @@
 import IOMMUFD
 import IOMMUHardware
 
-/// A device's table of context descriptors (`arm_smmu_alloc_cd_tables`): linear up to 1024 of
-/// them, else of two levels with 1024 each. Used under the host's lock.
+/// A device's table of context descriptors (`arm_smmu_alloc_cd_tables`). It is linear up to 1024
+/// descriptors. A larger one has two levels, and each second-level table has 1024 descriptors. It
+/// is used under the host's lock.
 final class ContextTable {
   private static let entryBytes: UInt64 = 64
   private static let leafBytes: UInt64 = 64 << 10
   private static let leafLog2: UInt64 = 10
 
   private let hardware: Hardware
-  /// S1CDMax.
+  /// S1CDMax of the stream table entry: the logarithm of the number of descriptors.
   let log2Count: UInt64
   let base: UInt64
   private var leaves: [UInt64: UInt64] = [:]
 
-  /// - Throws: `ENOMEM`
+  /// - Throws: `ENOMEM` when no memory is left for the table.
   init(_ hardware: Hardware, log2Count: UInt64) throws(Refusal) {
     self.hardware = hardware
     self.log2Count = log2Count
@@ -39,13 +40,15 @@ final class ContextTable {
 
   private var isLinear: Bool { log2Count <= Self.leafLog2 }
 
-  /// S1Fmt: 0 linear, 2 two levels of 64 KiB.
+  /// S1Fmt of the stream table entry: 0 for a linear table, 2 for two levels with second-level
+  /// tables of 64 KiB.
   var format: UInt64 { isLinear ? 0 : 2 }
 
-  /// Makes the part of the table that a PASID is in; it is there from commit on.
+  /// Makes the second-level table that has the descriptor of a PASID, unless it is there already.
+  /// The hardware can find it from commit on.
   ///
-  /// - Returns: whether the hardware has to be told, because the first level has changed.
-  /// - Throws: `ENOMEM`
+  /// - Returns: whether the first-level table changes, so that the hardware has to be told.
+  /// - Throws: `ENOMEM` when no memory is left for the table.
   func prepare(_ pasid: UInt32, in transaction: Transaction) throws(Refusal) -> Bool {
     let index = UInt64(pasid) >> Self.leafLog2
     guard !isLinear, leaves[index] == nil else { return false }
@@ -71,7 +74,8 @@ final class ContextTable {
     return leaves[UInt64(pasid) >> Self.leafLog2].map { $0 + index * Self.entryBytes }
   }
 
-  /// Writes a descriptor step by step and has `commit` tell the hardware after each.
+  /// Writes a descriptor in the steps that `EntryWriter` gives, and calls `commit` after each step
+  /// to have the hardware drop the descriptor that it has cached.
   func write(_ descriptor: ContextDescriptor, at pasid: UInt32, _ commit: () -> Void) {
     guard let address = address(of: pasid) else { return }
     let current = hardware.read(8, at: address)

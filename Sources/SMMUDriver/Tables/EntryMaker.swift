@@ -2,14 +2,16 @@
 import IOMMUFD
 import IOMMUHardware
 
-/// Makes what the driver writes into the hardware's tables: stream table entries and context
-/// descriptors. It only computes; `StreamTableProgrammer` and `ContextProgrammer` write.
+/// Makes what the driver writes into the hardware's tables, which is stream table entries and
+/// context descriptors. It only computes them. `StreamTableProgrammer` and `ContextProgrammer`
+/// write them.
 struct EntryMaker {
   let features: SMMUv3Features
 
   // MARK: Stream table entries
 
-  /// `arm_smmu_make_cdtable_ste`
+  /// The entry of a device whose RID is attached to a stage 1 domain (`arm_smmu_make_cdtable_ste`).
+  /// Transactions without a PASID use context descriptor 0 (S1DSS 2).
   func stage1(_ contexts: ContextTable, _ device: Device, ats: Bool) -> StreamTableEntry {
     var entry = StreamTableEntry()
     entry.isValid = true
@@ -26,8 +28,9 @@ struct EntryMaker {
     return entry
   }
 
-  /// A device that uses PASIDs while its RID is blocked or bypassed: its table, with what has no
-  /// PASID terminated or passed.
+  /// The entry of a device that uses PASIDs while its RID is blocked or bypassed. It leads to the
+  /// device's context descriptors, and S1DSS has transactions without a PASID bypass stage 1 if
+  /// `current` is a bypass, or terminates them.
   func pasids(
     _ contexts: ContextTable, _ current: StreamTableEntry, _ device: Device, ats: Bool
   ) -> StreamTableEntry {
@@ -36,7 +39,7 @@ struct EntryMaker {
     return entry
   }
 
-  /// `arm_smmu_make_s2_domain_ste`
+  /// The entry of a device that is attached to a stage 2 domain (`arm_smmu_make_s2_domain_ste`).
   func stage2(_ paging: PagingDomain, _ device: Device, ats: Bool) -> StreamTableEntry {
     var entry = StreamTableEntry()
     entry.isValid = true
@@ -45,9 +48,9 @@ struct EntryMaker {
     entry.s2FWB = paging.forcesWriteBack
     entry.s2VMID = UInt64(paging.vmid ?? 0)
     entry.s2T0SZ = UInt64(64 - paging.inputBits)
-    // 2 starts at level 0, 1 at level 1.
+    // The value 2 starts the walk at level 0, the value 1 at level 1.
     entry.s2SL0 = 2 - paging.pages.startLevel
-    // Inner shareable, write-back, as the tables of Linux are.
+    // The walks read the tables as inner shareable and write-back cacheable, as Linux has it.
     entry.s2TableAttributes = 0b11_01_01
     entry.s2PS = features.oasCode
     entry.s2AA64 = true
@@ -58,7 +61,8 @@ struct EntryMaker {
     return entry
   }
 
-  /// `arm_smmu_make_nested_domain_ste`
+  /// The entry of a device that is attached to a nested domain (`arm_smmu_make_nested_domain_ste`).
+  /// Stage 2 is the parent's in any case. What the guest's entry says is added if it translates.
   func nested(
     _ nested: NestedDomain, _ parent: PagingDomain, _ device: Device, ats: Bool
   ) -> StreamTableEntry {
@@ -79,12 +83,12 @@ struct EntryMaker {
 
   // MARK: Context descriptors
 
-  /// `arm_smmu_make_s1_cd`
+  /// The context descriptor of a stage 1 domain (`arm_smmu_make_s1_cd`).
   func descriptor(of paging: PagingDomain, for device: Device) -> ContextDescriptor {
     guard case .stage1(let asid) = paging.stage else { return ContextDescriptor() }
     var descriptor = ContextDescriptor()
     descriptor.t0SZ = UInt64(64 - paging.inputBits)
-    // Inner and outer write-back, inner shareable.
+    // The walks read the tables as write-back cacheable, inner and outer, and inner shareable.
     descriptor.tableAttributes0 = 0b11_01_01
     descriptor.epd1 = true
     descriptor.isValid = true
@@ -96,12 +100,12 @@ struct EntryMaker {
     descriptor.asid = UInt64(asid)
     descriptor.s = canStall(device)
     descriptor.ttb0 = paging.pages.root
-    // AttrIndx 0 is not cacheable, 1 write-back, 2 a device's.
+    // The memory attributes by index: 0 is not cacheable, 1 is write-back, 2 is device memory.
     descriptor.mair = 0x04_ff_44
     return descriptor
   }
 
-  /// Whether a device's transactions may wait for an answer to their faults.
+  /// Whether a transaction of the device that faults may stall until software answers the fault.
   func canStall(_ device: Device) -> Bool {
     features.stallModel == 2 || features.stallModel == 0 && device.properties.stall
   }

@@ -1,33 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 import IOMMUHardware
 
-/// Writes an entry of eight words that the hardware may read at any moment, so that it never sees
-/// a mixture (`arm_smmu_write_entry`).
+/// Changes an entry of eight words that the hardware may read at any moment, so that the hardware
+/// never acts on a mixture of the old and the new entry (`arm_smmu_write_entry`).
 ///
-/// The hardware reads each word as one, and of an entry only the words that the entry's own mode
-/// uses. So a change of one used word is made in one write, with the words that nobody looks at
-/// yet written before it; a change of several goes through an invalid entry.
+/// The hardware reads each word in one piece, and looks only at those bits of an entry that the
+/// entry's own mode uses. So bits that the old entry does not use can be written beforehand. If the
+/// used bits then differ in only one word, one write of that word changes from the old entry to the
+/// new one. If they differ in several words, the entry is made invalid while it is changed.
 struct EntryWriter: Sendable {
-  /// The bits of an entry that the hardware looks at.
+  /// The bits that the hardware looks at in an entry with these words.
   let used: @Sendable ([UInt64]) -> [UInt64]
-  /// Bits that may change at any time without harm, between an entry and what it becomes.
+  /// The bits that may change at any time without harm while one entry becomes another.
   var changeable: @Sendable ([UInt64], [UInt64]) -> [UInt64] = { _, _ in
     Array(repeating: 0, count: 8)
   }
 
-  /// The states of the entry, one after the other; after each the hardware is told.
+  /// The contents that the entry gets one after the other. The hardware has to be told after each
+  /// of them, because it may have cached the one before.
   ///
-  /// - Returns: empty when nothing changes.
+  /// - Returns: the contents of the entry after each step; empty if nothing changes.
   func steps(from current: [UInt64], to target: [UInt64]) -> [[UInt64]] {
     if current == target { return [] }
     let usedNow = used(current)
     let usedThen = used(target)
     let changeable = changeable(current, target)
-    // What can be written before the switch: bits that the current entry does not use.
+    // What can be written before the change: the bits that the current entry does not use.
     var prepared = current
     var differing: [Int] = []
     for index in current.indices {
-      // What only one of the two uses is changed while nobody looks at it.
+      // A bit that only one of the two entries uses is changed while the entry in memory is the one
+      // that does not use it.
       let free = ~usedNow[index] | changeable[index] & usedThen[index]
       prepared[index] = current[index] & ~free | target[index] & usedThen[index] & free
       let difference = (prepared[index] ^ target[index]) & usedThen[index]
@@ -58,15 +61,17 @@ struct EntryWriter: Sendable {
 }
 
 extension EntryWriter {
-  /// For stream table entries (`arm_smmu_get_ste_used`).
+  /// Writes stream table entries (`arm_smmu_get_ste_used`).
   static let streamTable: EntryWriter = {
     var writer = EntryWriter { words in usedOfStream(words) }
     writer.changeable = { current, target in
       var bits = Array(repeating: UInt64(0), count: 8)
-      // MEV says only that records may be merged.
+      // MEV only allows the SMMU to merge event records, so it changes no translation.
       bits[1] = 1 << 19
-      // EATS bit 0 changes while the device's ATS is off; but a stage 2 that stalls, or ATS of
-      // stage 1 alone, may not meet full ATS.
+      // Bit 0 of EATS, full ATS, is only changed while the device's ATS is off, so nobody minds
+      // when. But full ATS must not meet a stage 2 that stalls, which is illegal, nor bit 1,
+      // split-stage ATS, because the value 3 is reserved. Where that could happen, the bit is
+      // changed in order.
       let hasSplit = (current[1] | target[1]) & 2 << 28 != 0
       let stalls = (current[2] | target[2]) & 1 << 57 != 0
       if !hasSplit, !stalls { bits[1] |= 1 << 28 }
@@ -86,7 +91,7 @@ extension EntryWriter {
     if config == 4 { used[1] |= shCFG }
     if config & 1 != 0 {
       used[0] |= 0xf80f_ffff_ffff_fff0
-      // S1DSS, S1CIR, S1COR, S1CSH, MEV, S1STALLD, EATS and STRW.
+      // These are S1DSS, S1CIR, S1COR, S1CSH, MEV, S1STALLD, EATS and STRW.
       used[1] |= 0xff | 1 << 19 | 1 << 27 | 3 << 28 | 3 << 30
       used[2] |= 0xffff
       if words[1] & 3 == 1 { used[1] |= shCFG }
@@ -99,14 +104,14 @@ extension EntryWriter {
     return used
   }
 
-  /// For context descriptors (`arm_smmu_get_cd_used`).
+  /// Writes context descriptors (`arm_smmu_get_cd_used`).
   static let contextTable = EntryWriter { words in
     var used = Array(repeating: UInt64(0), count: 8)
     used[0] = 1 << 31
     guard words[0] & 1 << 31 != 0 else { return used }
     used[0] = .max
     for index in 1...4 { used[index] = .max }
-    // With EPD0 nobody walks the lower half's tables.
+    // With EPD0 the tables of the lower half are not walked, so what describes them is not used.
     if words[0] & 1 << 14 != 0 {
       used[0] &= ~0x3fff
       used[1] = 0

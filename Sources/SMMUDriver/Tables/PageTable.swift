@@ -2,19 +2,21 @@
 import IOMMUFD
 import IOMMUHardware
 
-/// A page table of the driver's own, of 4 KiB granules, in the machine's memory
-/// (`drivers/iommu/io-pgtable-arm.c`).
+/// A page table in the machine's memory, with granules of 4 KiB, that the driver makes for one
+/// domain (`drivers/iommu/io-pgtable-arm.c`).
 ///
-/// Whether a mapping can be made is decided while the operation is checked; the tables change at
-/// commit, which nothing can stop any more. Used under the host's lock.
+/// A mapping is checked, and room for its tables is reserved, while the operation can still be
+/// refused. The tables themselves change at commit, which cannot fail. A page table is used under
+/// the host's lock.
 final class PageTable {
   enum Format {
     case stage1
-    /// Stage 2; with forced write-back its attributes are coded another way.
+    /// The format of stage 2. With forced write-back (S2FWB) the memory attributes have other
+    /// codes.
     case stage2(forcesWriteBack: Bool)
   }
 
-  /// Tables that one page table may have: as many as 64 MiB hold.
+  /// The most tables that one page table may have. They take 64 MiB of memory.
   static let tableLimit: UInt64 = 16_384
   /// The logarithm of the translation granule in bytes.
   static let pageShift: UInt64 = 12
@@ -23,24 +25,25 @@ final class PageTable {
 
   private let hardware: Hardware
   private let format: Format
-  /// The first level that is walked, 0 or 1.
+  /// The level at which the hardware starts its walk: 0 or 1.
   let startLevel: UInt64
   let root: UInt64
   let rootBytes: UInt64
-  /// The tables below, by the address of the entry that leads to each. What is in memory, others
-  /// can write.
+  /// The tables below the root, by the address of the entry that leads to each. The driver does not
+  /// read these addresses back from memory, because devices may have written over them.
   private var children: [UInt64: UInt64] = [:]
-  /// Entries in use, by table.
+  /// How many entries of each table are in use, by the address of the table.
   private var usage: [UInt64: UInt64] = [:]
   private var reserved: UInt64 = 0
 
-  /// - Parameter inputBits: of the addresses that it translates, 32 to 48.
-  /// - Throws: `ENOMEM`
+  /// - Parameter inputBits: the number of bits of the addresses that it translates, 32 to 48.
+  /// - Throws: `ENOMEM` when no memory is left for the first table.
   init(_ hardware: Hardware, _ format: Format, inputBits: Int) throws(Refusal) {
     self.hardware = hardware
     self.format = format
     startLevel = inputBits > 43 ? 0 : 1
-    // A stage 2 begins with up to 16 tables side by side where that saves a level.
+    // A stage 2 may start with up to 16 tables that follow one another in memory. It does so where
+    // that saves a level.
     let covered = startLevel == 0 ? 48 : 39
     rootBytes = Self.tableBytes << UInt64(max(0, inputBits - covered))
     guard let root = hardware.allocateTables(rootBytes, alignment: rootBytes) else {
@@ -59,8 +62,10 @@ final class PageTable {
 
   // MARK: Checking
 
-  /// - Throws: `ERANGE` for memory that the hardware does not reach, `ENOMEM` when the mapping
-  ///   would need more tables than there may be, or than there is memory for.
+  /// Checks a mapping and reserves the tables that it may need, so that `map` cannot fail.
+  ///
+  /// - Throws: `ERANGE` for memory that the hardware cannot address, `ENOMEM` when the mapping
+  ///   would need more tables than there may be or than there is memory for.
   func reserve(_ area: Area, in transaction: Transaction) throws(Refusal) {
     let last = area.physical &+ (area.length &- 1)
     guard (area.physical | last) >> UInt64(hardware.outputBits) == 0 else {
@@ -87,8 +92,9 @@ final class PageTable {
     transaction.onRollback { self.reserved += count }
   }
 
-  /// An upper bound: where addresses on both sides are aligned alike, large pages take all but the
-  /// ends.
+  /// How many tables a mapping needs at most. If the IOVA and the physical address are aligned
+  /// alike at a level, blocks map everything but the two ends, so only these need tables below that
+  /// level.
   private static func tablesNeeded(_ area: Area) -> UInt64 {
     let difference = area.iova ^ area.physical
     return (1...3).reduce(0) { sum, level in
@@ -103,7 +109,7 @@ final class PageTable {
   func map(_ area: Area) { update(area, with: leaf(area)) }
   func unmap(_ area: Area) { update(area, with: nil) }
 
-  /// Entries side by side in one table.
+  /// Entries that follow one another in one table.
   private struct Run {
     let iova: UInt64
     let physical: UInt64
@@ -125,7 +131,8 @@ final class PageTable {
     }
   }
 
-  /// The highest level whose pages fit.
+  /// The level with the largest pages that the alignment of the address and the remaining length
+  /// allow.
   private static func level(_ address: UInt64, _ rest: UInt64) -> UInt64 {
     for level: UInt64 in [1, 2] where address & (span(level) - 1) == 0 && rest >= span(level) {
       return level
@@ -133,7 +140,7 @@ final class PageTable {
     return 3
   }
 
-  /// Bytes that an entry of a level covers.
+  /// How many bytes an entry of a level maps.
   private static func span(_ level: UInt64) -> UInt64 {
     1 << (pageShift + stride * (3 - level))
   }
@@ -147,7 +154,8 @@ final class PageTable {
     let innerShareable: UInt64 = 3 << 8
     switch format {
     case .stage1:
-      // AttrIndx 1 is write-back; AP: for everyone, and read-only where it is; not global.
+      // AttrIndx 1 is write-back. Bit 6 (AP) allows unprivileged accesses, bit 7 makes the page
+      // read-only, and bit 11 (nG) binds the translation to the domain's ASID.
       return accessed | innerShareable | 1 << 2 | 1 << 6 | (area.isWritable ? 0 : 1 << 7)
         | 1 << 11
     case .stage2(let forcesWriteBack):
@@ -167,7 +175,7 @@ final class PageTable {
   }
 
   private func clear(_ run: Run) {
-    // The tables on the way, and the entry that leads to each next one.
+    // The tables on the way down, each with the address of the entry that leads to the next one.
     var path: [(parent: UInt64, slot: UInt64)] = []
     var table = root
     for level in startLevel..<run.level {
@@ -186,7 +194,7 @@ final class PageTable {
     usage[table] = used - min(used, count)
   }
 
-  /// Takes out tables that have become empty, from below.
+  /// Takes tables that have become empty out of the tree, from the lowest one upwards.
   private func trim(_ table: UInt64, _ path: [(parent: UInt64, slot: UInt64)]) {
     var table = table
     for (parent, slot) in path.reversed() {
@@ -200,7 +208,8 @@ final class PageTable {
     }
   }
 
-  /// The table of a level that an address is in; nil when no memory is left for it.
+  /// The table of a level that maps an address. It and the tables above it are made if they are not
+  /// there. It is nil if no memory is left for them.
   private func makePath(_ iova: UInt64, to level: UInt64) -> UInt64? {
     var table = root
     for current in startLevel..<level {
@@ -221,17 +230,19 @@ final class PageTable {
     return table
   }
 
-  /// Tables that are out of the tree and wait for the hardware to have forgotten them.
+  /// The tables that were taken out of the tree. They are kept until the hardware has dropped what
+  /// it cached of them, because until then it may still read them.
   private var emptied: [UInt64] = []
 
-  /// Frees what was taken out of the tree; to be called when the TLBs are rid of it.
+  /// Frees the tables that were taken out of the tree. It is called when the hardware has dropped
+  /// what it cached of them.
   func freeEmptied() {
     for table in emptied { hardware.machine.freeTables(table, Self.tableBytes) }
     emptied = []
   }
 
   private func entryCount(_ level: UInt64) -> UInt64 {
-    // The first level may be of several tables side by side.
+    // The table of the first level may consist of several tables that follow one another.
     level == startLevel ? rootBytes / 8 : 512
   }
 

@@ -3,62 +3,63 @@ import IOMMUFD
 import IOMMUHardware
 import Locking
 
-/// The link from a stream to the vIOMMU whose guest owns it (`struct arm_smmu_vmaster`): it
-/// stands while a nested domain is attached, and the pins of that domain keep the vIOMMU alive.
+/// The link from a stream to the vIOMMU of the guest that has the device (`struct
+/// arm_smmu_vmaster`). It exists while the device is attached to a nested domain. It holds no
+/// reference, because the pins of that domain keep the vIOMMU alive.
 struct VMaster: Sendable {
   let viommu: String
   let events: VIOMMUEvents
-  /// What the guest calls the stream.
+  /// The virtual ID of the vdev: the stream ID that the guest knows the device by.
   let virtualID: UInt64
 }
 
-/// Where the page faults of a stream's stalled transactions go.
+/// Where the page faults of a stream's stalled transactions are reported.
 struct FaultRoute: Sendable {
   let fifo: FaultFIFO
-  /// The PASID of the attachment; 0 is the RID.
+  /// The PASID of the attachment; 0 stands for the RID.
   let pasid: UInt32
 }
 
-/// A stream: its entry, and what the driver knows of the one who owns it.
+/// What the driver knows of a stream: its entry, and who is told of its events and page faults.
 struct Stream: Sendable {
   let device: String
   let deviceID: UInt32
   var entry: StreamTableEntry
   var vmaster: VMaster?
-  /// By PASID, and for the RID under 0.
+  /// The routes of page faults by PASID; that of the RID is under 0.
   var faultRoutes: [UInt32: FaultRoute] = [:]
 }
 
-/// The stream table and the vmasters, under **the lock**.
+/// The driver's own table of streams and their vmasters, behind **the lock**.
 ///
-/// An attach, which changes the vIOMMU of an entry, takes it alone, for the moment in which the
-/// entry and its vmaster change together. The asynchronous work that goes from an entry to a
-/// vIOMMU takes it shared, from the look-up until the event is in its queue. So an event lands
-/// with the old vIOMMU or with the new one, never with one that is gone. Nothing else needs a
-/// lock: the pins keep everything behind the entry alive.
+/// An attach takes the lock for writing at the moment in which it changes what the driver knows of
+/// a stream: the entry and the vmaster change together. The event handler takes it for reading,
+/// from the look-up of the stream until the event is in the vIOMMU's event queue. So an event goes
+/// either to the old vIOMMU or to the new one, and never to one that is gone. Nothing behind the
+/// entry needs a lock, because pins keep all of it alive.
 final class StreamTable: Sendable {
   private let streams = ReaderWriterLocked<[UInt32: Stream]>([:])
 
-  /// Sets or, with nil, removes the streams of a device, all in one moment.
+  /// Replaces what is known of all streams of a device at one moment; nil removes them.
   func set(_ stream: Stream?, for ids: [UInt32]) {
     streams.withWriteLock { streams in
       for id in ids { streams[id] = stream }
     }
   }
 
-  /// Takes streams out of their vIOMMU; the rest of them stays as it is.
+  /// Removes the vmaster of each of these streams, and leaves everything else of them as it is.
   func withoutVMaster(_ ids: [UInt32]) {
     streams.withWriteLock { streams in
       for id in ids { streams[id]?.vmaster = nil }
     }
   }
 
-  /// The streams of a device, ascending.
+  /// The stream IDs of a device, in ascending order.
   func streams(of device: String) -> [UInt32] {
     streams.withReadLock { $0.filter { $0.value.device == device }.keys.sorted() }
   }
 
-  /// Does something with a stream while it cannot change.
+  /// Calls `body` with a stream, which cannot change meanwhile; nil if the stream is not known.
   func withStream<Result>(_ id: UInt32, _ body: (Stream?) -> Result) -> Result {
     streams.withReadLock { body($0[id]) }
   }

@@ -2,15 +2,14 @@
 import IOMMUFD
 import IOMMUHardware
 
-/// The stream table in memory (`arm_smmu_init_strtab`): linear for up to 8 bits of stream IDs,
-/// else of two levels with 256 entries each, which are made when a device needs them.
-///
-/// Used under the host's lock.
+/// The stream table that the hardware reads in memory (`arm_smmu_init_strtab`). With stream IDs of
+/// up to 8 bits it is linear. Otherwise it has two levels. A second-level table has 256 entries,
+/// and is made when a device needs it. It is used under the host's lock.
 final class StreamTableMemory {
   private static let split: UInt64 = 8
   private static let entryBytes: UInt64 = 64
   private static let leafBytes = (UInt64(1) << split) * entryBytes
-  /// The greatest first level that Linux makes, in bits of its index.
+  /// How many bits of a stream ID the first level resolves at most; this limit is Linux's.
   private static let firstLevelLimit: UInt64 = 17
 
   private let hardware: Hardware
@@ -20,7 +19,7 @@ final class StreamTableMemory {
   private let log2Size: UInt64
   private var leaves: [UInt64: UInt64] = [:]
 
-  /// - Throws: `ENOMEM`
+  /// - Throws: `ENOMEM` when no memory is left for the table.
   init(_ hardware: Hardware, streamIDBits: Int) throws(Refusal) {
     self.hardware = hardware
     let bits = UInt64(streamIDBits)
@@ -40,18 +39,19 @@ final class StreamTableMemory {
     for leaf in leaves.values { hardware.machine.freeTables(leaf, Self.leafBytes) }
   }
 
-  /// Bytes of all parts of the table.
+  /// How many bytes of memory all tables of both levels take.
   var takenBytes: UInt64 { bytes + UInt64(leaves.count) * Self.leafBytes }
 
-  /// STRTAB_BASE_CFG: format, split and size.
+  /// The value of STRTAB_BASE_CFG: FMT, SPLIT and LOG2SIZE.
   var configuration: UInt64 { isLinear ? log2Size : 1 << 16 | Self.split << 6 | log2Size }
 
-  /// Whether a stream has a place in the table.
+  /// Whether the table can have an entry for a stream.
   func hasRoom(for stream: UInt32) -> Bool { UInt64(stream) >> log2Size == 0 }
 
-  /// Makes the part of the table in which a stream is (`arm_smmu_init_l2_strtab`).
+  /// Makes the second-level table that has the entry of a stream, unless it is there already
+  /// (`arm_smmu_init_l2_strtab`). The hardware can find it from commit on.
   ///
-  /// - Throws: `ENOMEM`
+  /// - Throws: `ENOMEM` when no memory is left for it.
   func prepare(_ stream: UInt32, in transaction: Transaction) throws(Refusal) {
     let index = UInt64(stream) >> Self.split
     guard !isLinear, leaves[index] == nil else { return }
@@ -66,26 +66,28 @@ final class StreamTableMemory {
     }
     transaction.onCommit { [self] in
       fill(address, 1 << Self.split)
-      // SPAN counts from one: 9 is 256 entries.
+      // A SPAN of n stands for 2^(n - 1) entries, so 256 entries are a SPAN of 9.
       hardware.write(address | Self.split + 1, at: base + index * 8)
     }
   }
 
-  /// Every stream aborts until something is attached.
+  /// Fills a table with entries that abort, since every stream is blocked until its device is
+  /// attached.
   private func fill(_ address: UInt64, _ count: UInt64) {
     for index in 0..<count {
       hardware.write(StreamTableEntry.blocked.words, at: address + index * Self.entryBytes)
     }
   }
 
-  /// Where a stream's entry is; nil for one without a place.
+  /// The address of a stream's entry; nil while there is no second-level table for it.
   func address(of stream: UInt32) -> UInt64? {
     if isLinear { return base + UInt64(stream) * Self.entryBytes }
     let index = UInt64(stream) & ((1 << Self.split) - 1)
     return leaves[UInt64(stream) >> Self.split].map { $0 + index * Self.entryBytes }
   }
 
-  /// Writes an entry step by step and has `commit` tell the hardware after each.
+  /// Writes an entry in the steps that `EntryWriter` gives, and calls `commit` after each step to
+  /// have the hardware drop the entry that it has cached.
   func write(
     _ entry: StreamTableEntry, of stream: UInt32, _ commit: () -> Void
   ) {
@@ -97,7 +99,8 @@ final class StreamTableMemory {
     }
   }
 
-  /// Stores the words that differ, the first one last: it says whether the others count.
+  /// Stores the words that differ. The first word has V, which says whether the others count. So it
+  /// is stored last in an entry that is valid, and first in one that is not.
   private func store(_ words: [UInt64], over current: [UInt64], at address: UInt64) {
     let order = words[0] & 1 == 0 ? Array(0..<8) : Array(1..<8) + [0]
     for index in order where words[index] != current[index] {

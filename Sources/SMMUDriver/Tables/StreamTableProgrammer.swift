@@ -2,27 +2,28 @@
 import IOMMUFD
 import IOMMUHardware
 
-/// Programs the entries of devices' streams, and changes with each entry what the driver knows of
-/// the stream: its vmaster, and where its page faults go (`arm_smmu_install_ste_for_dev`,
-/// `arm_smmu_attach_commit`).
+/// Programs the stream table entries of devices. With each entry it changes what the driver knows
+/// of the stream: its vmaster, and where its page faults are reported
+/// (`arm_smmu_install_ste_for_dev`, `arm_smmu_attach_commit`).
 ///
-/// Used under the host's lock. What the hardware can see changes at the commit of a transaction.
+/// It is used under the host's lock. What the hardware can see changes at the commit of a
+/// transaction.
 final class StreamTableProgrammer {
   let hardware: Hardware
-  /// The stream table as the hardware reads it.
+  /// The stream table in memory, which the hardware reads.
   let table: StreamTableMemory
-  /// The stream table as the event handler reads it, under **the lock**.
+  /// The driver's own table of streams, which the event handler looks up under **the lock**.
   let streams = StreamTable()
   private let commands: Commands
   private let invalidation: TLBInvalidation
-  /// Whether each write of an entry is put into the log.
+  /// Whether each write of an entry is logged.
   private let isTraced: Bool
   var testHooks = TestHooks()
 
-  /// Where tests look in or step in.
+  /// Calls at moments that a test could not hit from outside.
   struct TestHooks {
-    /// Called between the moment in which a stream's new entry stands and the one in which its
-    /// vmaster does, to see what an event meets there.
+    /// Called after a stream's new entry is in memory and before its new vmaster takes effect. A
+    /// test uses it to see where an event goes at that moment.
     var betweenEntryAndVMaster: (() -> Void)?
   }
 
@@ -36,8 +37,9 @@ final class StreamTableProgrammer {
     invalidation = TLBInvalidation(commands: commands, features: hardware.smmu.features)
   }
 
-  /// Makes a device's streams what they are to be when the transaction commits: the entries
-  /// first, step by step, and then the vmaster. An event in between meets the old one.
+  /// Gives a device's streams a new state at commit. Their entries in memory are written first,
+  /// step by step, and then the vmaster is replaced. An event that comes in between still goes to
+  /// the old vmaster.
   func publish(_ device: Device, _ state: Master.State, in transaction: Transaction) {
     let master = device.master
     let previous = master.current
@@ -49,7 +51,8 @@ final class StreamTableProgrammer {
       vmaster: state.vmaster, faultRoutes: state.faultRoutes)
     transaction.onCommit { [self] in
       if previous.isATSEnabled, !state.isATSEnabled { master.port?.setATS(enabled: false) }
-      // What leaves a vIOMMU for none is out of it before its entry changes.
+      // If the device is blocked, Linux clears its vmaster before it rewrites the entry. An event
+      // that comes in between is therefore the host's.
       if previous.vmaster != nil, state.vmaster == nil, state.entry == .blocked {
         streams.withoutVMaster(ids)
       }
@@ -74,7 +77,8 @@ final class StreamTableProgrammer {
     if isChanged { commands.issue([.prefetchConfig(stream)], withSync: false) }
   }
 
-  /// `arm_smmu_attach_commit`: what a device keeps of translations is void whenever they change.
+  /// Has the device drop the translations in its ATC, because they have changed, and then switches
+  /// its ATS on if the new state asks for it (`arm_smmu_attach_commit`).
   private func finishATS(
     from previous: Master.State, to state: Master.State, _ master: Master, _ ids: [UInt32]
   ) {
@@ -83,7 +87,8 @@ final class StreamTableProgrammer {
     if state.isATSEnabled, !previous.isATSEnabled { master.port?.setATS(enabled: true) }
   }
 
-  /// When nobody uses the tag of a domain any more, the TLBs need not know it.
+  /// Counts the attachments to each domain. When the last one of a domain is gone, the TLBs drop
+  /// what they have under the domain's ASID or VMID.
   private func retire(
     _ previous: [UInt32: PagingDomain], for next: [UInt32: PagingDomain]
   ) {
@@ -95,15 +100,16 @@ final class StreamTableProgrammer {
     }
   }
 
-  /// Takes the streams of a device that goes out of the table, at the commit.
+  /// Removes the streams of a device that is unplugged, at commit.
   func withdraw(_ device: Device, in transaction: Transaction) {
     let ids = device.properties.streamIDs
     let stalls = hardware.smmu.features.stallModel != 1
     transaction.onCommit { [self] in
-      // Nothing that the device does gets through any more, and no stall of its waits on.
+      // From here on the device's transactions are aborted. Those that are stalled are ended,
+      // because nobody is left to answer them.
       for id in ids {
         writeEntry(.blocked, of: id)
-        // An SMMU that does not stall does not know STALL_TERM.
+        // An SMMU that never stalls takes STALL_TERM for an illegal command.
         if stalls { commands.issue([.stallTerm(id)]) }
         hardware.smmu.port(id).setATS(enabled: false)
       }

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 import IOMMUFD
 
-/// Numbers of one kind that the hardware has few of: VMIDs, ASIDs, virtual interfaces, SID slots.
+/// Hands out the numbers of one kind of which the hardware has few: VMIDs, ASIDs, virtual
+/// interfaces or SID slots.
 ///
-/// What a transaction takes or gives back is undone with the transaction. Used under the host's
-/// lock.
+/// If a transaction is rolled back, what it took or gave back is undone. A pool is used under the
+/// host's lock.
 final class NumberPool {
   private var numbers: LowestFreeAllocator
   private let limit: Int
-  /// What a refusal says when no number is left, and the field of the request that it blames.
+  /// The refusal when no number is left.
   private let exhausted: Refusal
 
   /// - Parameters:
   ///   - first: the lowest number.
-  ///   - limit: how many numbers there are, from 0 on.
+  ///   - limit: how many numbers there are; it may be 0.
   ///   - field: the field of a request that is to blame when no number is left.
   ///   - exhausted: what the refusal says then.
   init(from first: UInt32, limit: Int, field: String? = nil, exhausted: String) {
