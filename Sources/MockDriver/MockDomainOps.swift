@@ -3,7 +3,8 @@ import IOMMUFD
 
 /// What the driver does with its domains (`domain_nop_ops`, `domain_nested_ops`).
 struct MockDomainOps: DomainOps {
-  /// The kind of IOMMU that a domain must be of to be attached to.
+  /// The kind of IOMMU that a domain must belong to. A device can be attached to domains of other
+  /// IOMMUs of its kind.
   let kind: String
   let streams: MockStreamTable
 
@@ -13,7 +14,8 @@ struct MockDomainOps: DomainOps {
 
   // MARK: Attaching
 
-  /// `mock_domain_nop_attach`, `mock_domain_set_dev_pasid_nop`
+  /// Attaches a device to a domain, in which nothing is translated (`mock_domain_nop_attach`,
+  /// `mock_domain_set_dev_pasid_nop`).
   func attach(
     _ device: Device, pasid: UInt32, to domain: Domain, in transaction: Transaction
   ) throws(Refusal) -> AttachOutcome {
@@ -38,7 +40,7 @@ struct MockDomainOps: DomainOps {
       throw Refusal(
         .ENOENT, field: "domain", "device \(device.name) has no vdev on vIOMMU \(viommu.name)")
     }
-    // The virtual ID is that of the moment in which the device came to the vIOMMU.
+    // A device that is in the vIOMMU already keeps the virtual ID that it had when it came there.
     if master.vmaster?.viommu !== viommu {
       enter(vdev, device, master, in: transaction)
     }
@@ -56,7 +58,8 @@ struct MockDomainOps: DomainOps {
     }
   }
 
-  /// The device's events go to a vIOMMU from commit on, or to none.
+  /// Sends the device's events to the vIOMMU of a vdev from commit on, or to none if the vdev is
+  /// nil.
   private func enter(
     _ vdev: VDevice?, _ device: Device, _ master: MockMaster, in transaction: Transaction
   ) {
@@ -74,7 +77,9 @@ struct MockDomainOps: DomainOps {
 
   // MARK: Invalidation
 
-  /// `mock_domain_cache_invalidate_user`: each entry is copied when its turn comes.
+  /// Carries out a guest's invalidations in a nested domain (`mock_domain_cache_invalidate_user`).
+  /// Each entry is only copied and checked when its turn comes, so those before a bad one are
+  /// carried out.
   func invalidate(
     _ domain: Domain, _ request: InvalidationArray, in transaction: Transaction
   ) -> InvalidationOutcome {
@@ -100,23 +105,23 @@ struct MockDomainOps: DomainOps {
 
 /// What the driver keeps of a nested domain (`struct mock_iommu_domain_nested`).
 final class MockNestedDomain {
-  /// The greatest index of a word (`MOCK_NESTED_DOMAIN_IOTLB_ID_MAX`).
+  /// The greatest index of a word in `iotlb` (`MOCK_NESTED_DOMAIN_IOTLB_ID_MAX`).
   static let iotlbLimit = 3
-  /// The type of data that domains take (`IOMMU_HWPT_DATA_SELFTEST`).
+  /// The type of user data that domains are made from (`IOMMU_HWPT_DATA_SELFTEST`).
   private static let dataType: UInt32 = 0xdead
 
-  /// Words that a guest's invalidations clear.
+  /// Stands for what is cached: words that a guest's invalidations set to zero.
   var iotlb: [UInt64]
 
   init(word: UInt64) { iotlb = Array(repeating: word, count: MockNestedDomain.iotlbLimit + 1) }
 
-  /// Makes a domain of a guest's data; nil without any.
+  /// Makes a nested domain from a guest's data; nil if there is no data.
   static func make(of data: UserData?) throws(Refusal) -> MockNestedDomain? {
     guard let data else { return nil }
     return MockNestedDomain(word: UInt64(try words(of: data).u32(0)))
   }
 
-  /// The struct of two words that domains are made of.
+  /// The struct of two words that domains are made from (`struct iommu_hwpt_selftest`).
   ///
   /// - Throws: `EOPNOTSUPP` for data of another type.
   static func words(of data: UserData) throws(Refusal) -> LittleEndian {
@@ -127,10 +132,10 @@ final class MockNestedDomain {
   }
 }
 
-/// One entry of a guest's invalidations: it clears words that a test can look at.
+/// One entry of a guest's invalidations. It sets words to zero that a test can look at afterwards.
 struct MockInvalidation {
-  /// The type of both kinds of entries (`IOMMU_HWPT_INVALIDATE_DATA_SELFTEST`,
-  /// `IOMMU_VIOMMU_INVALIDATE_DATA_SELFTEST`).
+  /// The type of invalidations, both of nested domains and of vIOMMUs
+  /// (`IOMMU_HWPT_INVALIDATE_DATA_SELFTEST`, `IOMMU_VIOMMU_INVALIDATE_DATA_SELFTEST`).
   static let entryType: UInt32 = 0xdead_beef
   /// The flag of an entry that clears all words.
   private static let clearsAll: UInt32 = 1
@@ -152,7 +157,12 @@ struct MockInvalidation {
     return InvalidationOutcome(handled: count)
   }
 
-  /// - Parameter limit: the greatest index of a word.
+  /// Checks the entry.
+  ///
+  /// - Parameters:
+  ///   - limit: the greatest index of a word.
+  ///   - index: the entry's place in the request, which a refusal mentions.
+  /// - Throws: `EOPNOTSUPP` for a flag that is not known, `EINVAL` for a word that does not exist.
   func check(limit: Int, _ index: Int) throws(Refusal) {
     if flags & ~Self.clearsAll != 0 {
       throw Refusal(.EOPNOTSUPP, field: "entries/\(index)/flags", "has bits that are not known")

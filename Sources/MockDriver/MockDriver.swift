@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import IOMMUFD
 
-/// What the kernel's self-test driver does (`drivers/iommu/iommufd/selftest.c`), as far as a
-/// caller of iommufd can tell.
+/// The driver of the kernel's self-test (`drivers/iommu/iommufd/selftest.c`). It does what a caller
+/// of iommufd can see of that driver.
 final class MockDriver: IOMMUDriver {
   let settings: SMMUSettings
   let streams = MockStreamTable()

@@ -2,19 +2,20 @@
 import IOMMUFD
 import Locking
 
-/// A device's stream while it is in a vIOMMU.
+/// What the driver knows of a stream while its device is in a vIOMMU.
 struct MockStream: Sendable {
   let viommu: String
   let events: VIOMMUEvents
   let virtualID: UInt64
 }
 
-/// Which streams are in which vIOMMU, under a lock that is held from the look-up until the event
-/// is in its queue, as the SMMU's driver holds its own.
+/// The streams that are in a vIOMMU. The lock is held from the look-up of a stream until the event
+/// is in the vIOMMU's event queue, so that the event cannot go to a vIOMMU that is gone. The SMMU's
+/// driver does the same.
 final class MockStreamTable: Sendable {
   private let streams = ReaderWriterLocked<[UInt32: MockStream]>([:])
 
-  /// Sets or, with nil, removes the streams of a device, all in one moment.
+  /// Replaces what is known of all streams of a device at one moment; nil removes them.
   func set(_ stream: MockStream?, for ids: [UInt32]) {
     streams.withWriteLock { streams in
       for id in ids { streams[id] = stream }
@@ -26,7 +27,8 @@ final class MockStreamTable: Sendable {
   }
 }
 
-/// An event of a device, as the self-test triggers it: it says nothing but whose it is.
+/// Handles the events of devices as the self-test triggers them. An event says nothing except which
+/// stream it comes from.
 struct MockEventHandler: HardwareEventHandler {
   let smmu: String
   let streams: MockStreamTable
@@ -45,7 +47,8 @@ struct MockEventHandler: HardwareEventHandler {
     return disposition
   }
 
-  /// `iommufd_test_trigger_vevent`; a virtual ID of 0 is none to the self-test.
+  /// Puts an event into the event queue of the stream's vIOMMU (`iommufd_test_trigger_vevent`). The
+  /// self-test takes a virtual ID of 0 for none, so a device with that ID has no events.
   private func route(_ stream: UInt32) -> (EventDisposition, VEventFIFO?) {
     streams.withStream(stream) { stream in
       guard let stream, stream.virtualID != 0 else { return (.logged(.ENOENT), nil) }

@@ -2,14 +2,14 @@
 public import IOMMUFD
 
 /// The IOMMU of the kernel's self-test (`drivers/iommu/iommufd/selftest.c`) as a kind of physical
-/// IOMMU: it translates nothing, and has every feature that the object core knows of.
+/// IOMMU. It translates nothing, but has every feature that the object core knows of.
 public struct MockModel: TablelessModel {
-  /// There is one kind of it.
+  /// Makes the model, which has no options.
   public init() {}
 
   /// The name by which hosts ask for it.
   public let name = "mock"
-  /// The self-test's stream IDs fill their word.
+  /// A stream ID may use all 32 bits of its word, because there is no table that would limit it.
   public let streamIDBits = 32
 
   /// Makes a driver without emulated hardware.
@@ -20,30 +20,30 @@ public struct MockModel: TablelessModel {
   }
 }
 
-/// A kind of physical IOMMU whose hardware is not emulated: no table, no register and no queue
-/// stands behind it, and so there is nothing to set but the width of its stream IDs.
+/// A kind of physical IOMMU whose hardware is not emulated. It has no tables, registers or queues,
+/// so nothing of it can be chosen except the width of its stream IDs.
 public protocol TablelessModel: SMMUModel {
-  /// The usual width of stream IDs, in bits.
+  /// The number of bits of a stream ID, unless the settings say otherwise.
   var streamIDBits: Int { get }
 
-  /// Makes the driver for settings that were checked.
+  /// Makes the driver. The settings have been checked.
   func makeDriver(
     _ settings: SMMUSettings, named smmu: String, on machine: any Machine
   ) -> any IOMMUDriver
 }
 
 extension TablelessModel {
-  /// No ID register stands behind it, and so it has no features.
+  /// There are no features to choose, because there is no ID register.
   public var features: [SMMUFeature] { [] }
 
-  /// The settings of an IOMMU of which nothing else is said.
+  /// The settings that are used where a request leaves them out.
   public var usualSettings: SMMUSettings {
     SMMUSettings(driver: name, streamIDBits: streamIDBits, cmdqv: nil)
   }
 
   /// Makes an IOMMU of this kind.
   ///
-  /// - Throws: `EINVAL` when there are to be guest-owned queues.
+  /// - Throws: `EINVAL` if the settings ask for guest-owned command queues.
   public func makeDriver(
     _ settings: SMMUSettings, named smmu: String, on machine: any Machine,
     in transaction: Transaction

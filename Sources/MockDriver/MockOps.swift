@@ -13,7 +13,7 @@ struct MockOps: IOMMUOps {
 
   func tracksDirtyPages(of device: Device) -> Bool { device.properties.tracksDirtyPages }
 
-  /// `mock_domain_hw_info`
+  /// The self-test's answer to `IOMMU_GET_HW_INFO` (`mock_domain_hw_info`).
   func hardwareInfo(of device: Device, type: UInt32) throws(Refusal) -> HardwareInfo {
     let selftest: UInt32 = 0xfeed_beef
     guard type == 0 || type == selftest else {
@@ -39,7 +39,8 @@ struct MockOps: IOMMUOps {
 
   // MARK: Allocating
 
-  /// `mock_domain_alloc_paging_flags`
+  /// Makes a paging domain (`mock_domain_alloc_paging_flags`). User data, if there is any, names
+  /// one of two formats of page tables, but no tables are made.
   func allocatePaging(
     _ domain: Domain, for device: Device, in transaction: Transaction
   ) throws(Refusal) {
@@ -52,7 +53,7 @@ struct MockOps: IOMMUOps {
 
   var nestsOnParents: Bool { true }
 
-  /// `mock_domain_alloc_nested`
+  /// Makes a domain that is nested directly on its parent (`mock_domain_alloc_nested`).
   func allocateNested(
     _ domain: Domain, for device: Device, in transaction: Transaction
   ) throws(Refusal) {
@@ -61,7 +62,7 @@ struct MockOps: IOMMUOps {
 
   func supports(_ type: VIOMMUType, for device: Device) -> Bool { type == .selftest }
 
-  /// `mock_viommu_init`
+  /// Makes a vIOMMU (`mock_viommu_init`). It has a window if the caller has passed data.
   func initialize(
     _ viommu: VIOMMU, for device: Device, data: UserData?, in transaction: Transaction
   ) throws(Refusal) -> [UInt8]? {
@@ -82,30 +83,32 @@ struct MockOps: IOMMUOps {
 
 /// What the driver keeps of a device (`struct mock_dev`).
 final class MockMaster {
-  /// The vIOMMU to which the device's events go, and the virtual ID that they bear there.
+  /// The vIOMMU that the device's events go to, and the virtual ID that the device has there.
   struct VMaster {
     let viommu: VIOMMU
     let virtualID: UInt64
   }
 
   static let cacheWord: UInt64 = 0xbadd_ad
-  /// The greatest index of a word (`MOCK_DEV_CACHE_ID_MAX`).
+  /// The greatest index of a word in `cache` (`MOCK_DEV_CACHE_ID_MAX`).
   static let cacheLimit = 3
 
   var vmaster: VMaster?
-  /// Words that a guest's invalidations clear.
+  /// Stands for what the device has cached: words that a guest's invalidations set to zero.
   var cache = Array(repeating: cacheWord, count: cacheLimit + 1)
-  /// Whether the next attach at the failing PASID fails.
+  /// Whether the next attach at `failingPASID` fails.
   private var failsNextAttach = false
 
-  /// The PASID at which the kernel's self-test makes the second attach in a row fail.
+  /// The PASID at which the kernel's self-test has every second attach in a row fail.
   private static let failingPASID: UInt32 = 1024
 
-  /// - Throws: `ENOMEM` for the second attach at the one PASID, without a detach between the two.
+  /// Attaches a PASID, of which only `failingPASID` has an effect.
+  ///
+  /// - Throws: `ENOMEM` for the second attach at `failingPASID` without a detach between the two.
   func attach(pasid: UInt32, in transaction: Transaction) throws(Refusal) {
     guard pasid == MockMaster.failingPASID else { return }
     if failsNextAttach {
-      // The failure counts although it is taken back: the third attach passes.
+      // This is not undone when the refused operation is rolled back, so the third attach succeeds.
       failsNextAttach = false
       throw Refusal(.ENOMEM, field: "pasid", "the second attach in a row at PASID \(pasid) fails")
     }

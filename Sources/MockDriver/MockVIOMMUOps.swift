@@ -5,15 +5,16 @@ import IOMMUFD
 struct MockVIOMMUOps: VIOMMUOps {
   // MARK: vIOMMUs
 
-  /// `mock_viommu_alloc_domain_nested`
+  /// Makes a domain that is nested on a vIOMMU (`mock_viommu_alloc_domain_nested`).
   func allocateNested(
     _ domain: Domain, for device: Device, in transaction: Transaction
   ) throws(Refusal) {
     domain.driverData = try MockNestedDomain.make(of: domain.userData)
   }
 
-  /// `mock_viommu_cache_invalidate`: all entries are copied first. None at all only asks for
-  /// the type.
+  /// Carries out a guest's invalidations on a vIOMMU (`mock_viommu_cache_invalidate`). All entries
+  /// are copied before the first is carried out. A request without entries only asks whether the
+  /// type is known.
   func invalidate(
     _ viommu: VIOMMU, _ request: InvalidationArray, in transaction: Transaction
   ) -> InvalidationOutcome {
@@ -52,7 +53,8 @@ struct MockVIOMMUOps: VIOMMUOps {
 
   func supports(_ type: HWQueueType, on viommu: VIOMMU) -> Bool { type == .selftest }
 
-  /// `mock_hw_queue_init_phys`: ascending, each on the one before.
+  /// Makes a queue (`mock_hw_queue_init_phys`). Queues are made in ascending order of their
+  /// indices, and each must outlive the one after it.
   func initialize(
     _ queue: HWQueue, in transaction: Transaction
   ) throws(Refusal) -> HWQueue? {
@@ -114,9 +116,10 @@ final class MockVIOMMU {
   /// The length of a vIOMMU's window in bytes: two pages.
   static let windowLength: UInt64 = 2 * 4096
 
-  /// What the vIOMMU was made with, and what is in its window.
+  /// The word that the vIOMMU was made with. It is the first word of the window, where it can be
+  /// changed.
   var word: UInt32
-  /// By index.
+  /// The queues by their indices; nil for those that were not made.
   var queues: [HWQueue?] = [nil, nil]
 
   init(word: UInt32) { self.word = word }

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 public import IOMMUFD
 
-/// An Intel VT-d IOMMU in legacy mode, as far as the object core can tell one: paging domains of
-/// whole pages, and no vIOMMUs, PASIDs or dirty tracking. With it a host has IOMMUs of two kinds.
+/// An Intel VT-d IOMMU in legacy mode, as far as the object core can tell it from others. It has
+/// paging domains of whole pages, and no vIOMMUs, PASIDs or dirty tracking. It is there so that a
+/// host can have IOMMUs of two kinds.
 public struct VTDModel: TablelessModel {
-  /// There is one kind of it.
+  /// Makes the model, which has no options.
   public init() {}
 
   /// The name by which hosts ask for it.
   public let name = "intel-vtd"
-  /// A source ID is a bus, a device and a function.
+  /// A stream ID is PCI's 16-bit source ID, which consists of bus, device and function.
   public let streamIDBits = 16
 
   /// Makes a driver without emulated hardware.
@@ -20,7 +21,8 @@ public struct VTDModel: TablelessModel {
   }
 }
 
-/// What Linux's VT-d driver does (`drivers/iommu/intel/iommu.c`) as far as that goes.
+/// Does what Linux's VT-d driver does (`drivers/iommu/intel/iommu.c`), as far as such an IOMMU has
+/// it.
 final class VTDDriver: IOMMUDriver {
   let settings: SMMUSettings
   let ops: any IOMMUOps
@@ -46,7 +48,8 @@ struct VTDOps: IOMMUOps {
 
   func tracksDirtyPages(of device: Device) -> Bool { false }
 
-  /// `intel_iommu_hw_info`; in legacy mode the capabilities that a guest could use are none.
+  /// The answer to `IOMMU_GET_HW_INFO` (`intel_iommu_hw_info`). The capability registers in it are
+  /// 0, because in legacy mode they offer nothing that a guest could use.
   func hardwareInfo(of device: Device, type: UInt32) throws(Refusal) -> HardwareInfo {
     let vtd: UInt32 = 1
     guard type == 0 || type == vtd else {
@@ -57,7 +60,7 @@ struct VTDOps: IOMMUOps {
       capabilities: device.properties.ats ? [] : .noATS, pasidBits: 0)
   }
 
-  /// The window of message signalled interrupts (`intel_iommu_get_resv_regions`).
+  /// The addresses of message signalled interrupts (`intel_iommu_get_resv_regions`).
   func reservedRanges(of device: Device) -> [ClosedRange<UInt64>] { [0xfee0_0000...0xfeef_ffff] }
 
   func bind(_ device: Device, in transaction: Transaction) throws(Refusal) {
@@ -68,7 +71,7 @@ struct VTDOps: IOMMUOps {
     owners.release(of: device, in: transaction)
   }
 
-  /// `intel_iommu_domain_alloc_paging_flags`
+  /// Makes a paging domain (`intel_iommu_domain_alloc_paging_flags`).
   func allocatePaging(
     _ domain: Domain, for device: Device, in transaction: Transaction
   ) throws(Refusal) {
@@ -80,7 +83,7 @@ struct VTDOps: IOMMUOps {
 
   var nestsOnParents: Bool { true }
 
-  /// No domain of this kind can be a parent, and so none is nested.
+  /// Refuses, because no domain of this kind can be a nesting parent.
   func allocateNested(
     _ domain: Domain, for device: Device, in transaction: Transaction
   ) throws(Refusal) {
@@ -88,9 +91,10 @@ struct VTDOps: IOMMUOps {
   }
 }
 
-/// What the driver does with its domains: they translate nothing.
+/// What the driver does with its domains. They translate nothing, because no hardware is emulated.
 struct VTDDomainOps: DomainOps {
-  /// The kind of IOMMU that a domain must be of to be attached to.
+  /// The kind of IOMMU that a domain must belong to. A device can be attached to domains of other
+  /// IOMMUs of its kind.
   let kind: String
 
   func constraints(of domain: Domain) -> IOVAConstraints {
@@ -111,15 +115,16 @@ struct VTDDomainOps: DomainOps {
   ) {}
 }
 
-/// Faults that VT-d records are the host's to log; without vIOMMUs no guest hears of them.
+/// Logs the faults that VT-d records. They are the host's, because without vIOMMUs no guest can be
+/// told of them.
 struct VTDEventHandler: HardwareEventHandler {
   let smmu: String
   let machine: any Machine
 
-  /// A fault recording register has 128 bits.
+  /// A record is a fault recording register, which has 128 bits.
   var wordCount: Int { 2 }
 
-  /// The source ID is in the low 16 bits of the upper word.
+  /// Puts the stream ID into the source ID, which is in the low 16 bits of the upper word.
   func record(_ words: [UInt64], from stream: UInt32) -> [UInt64] {
     [words[0], words[1] & ~0xffff | UInt64(stream & 0xffff)]
   }

@@ -2,19 +2,24 @@
 
 /// What a device is to be attached to.
 public enum AttachTarget: Sendable, Equatable, Codable {
+  /// The paging or nested domain of this name.
   case domain(String)
-  /// A domain of that address space, made for it where none fits.
+  /// An address space. The device is attached to one of its automatic domains; if none fits, one is
+  /// made.
   case ioas(String)
-  /// Whatever object of the device's context has the ID, as the kernel is told (`pt_id`).
+  /// The domain or address space with this object ID in the device's context. The kernel's calls
+  /// name the target in this way (`pt_id`).
   case objectID(UInt32)
 }
 
-/// Which of the kernel's two verbs an attach is.
+/// Whether an attach may, or must, take the place of another one. The kernel has a call for each.
 public enum AttachMode: String, Sendable, CaseIterable, Codable {
-  /// `EBUSY` when something is attached (`iommufd_device_attach`).
+  /// Attaches a device where nothing is attached, and fails with `EBUSY` otherwise
+  /// (`iommufd_device_attach`).
   case attach
-  /// `EINVAL` when nothing is (`iommufd_device_replace`).
+  /// Moves a device from one domain to another, and fails with `EINVAL` where nothing is attached
+  /// (`iommufd_device_replace`).
   case replace
-  /// Whichever fits, as VFIO's attach does.
+  /// Does whichever of the two fits, as VFIO's attach does.
   case either
 }

@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Attaching devices to domains, moving them, and taking them off.
+/// Attaching devices to domains, moving them to other domains, and detaching them.
 public struct Attachments: ObjectVerbs {
   unowned let core: ObjectCore
 
   /// Attaches a device, or moves it to another domain in one step.
   ///
-  /// - Parameter pasid: 0 for the RID.
+  /// - Parameters:
+  ///   - name: the device.
+  ///   - pasid: the PASID that is attached; 0 stands for the RID.
+  ///   - target: what the device is attached to.
+  ///   - mode: whether the attach may take the place of another one.
+  /// - Throws: what the checks of `mode`, of the PASID and of reserved ranges refuse, and what the
+  ///   driver refuses.
   public func attach(
     _ name: String, pasid: UInt32 = 0, to target: AttachTarget, mode: AttachMode = .either
   ) throws(Refusal) {
@@ -41,8 +47,8 @@ public struct Attachments: ObjectVerbs {
     }
   }
 
-  /// Tries the automatic domains of an address space and makes one when none fits
-  /// (`iommufd_device_auto_get_domain`).
+  /// Attaches a device to one of the automatic domains of an address space. They are tried one
+  /// after the other, and if none fits a new one is made (`iommufd_device_auto_get_domain`).
   private func attach(
     _ device: Device, _ pasid: UInt32, to ioas: IOAS, _ mode: AttachMode
   ) throws(Refusal) {
@@ -56,8 +62,9 @@ public struct Attachments: ObjectVerbs {
       }
     }
     let domain = try core.domains.makePaging(nil, for: device, on: ioas, [], nil, isAuto: true)
-    // A new domain meets the device first and its address space then, but where it comes in the
-    // place of another: that one must not go for a domain that cannot be.
+    // As in Linux, a new domain is attached first and then gets the mappings of its address space.
+    // When it takes the place of another domain the order is the reverse, so that the device does
+    // not leave a domain for one that turns out not to be usable.
     if isReplacing(device, pasid, mode) {
       try core.domains.join(domain, to: ioas)
       try publish(domain)
@@ -80,7 +87,7 @@ public struct Attachments: ObjectVerbs {
     try isReplacing
       ? requireReplaceable(device, pasid)
       : requireAttachable(device, pasid, to: domain)
-    // The same domain again: nothing is checked and nothing changes.
+    // If the device is attached to this domain already, nothing is checked and nothing changes.
     if isReplacing, device.group.domains[pasid] === domain { return }
     try requirePASIDCompatible(device, pasid, domain)
     if !isReplacing, pasid == 0 { try core.addressSpaces.reserveRanges(of: device, in: domain) }
@@ -115,8 +122,8 @@ public struct Attachments: ObjectVerbs {
     }
   }
 
-  /// `iommufd_hwpt_pasid_compat`: a device uses PASIDs with domains that were made for it, or
-  /// not at all.
+  /// Checks the PASID flags of domains (`iommufd_hwpt_pasid_compat`). While a device has PASIDs
+  /// attached, its domains, that of the RID included, must all have been allocated with the flag.
   private func requirePASIDCompatible(
     _ device: Device, _ pasid: UInt32, _ domain: Domain
   ) throws(Refusal) {
@@ -142,8 +149,9 @@ public struct Attachments: ObjectVerbs {
 
   // MARK: Changes
 
-  /// Has the driver send the traffic of all devices of a group through a domain. The driver is
-  /// called for the first attach of the group and for each replace.
+  /// Has the drivers send the traffic of all devices of a group through a domain. A group has one
+  /// domain at each PASID, so the drivers are only asked at the group's first attach and at a
+  /// replace.
   private func program(
     _ group: DeviceGroup, _ pasid: UInt32, _ domain: Domain, isReplacing: Bool
   ) throws(Refusal) {
@@ -171,7 +179,7 @@ public struct Attachments: ObjectVerbs {
     transaction.onRollback { group.domains[pasid] = previous }
   }
 
-  /// Moves the pins of all attached devices of a group to its new domain.
+  /// Moves the pins of all attached devices of a group from their old domain to the new one.
   private func move(_ group: DeviceGroup, _ pasid: UInt32, to domain: Domain) throws(Refusal) {
     for device in group.devices {
       guard let pin = device.attachments[pasid], let previous = device.domain(at: pasid) else {
@@ -195,7 +203,8 @@ public struct Attachments: ObjectVerbs {
     transaction.onRollback { device.attachments[pasid] = previous }
   }
 
-  /// The design's extra pin: as long as the entry carries a vdev's virtual ID, the vdev stays.
+  /// Pins the vdev whose virtual ID the stream table entry now carries, so that it stays while
+  /// events carry that ID. Linux has no such pin, and only `PinPolicy.design` has it.
   func pinVDevice(of outcome: AttachOutcome, by device: Device, pasid: UInt32) throws(Refusal) {
     guard pinPolicy == .design, let vdev = outcome.vdev else { return }
     device.vdevPin = try pin(vdev, by: device, .attachment(pasid: pasid))
@@ -209,15 +218,15 @@ public struct Attachments: ObjectVerbs {
     unpin(pin)
   }
 
-  /// What leaving a domain means: its unanswered faults are answered, and an automatic one that
-  /// nobody uses any more goes.
+  /// Tidies up after a device has left a domain. Its faults in the domain that were not answered
+  /// are answered, and an automatic domain that nobody uses any more is destroyed.
   private func abandon(_ domain: Domain, _ device: Device, _ pasid: UInt32) {
     discardFaults(of: device, pasid, from: domain)
     if domain.isAuto, domain.heldBy.isEmpty { core.removal.destroyUnheld(domain) }
   }
 
-  /// The faults that a device's traffic met in a domain are nobody's business any more. That
-  /// traffic may be of a device whose group another member has attached.
+  /// Answers the faults that a device has met in a domain at a PASID, because nobody is going to.
+  /// The device need not be attached itself, since the group's domain translates for every member.
   func discardFaults(of device: Device, _ pasid: UInt32, from domain: Domain) {
     guard let fifo = domain.faultQueue?.fifo, let id = device.objectID else { return }
     let driver = device.smmu.driver
@@ -230,7 +239,7 @@ public struct Attachments: ObjectVerbs {
 
   // MARK: Detaching
 
-  /// Detaches a device; where nothing is attached, nothing happens (`iommufd_device_detach`).
+  /// Detaches a device (`iommufd_device_detach`). It is no error if nothing is attached.
   public func detach(_ name: String, pasid: UInt32 = 0) throws(Refusal) {
     let device: Device = try find(.device, name)
     try step()
