@@ -5,75 +5,81 @@ public protocol DomainOps {
   /// Which addresses a domain can map (`geometry` and `pgsize_bitmap` of `struct iommu_domain`).
   func constraints(of domain: Domain) -> IOVAConstraints
 
-  /// Prepares to send a device's traffic at a PASID through a domain, from commit on
-  /// (`attach_dev`, `set_dev_pasid`).
+  /// Has a device's traffic at a PASID go through a domain from commit on (`attach_dev`,
+  /// `set_dev_pasid`).
   ///
-  /// - Parameter pasid: 0 is the RID.
+  /// - Parameters:
+  ///   - device: a device of the group that is attached.
+  ///   - pasid: the PASID; 0 stands for the RID.
+  ///   - domain: the domain, which may belong to another IOMMU.
+  ///   - transaction: gets what has to be done at commit and at rollback.
+  /// - Returns: the vdev whose virtual ID the device's events carry from then on, if there is one.
   /// - Throws: `EINVAL` for a domain that the device cannot be attached to, `ENOENT` when the
   ///   device has no vdev where the domain needs one.
   func attach(
     _ device: Device, pasid: UInt32, to domain: Domain, in transaction: Transaction
   ) throws(Refusal) -> AttachOutcome
 
-  /// Blocks the device's traffic at a PASID, from commit on.
+  /// Blocks a device's traffic at a PASID from commit on. It cannot fail.
   func detach(
     _ device: Device, pasid: UInt32, from domain: Domain, in transaction: Transaction)
 
-  /// Has a domain translate a mapping from commit on (`map_pages`).
+  /// Maps an area in a domain from commit on (`map_pages`).
   ///
   /// - Throws: `ENOMEM` when there is no room for the page tables.
   func map(_ area: Area, in domain: Domain, in transaction: Transaction) throws(Refusal)
 
-  /// Has a domain forget mappings, and the hardware what it cached of them (`unmap_pages`,
-  /// `iotlb_sync`).
+  /// Unmaps areas from a domain at commit, and has the hardware drop what it has cached of them
+  /// (`unmap_pages`, `iotlb_sync`).
   func unmap(_ areas: [Area], from domain: Domain, in transaction: Transaction)
 
-  /// Carries out the invalidations of a guest in a nested domain, in order, up to the first that
-  /// is refused (`cache_invalidate_user`). What came before it stands.
+  /// Carries out a guest's invalidations in a nested domain, one after the other until one is
+  /// refused (`cache_invalidate_user`). Those before it are not undone.
   func invalidate(
     _ domain: Domain, _ request: InvalidationArray, in transaction: Transaction
   ) -> InvalidationOutcome
 
-  /// Gives back what a domain has taken (`free`).
+  /// Frees at commit what a domain has taken (`free`).
   func free(_ domain: Domain, in transaction: Transaction)
 }
 
-/// What a driver that leaves an operation out answers, as the kernel does in its place.
+/// What a driver does for an operation that it leaves out. It is what the kernel does in such a
+/// case.
 extension DomainOps {
-  /// A domain without page tables keeps nothing of a mapping.
+  /// Does nothing, because a domain without page tables does not keep mappings.
   public func map(_ area: Area, in domain: Domain, in transaction: Transaction) throws(Refusal) {}
 
-  /// A domain without page tables has nothing to forget.
+  /// Does nothing, because a domain without page tables does not keep mappings.
   public func unmap(_ areas: [Area], from domain: Domain, in transaction: Transaction) {}
 
-  /// Refuses with `EOPNOTSUPP`.
+  /// Refuses with `EOPNOTSUPP`, because the driver caches nothing that a guest could invalidate.
   public func invalidate(
     _ domain: Domain, _ request: InvalidationArray, in transaction: Transaction
   ) -> InvalidationOutcome { .unsupported }
 
-  /// A domain that has taken nothing gives nothing back.
+  /// Does nothing, because the domain has taken nothing.
   public func free(_ domain: Domain, in transaction: Transaction) {}
 }
 
-/// What an IOVA must be like to be mapped by a domain.
+/// Which IOVAs a domain can map.
 public struct IOVAConstraints: Sendable, Equatable {
   /// The addresses that a domain can translate.
   public var aperture: ClosedRange<UInt64>
-  /// The alignment of addresses and lengths in bytes, a power of two.
+  /// The alignment that addresses and lengths must have, in bytes; a power of two.
   public var alignment: UInt64
 
-  /// Puts the two together.
+  /// The constraints by their parts.
   public init(aperture: ClosedRange<UInt64>, alignment: UInt64) {
     self.aperture = aperture
     self.alignment = alignment
   }
 }
 
-/// What a driver made of an attach.
+/// What an attach has led to.
 public struct AttachOutcome {
-  /// The vdev whose virtual ID the stream table entry now carries, if it carries one.
+  /// The vdev whose virtual ID the device's events carry from now on; nil if there is none.
   public var vdev: VDevice?
 
-  /// Says which vdev it was, if any.
+  /// An outcome with its vdev, if there is one.
   public init(vdev: VDevice? = nil) { self.vdev = vdev }
 }

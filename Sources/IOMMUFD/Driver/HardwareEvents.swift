@@ -1,26 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The way from a record of the hardware's event queue to the one who is to know of it.
+/// Takes the records of the hardware's event queue to those who have to be told of them.
 public protocol HardwareEventHandler: Sendable {
-  /// The length of a record in 64-bit words.
+  /// The number of 64-bit words of a record.
   var wordCount: Int { get }
 
-  /// A record as the hardware writes it for a stream: the given words, with that stream's ID put
-  /// into them.
+  /// The record that the hardware would write for a stream.
+  ///
+  /// - Parameters:
+  ///   - words: the record, whose stream ID is replaced.
+  ///   - stream: the stream ID that it gets.
   func record(_ words: [UInt64], from stream: UInt32) -> [UInt64]
 
-  /// Handles one record and says where it went.
+  /// Handles a record, and says where it went.
   func handle(_ words: [UInt64]) -> EventDisposition
 }
 
 /// Where a hardware event went.
 public enum EventDisposition: Sendable, Equatable {
-  /// To the veventq of a vIOMMU, under the device's virtual ID there.
+  /// The record went to the event queue (veventq) of a vIOMMU, with the virtual ID that the device
+  /// has there.
   case forwarded(viommu: String, virtualID: UInt64)
-  /// To a fault queue, as the page fault of a stalled transaction.
+  /// The record went to a fault queue, as the page fault of a stalled transaction.
   case faulted
-  /// Into the event queue in memory, where whoever runs the hardware finds it.
+  /// The record was put into the event queue in memory. No driver runs the hardware, and the
+  /// software that does finds it there.
   case queued
-  /// Only into the log; the error is what the kernel's handler returns.
+  /// The record was only logged. The error is what the kernel's handler returns for it.
   case logged(Errno)
 }

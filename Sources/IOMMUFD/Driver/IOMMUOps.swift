@@ -5,42 +5,46 @@
 public protocol IOMMUOps {
   // MARK: Devices
 
-  /// Whether the bus has an object of its own beside each device, which takes an ID before the
-  /// device does. Destroying it unplugs the device.
+  /// Whether the bus has an object of its own for each device, which gets an object ID before the
+  /// device does. When that object is destroyed, the device is unplugged.
   var keepsBusObjects: Bool { get }
 
-  /// Whether the hardware can note which pages a device has written
-  /// (`IOMMU_CAP_DIRTY_TRACKING`).
+  /// Whether the hardware can record which pages a device has written (`IOMMU_CAP_DIRTY_TRACKING`).
   func tracksDirtyPages(of device: Device) -> Bool
 
-  /// What `IOMMU_GET_HW_INFO` says of the hardware behind a device (`hw_info`).
+  /// The answer to `IOMMU_GET_HW_INFO` for a device (`hw_info`).
   ///
-  /// - Parameter type: the type that is asked for; 0 is the driver's own.
+  /// - Parameters:
+  ///   - device: the device behind the IOMMU that is asked about.
+  ///   - type: the type of information; 0 leaves the choice to the driver.
   /// - Throws: `EOPNOTSUPP` for a type that the driver does not have.
   func hardwareInfo(of device: Device, type: UInt32) throws(Refusal) -> HardwareInfo
 
-  /// Address ranges that a device cannot send to memory, because something else answers there,
-  /// as message signalled interrupts do (`get_resv_regions`).
+  /// Ranges of addresses at which a device cannot reach memory, because something else answers
+  /// there, as the doorbells of message signalled interrupts do (`get_resv_regions`).
   func reservedRanges(of device: Device) -> [ClosedRange<UInt64>]
 
-  /// Makes a device's streams known (`probe_device`).
+  /// Makes a device's streams known to the hardware (`probe_device`).
   ///
   /// - Throws: `ERANGE` or `ENODEV` for a stream ID that the device cannot have.
   func bind(_ device: Device, in transaction: Transaction) throws(Refusal)
 
-  /// Forgets a device's streams (`release_device`).
+  /// Removes a device's streams from the hardware (`release_device`).
   func unbind(_ device: Device, in transaction: Transaction)
 
-  /// The hardware's end of a device, for DMA from any thread; nil where there is none.
+  /// The device's way to memory, which may be used on any thread; nil if the hardware is not
+  /// emulated.
   func port(of device: Device) -> (any DevicePort)?
 
-  /// Tells a device that a group of its page faults is answered (`page_response`). Called at
-  /// commit, whether somebody has answered or the attachment that the faults came through ends.
+  /// Gives a device the answer to a group of its page faults (`page_response`). It is called at
+  /// commit, either because somebody has answered the group or because the attachment ends that the
+  /// faults came through.
   func respond(to group: FaultGroup, _ code: PageResponseCode)
 
   // MARK: Allocating
 
-  /// Checks the flags and takes what a paging domain needs (`domain_alloc_paging_flags`).
+  /// Checks the flags of a new paging domain, and takes what the domain needs
+  /// (`domain_alloc_paging_flags`).
   func allocatePaging(
     _ domain: Domain, for device: Device, in transaction: Transaction
   ) throws(Refusal)
@@ -49,41 +53,49 @@ public protocol IOMMUOps {
   var nestsOnParents: Bool { get }
 
   /// Checks the guest's configuration for a domain that is nested directly on its parent
-  /// (`domain_alloc_nested`). Only asked of a driver that nests on parents.
+  /// (`domain_alloc_nested`). It is called only if `nestsOnParents` is true.
   func allocateNested(
     _ domain: Domain, for device: Device, in transaction: Transaction
   ) throws(Refusal)
 
-  /// Whether a vIOMMU of the type can be made for the device (`get_viommu_size` is not 0).
+  /// Whether a vIOMMU of the type can be made for a device (in the kernel, whether
+  /// `get_viommu_size` is not 0).
   func supports(_ type: VIOMMUType, for device: Device) -> Bool
 
-  /// Takes what a vIOMMU needs (`viommu_init`).
+  /// Takes what a new vIOMMU needs (`viommu_init`).
   ///
-  /// - Parameter data: what the caller hands over, if anything.
-  /// - Returns: the data as the caller gets it back.
+  /// - Parameters:
+  ///   - viommu: the vIOMMU.
+  ///   - device: the device that it is made for.
+  ///   - data: the user data of the request; nil if there is none.
+  ///   - transaction: gets what has to be done at commit and at rollback.
+  /// - Returns: the user data that the caller gets back; nil if there is none.
+  /// - Throws: what is wrong with the parent or the data, or `ENOSPC` when the hardware has no
+  ///   room.
   func initialize(
     _ viommu: VIOMMU, for device: Device, data: UserData?, in transaction: Transaction
   ) throws(Refusal) -> [UInt8]?
 }
 
-/// What a driver that leaves an operation out answers, as the kernel does in its place.
+/// What a driver does for an operation that it leaves out. It is what the kernel does in such a
+/// case.
 extension IOMMUOps {
-  /// Only the bus of the kernel's self-test has objects of its own.
+  /// The bus has no objects of its own; only that of the kernel's self-test has.
   public var keepsBusObjects: Bool { false }
 
-  /// Nothing but memory answers a device's accesses.
+  /// There are no such ranges, because nothing but memory answers a device's accesses.
   public func reservedRanges(of device: Device) -> [ClosedRange<UInt64>] { [] }
 
-  /// A device without emulated hardware makes no accesses.
+  /// There is none, because a device without emulated hardware makes no accesses.
   public func port(of device: Device) -> (any DevicePort)? { nil }
 
-  /// A device without emulated hardware waits for no answer.
+  /// Does nothing, because a device without emulated hardware waits for no answer.
   public func respond(to group: FaultGroup, _ code: PageResponseCode) {}
 
-  /// Nested domains stand on vIOMMUs.
+  /// Nested domains are made on vIOMMUs.
   public var nestsOnParents: Bool { false }
 
-  /// Refuses with `EOPNOTSUPP`: nested domains stand on vIOMMUs.
+  /// Refuses with `EOPNOTSUPP`, because nested domains are made on vIOMMUs.
   public func allocateNested(
     _ domain: Domain, for device: Device, in transaction: Transaction
   ) throws(Refusal) {
@@ -91,10 +103,10 @@ extension IOMMUOps {
       .EOPNOTSUPP, field: "domain", "\(device.smmu.name) nests on vIOMMUs, not on their parents")
   }
 
-  /// There is no type of vIOMMU.
+  /// The driver has no type of vIOMMU.
   public func supports(_ type: VIOMMUType, for device: Device) -> Bool { false }
 
-  /// A vIOMMU takes nothing and answers nothing.
+  /// Does nothing, because the vIOMMU needs nothing.
   public func initialize(
     _ viommu: VIOMMU, for device: Device, data: UserData?, in transaction: Transaction
   ) throws(Refusal) -> [UInt8]? { nil }
@@ -102,33 +114,33 @@ extension IOMMUOps {
 
 /// What `IOMMU_GET_HW_INFO` answers (`struct iommu_hw_info`).
 public struct HardwareInfo: Sendable, Equatable {
-  /// What may be asked of the hardware behind a device (`enum iommufd_hw_capabilities`).
+  /// What the IOMMU can do for a device (`enum iommufd_hw_capabilities`).
   public struct Capabilities: OptionSet, Sendable {
-    /// The bits as the kernel numbers them.
+    /// The capabilities as bits, with the kernel's numbers.
     public let rawValue: UInt64
-    /// Makes a set of the kernel's bits.
+    /// Capabilities by their bits.
     public init(rawValue: UInt64) { self.rawValue = rawValue }
 
-    /// Written pages can be noted (`IOMMU_HW_CAP_DIRTY_TRACKING`).
+    /// The hardware can record which pages the device has written (`IOMMU_HW_CAP_DIRTY_TRACKING`).
     public static let dirtyTracking = Capabilities(rawValue: 1)
-    /// PASIDs can have the right to execute (`IOMMU_HW_CAP_PCI_PASID_EXEC`).
+    /// The device's PASIDs can be given the permission to execute (`IOMMU_HW_CAP_PCI_PASID_EXEC`).
     public static let pasidExecute = Capabilities(rawValue: 2)
-    /// PASIDs can be privileged (`IOMMU_HW_CAP_PCI_PASID_PRIV`).
+    /// The device's PASIDs can be privileged (`IOMMU_HW_CAP_PCI_PASID_PRIV`).
     public static let pasidPrivileged = Capabilities(rawValue: 4)
     /// The device cannot use ATS (`IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED`).
     public static let noATS = Capabilities(rawValue: 8)
   }
 
-  /// What the data is (`enum iommu_hw_info_type`).
+  /// The type of the data (`enum iommu_hw_info_type`).
   public var type: UInt32
-  /// The bytes of the struct that belongs to the type.
+  /// The bytes of the struct that the type stands for.
   public var data: [UInt8]
-  /// What may be asked of the hardware behind the device.
+  /// What the IOMMU can do for the device.
   public var capabilities: Capabilities
-  /// The width of the PASIDs that the device can use, in bits; 0 without them.
+  /// The number of bits of the PASIDs that the device can use; 0 if it can use none.
   public var pasidBits: Int
 
-  /// Puts an answer together.
+  /// An answer by its parts.
   public init(type: UInt32, data: [UInt8], capabilities: Capabilities, pasidBits: Int) {
     self.type = type
     self.data = data

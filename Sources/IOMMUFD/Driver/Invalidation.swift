@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The invalidations of a guest as they come in (`struct iommu_user_data_array`).
+/// A guest's invalidations as a request has them (`struct iommu_user_data_array`).
 public struct InvalidationArray: Sendable, Equatable, Codable {
-  /// Entries that one call takes at most (`iommufd_hwpt_invalidate`).
+  /// The most entries that one request may have (`iommufd_hwpt_invalidate`).
   public static let countLimit = 1 << 19
-  /// Bytes of an entry at most: a page.
+  /// The most bytes that an entry may have, which is a page.
   public static let entryLimit = 4096
 
-  /// What the entries are (`enum iommu_hwpt_invalidate_data_type`).
+  /// The type of the entries (`enum iommu_hwpt_invalidate_data_type`).
   public var type: UInt32
-  /// Bytes of an entry.
+  /// The number of bytes of each entry.
   public var entryLength: Int
-  /// How many entries there are; 0 only asks whether the type is known.
+  /// The number of entries. A request without entries only asks whether the type is known.
   public var count: Int
   /// The entries one after the other, each of `entryLength` bytes.
   public var bytes: [UInt8]
 
-  /// Puts an array together; `bytes` has `count` times `entryLength` bytes.
+  /// An array by its parts. `bytes` must have `count` times `entryLength` bytes.
   public init(type: UInt32, entryLength: Int, count: Int, bytes: [UInt8]) {
     self.type = type
     self.entryLength = entryLength
@@ -24,15 +24,18 @@ public struct InvalidationArray: Sendable, Equatable, Codable {
     self.bytes = bytes
   }
 
-  /// The bytes of one entry, as long as the caller made them.
+  /// The bytes of one entry, `entryLength` of them.
   public func entry(_ index: Int) -> ArraySlice<UInt8> {
     bytes[index * entryLength..<(index + 1) * entryLength]
   }
 
-  /// All entries as a driver's structs (`iommu_copy_struct_from_full_user_array`).
+  /// Copies all entries into structs of a driver (`iommu_copy_struct_from_full_user_array`).
   ///
-  /// - Throws: `EINVAL` for another type, or for none; `E2BIG` for an entry that is longer than
-  ///   the struct and not 0 there.
+  /// - Parameters:
+  ///   - type: the type of entries that the driver takes.
+  ///   - size: the size of the driver's struct in bytes. A shorter entry is filled up with zeros.
+  /// - Throws: `EINVAL` if the entries have another type or there are none, `E2BIG` for an entry
+  ///   that is longer than the struct and has something other than zeros there.
   public func copyAll(type: UInt32, size: Int) throws(Refusal) -> [LittleEndian] {
     guard self.type == type else {
       throw Refusal(.EINVAL, field: "type", "entries of type \(type) are taken here")
@@ -52,20 +55,20 @@ public struct InvalidationArray: Sendable, Equatable, Codable {
   }
 }
 
-/// How far invalidations came.
+/// How many invalidations were carried out, and why not all were.
 public struct InvalidationOutcome: Sendable, Equatable {
-  /// Entries that were carried out.
+  /// How many entries were carried out.
   public var handled: Int
-  /// Why the next one was not; nil when all were.
+  /// Why the next entry was refused; nil if all were carried out.
   public var refusal: Refusal?
 
-  /// Says how far it came, and what stopped it, if anything did.
+  /// An outcome by its parts.
   public init(handled: Int, refusal: Refusal? = nil) {
     self.handled = handled
     self.refusal = refusal
   }
 
-  /// The outcome where a driver has nothing to invalidate.
+  /// The outcome if a driver has nothing that could be invalidated.
   public static var unsupported: InvalidationOutcome {
     InvalidationOutcome(
       handled: 0,
@@ -77,7 +80,12 @@ public struct InvalidationOutcome: Sendable, Equatable {
 extension Domains {
   /// Has the driver carry out a guest's invalidations (`iommufd_hwpt_invalidate`).
   ///
-  /// - Throws: `ENOENT`, or `EINVAL` for an object that has nothing to invalidate.
+  /// - Parameters:
+  ///   - object: the nested domain or vIOMMU; nil if the request names none that exists.
+  ///   - request: the invalidations.
+  /// - Returns: how many were carried out. A refused entry is no error of the call.
+  /// - Throws: `ENOENT` if there is no object, `EINVAL` for one that is neither a nested domain nor
+  ///   a vIOMMU.
   public func invalidate(
     _ object: Object?, _ request: InvalidationArray
   ) throws(Refusal) -> InvalidationOutcome {
