@@ -48,7 +48,7 @@ public final class Submission: @unchecked Sendable {
     }
   }
 
-  // The result; nil before the commit. It is written and read under the host's lock only.
+  /// The result; nil before the commit. It is written and read under the host's lock only.
   public var result: Result?
 
   /// A submission that is still to be committed.

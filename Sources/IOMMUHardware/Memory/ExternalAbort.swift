@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The error of an access to memory that is not there: what the interconnect of a machine answers
-/// with an external abort.
+/// The error of an access to memory that does not exist. In a real machine, the interconnect
+/// answers such an access with an external abort.
 public struct ExternalAbort: Error, Sendable, Equatable {
   /// The first address of the access that does not exist, or that there was no page left for.
   public var address: UInt64

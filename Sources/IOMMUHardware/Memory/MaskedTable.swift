@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A table of plain values at an address that does not change. Its length is a power of two, and an
-/// index that is too great wraps around. It is used in place of an array where a TLB hit passes,
-/// because an array would check its bounds and count references.
+/// A table of plain values at an address that does not change. Its length is a power of two, and
+/// only the low bits of an index count. It replaces an array on the path of a TLB hit, because an
+/// array would check its bounds and count references.
 @safe struct MaskedTable<Element: BitwiseCopyable>: ~Copyable {
   private let elements: UnsafeMutablePointer<Element>
   private let mask: Int

@@ -43,7 +43,8 @@ import Synchronization
   /// mark of its own, in its entry of the table.
   private let root: UnsafeMutablePointer<Atomic<UInt>>
   private let tableWriteCount = Atomic<UInt64>(0)
-  /// The table writes of each of 64 parts of memory, which `TablePages.part(of:)` tells apart.
+  /// How often tables were written in each of the 64 parts of memory, which `TablePages.part(of:)`
+  /// tells apart.
   private let parts = InlineArray<64, Atomic<UInt64>> { _ in Atomic(0) }
   private let pageCount = Atomic<Int>(0)
   /// How many pages may be allocated. A write that needs one more is aborted.
@@ -197,7 +198,7 @@ import Synchronization
     }
   }
 
-  /// The page of an entry, which must have one.
+  /// The page that an entry of the directory leads to. There must be one.
   @inline(__always)
   func page(of entry: UnsafeMutablePointer<Atomic<UInt>>) -> UnsafeMutableRawPointer {
     let word = unsafe entry.pointee.load(ordering: .acquiring) & ~PhysicalMemory.mark
@@ -217,9 +218,9 @@ import Synchronization
       let (won, original) = unsafe root[region].compareExchange(
         expected: known, desired: UInt(bitPattern: table), ordering: .acquiringAndReleasing)
       if won {
-        // The region's mark goes with the word that was replaced, and does not say which pages it
-        // was for. Counting all parts has everybody who has read a table here look again, and that
-        // sets the mark of the page itself.
+        // The region's mark was in the word that has been replaced, and it did not say which pages
+        // it was for. So a write is counted in every part of memory. Whoever has cached something
+        // from a table here then looks at the table again, which marks its page.
         if known & PhysicalMemory.mark != 0 { countAllParts() }
         unsafe addPage(table + index)
         return unsafe table + index
@@ -227,7 +228,8 @@ import Synchronization
       known = original
     }
     unsafe free(table)
-    // Another thread was quicker and its table is used. In it the page may still be missing.
+    // Another thread was quicker, and its table is the one that is used. The page may still be
+    // missing in it.
     guard let entry = unsafe entry(offset) else { preconditionFailure("a region cannot go") }
     if unsafe entry.pointee.load(ordering: .acquiring) & ~PhysicalMemory.mark == 0 {
       unsafe addPage(entry)
@@ -277,8 +279,8 @@ import Synchronization
   /// Counts a write if a table was read from the page. It must be called after the write.
   @inline(__always)
   func noteWrite(_ entry: UnsafeMutablePointer<Atomic<UInt>>, _ offset: UInt64) {
-    // The fence keeps the write before the look at the mark. Otherwise the reader of a table could
-    // miss the write while the writer misses the reader's mark.
+    // The fence makes sure that the write comes before the look at the mark. Without it, the reader
+    // of a table could miss the write while the writer misses the reader's mark.
     atomicMemoryFence(ordering: .sequentiallyConsistent)
     if unsafe entry.pointee.load(ordering: .relaxed) & PhysicalMemory.mark != 0 {
       unsafe noteTableWrite(entry, offset)
@@ -317,10 +319,10 @@ import Synchronization
     pages.count &+= parts[part].load(ordering: .sequentiallyConsistent)
   }
 
-  /// Adds the pages of a cached piece to those that a walk has read so far, if no table in the
-  /// added ones was written since they were read.
+  /// Adds the pages of something that is cached to those that a walk has read so far, unless a
+  /// table in the added pages was written since they were read.
   ///
-  /// - Returns: whether no table was written, so that they were added.
+  /// - Returns: whether the pages were added, because no table was written.
   func add(_ added: TablePages, to pages: inout TablePages) -> Bool {
     var all: UInt64 = 0
     var new: UInt64 = 0

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What the host has set up: the registers of the configuration page and of the interfaces. Which
-/// queue is bound to what follows from them.
+/// What the host has programmed: the registers of the configuration page and of the interfaces.
+/// They decide which queue is bound to which interface.
 struct CMDQVConfiguration: Sendable {
   /// The registers of an interface.
   struct Interface: Sendable, Equatable {
@@ -34,7 +34,8 @@ struct CMDQVConfiguration: Sendable {
   private(set) var allocations: [UInt32]
   /// The interfaces, by their numbers.
   private(set) var interfaces: [Interface]
-  /// What each queue was last told that it is bound to. It is updated by the code that tells them.
+  /// The binding that each queue was given last. `rebind` compares it with the one that the queue
+  /// should have.
   var bindings: [VCMDQBinding?]
 
   init(_ size: Tegra241CMDQV.Size, _ behaviour: Tegra241CMDQV.Behaviour) {
@@ -84,9 +85,9 @@ struct CMDQVConfiguration: Sendable {
 
   /// The queues of each interface, by their logical numbers.
   ///
-  /// Drivers map logical queues in ascending order, because the hardware expects each to have its
-  /// predecessor. A queue behind a gap is therefore taken for not mapped. If two queues claim the
-  /// same place, the one with the lower global number has it.
+  /// The hardware expects a logical queue to have its predecessor mapped, so drivers map them in
+  /// ascending order. A queue behind a gap therefore counts as not mapped. If two queues claim the
+  /// same logical number, the one with the lower global number gets it.
   func mappedQueues() -> [[Int]] {
     let limit = Tegra241CMDQV.logicalQueueLimit
     var places = [Int](repeating: -1, count: size.vintfs * limit)
@@ -99,7 +100,7 @@ struct CMDQVConfiguration: Sendable {
     }
   }
 
-  /// What each queue is to be bound to, by the registers as they are now.
+  /// The binding that each queue should have by the registers as they are now.
   func wantedBindings() -> [VCMDQBinding?] {
     var bindings = [VCMDQBinding?](repeating: nil, count: size.vcmdqs)
     for (vintf, queues) in mappedQueues().enumerated() {

@@ -129,8 +129,8 @@ enum CMDQVRegister: Equatable {
   }
 }
 
-/// Which pages a queue is reached through: by its global number or, in an interface, by its logical
-/// one.
+/// The pages through which a queue is reached. It has a place in the global pages, and one in the
+/// pages of its interface while it is mapped.
 enum VCMDQPlace: Equatable {
   /// The global pages, by the global number.
   case global(Int)

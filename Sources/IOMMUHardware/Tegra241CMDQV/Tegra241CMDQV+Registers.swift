@@ -7,11 +7,11 @@ extension Tegra241CMDQV {
   /// Reads a register.
   ///
   /// - Parameters:
-  ///   - offset: from the beginning of the configuration page. Reserved registers, and those of a
-  ///     logical queue that is not mapped, read as zero.
+  ///   - offset: in bytes from the beginning of the configuration page. Reserved registers, and
+  ///     those of a logical queue that is not mapped, read as zero.
   ///   - width: 4 bytes; 8 are allowed for LVCMDQ_ERR_MAP and in the pages of base addresses.
-  /// - Throws: a width that is not allowed there, an offset that is not a multiple of it, or one
-  ///   behind the last page.
+  /// - Throws: `RegisterError` for a width that is not allowed there, for an offset that is not a
+  ///   multiple of it, and for an offset behind the last page.
   public func readRegister(_ offset: UInt32, width: Int) throws(RegisterError) -> UInt64 {
     guard let register = try CMDQVRegister(offset, width, size) else { return 0 }
     switch register {
@@ -29,13 +29,13 @@ extension Tegra241CMDQV {
     }
   }
 
-  /// Writes a register, and does what the write asks for: queues that now have work carry it out
+  /// Writes a register, and does what the write asks for. Queues that have work then carry it out
   /// before this returns, unless they are deferred.
   ///
   /// - Parameters:
   ///   - offset: as for `readRegister`. Nothing is written to registers that are reserved or
   ///     read-only, or that belong to a logical queue that is not mapped.
-  ///   - value: of which a write of 4 bytes takes the lower half.
+  ///   - value: what is written; a write of 4 bytes takes its lower half.
   ///   - width: as for `readRegister`.
   /// - Throws: what `readRegister` throws.
   public func writeRegister(
@@ -56,9 +56,10 @@ extension Tegra241CMDQV {
   ///
   /// - Parameters:
   ///   - vintf: the interface. One that does not exist has no queues.
-  ///   - offset: from the beginning of the page, below 0x10000.
+  ///   - offset: in bytes from the beginning of the page, below 0x10000.
   ///   - width: must be 4 bytes.
-  /// - Throws: another width, an offset that is not a multiple of 4, or one outside the page.
+  /// - Throws: `RegisterError` for any other width, for an offset that is not a multiple of 4, and
+  ///   for one outside the page.
   public func readWindow(
     _ vintf: Int, _ offset: UInt32, width: Int
   ) throws(RegisterError) -> UInt64 {
@@ -68,12 +69,12 @@ extension Tegra241CMDQV {
   }
 
   /// Writes a register in page 0 of an interface, the page that a guest has mapped. A queue that
-  /// now has work carries it out before this returns, unless it is deferred.
+  /// has work then carries it out before this returns, unless it is deferred.
   ///
   /// - Parameters:
   ///   - vintf: the interface.
   ///   - offset: as for `readWindow`.
-  ///   - value: of which the lower 4 bytes are written.
+  ///   - value: what is written; only its lower 4 bytes are.
   ///   - width: must be 4 bytes.
   /// - Throws: what `readWindow` throws.
   public func writeWindow(
@@ -162,7 +163,7 @@ extension Tegra241CMDQV {
 
   // MARK: The configuration
 
-  /// The value of a register that only the configuration is needed for.
+  /// The value of a register of the configuration page, except those of errors and interrupts.
   private func value(_ register: CMDQVRegister, _ configuration: CMDQVConfiguration) -> UInt64 {
     switch register {
     case .config: UInt64(configuration.config)
@@ -207,7 +208,7 @@ extension Tegra241CMDQV {
     return map
   }
 
-  /// Writes a register of the configuration, and has the queues follow.
+  /// Writes a register of the configuration, and gives the queues the bindings that follow from it.
   private func configure(_ value: UInt32, _ register: CMDQVRegister) {
     let changed = configuration.withLock { configuration in
       configuration.write(value, to: register)
@@ -221,9 +222,9 @@ extension Tegra241CMDQV {
     for (queue, effects) in changed { finish(effects, queue) }
   }
 
-  /// Tells each queue whose binding has changed what it is bound to now.
+  /// Gives each queue whose binding has changed its new one.
   ///
-  /// - Returns: these queues, and what is to be done for them when the configuration's lock is
+  /// - Returns: these queues, and what is to be done for each when the configuration's lock is
   ///   released.
   private func rebind(
     _ configuration: inout CMDQVConfiguration
@@ -248,7 +249,7 @@ extension Tegra241CMDQV {
     return changed
   }
 
-  /// The place in `routes` of a binding's interface and logical number.
+  /// The index in `routes` of a binding's interface and logical number.
   private func place(_ binding: VCMDQBinding) -> Int {
     binding.vintf * Tegra241CMDQV.logicalQueueLimit + binding.logical
   }

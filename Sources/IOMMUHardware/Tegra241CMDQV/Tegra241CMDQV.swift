@@ -140,10 +140,10 @@ public final class Tegra241CMDQV: Sendable {
   // MARK: Execution
 
   /// Chooses who runs a queue. At first it is the thread that gives the queue work. A deferred
-  /// queue is run by somebody else, who calls `run` after the sink's `doorbell`.
+  /// queue is left to another thread, which calls `run` after the sink's `doorbell`.
   ///
   /// - Parameters:
-  ///   - isDeferred: whether somebody else runs the queue.
+  ///   - isDeferred: whether the queue is left to another thread.
   ///   - global: the queue's number. A number that does not exist is ignored.
   public func setDeferred(_ isDeferred: Bool, queue global: Int) {
     guard queues.indices.contains(global) else { return }
@@ -174,7 +174,8 @@ public final class Tegra241CMDQV: Sendable {
     return isMore
   }
 
-  /// Does what a change of a queue asks for. It is called after the locks are released.
+  /// Does what is left to do after a queue has changed: raises its interrupts, and runs it or rings
+  /// its doorbell. It is called after the locks are released.
   func finish(_ effects: VCMDQEffects, _ queue: VCMDQ) {
     tell(effects)
     guard effects.hasWork else { return }
@@ -182,8 +183,8 @@ public final class Tegra241CMDQV: Sendable {
       sink?.doorbell(queue.number)
       return
     }
-    // No ring holds more commands than this. A thread that adds some while they are carried out
-    // runs the queue itself for these.
+    // No ring holds more commands than this limit. If another thread adds some meanwhile, it also
+    // runs the queue for them.
     _ = run(queue.number, limit: VCMDQ.greatestRun)
   }
 

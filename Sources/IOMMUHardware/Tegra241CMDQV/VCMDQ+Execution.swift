@@ -41,11 +41,12 @@ typealias QueueError = Tegra241CMDQV.QueueError
 
 /// An invalidation of the TLB that extends over several commands of a batch.
 ///
-/// A walk that read the tables before the invalidation must not put its result into the TLB after
-/// it. So the first command of a batch for a VMID counts the VMID's epoch. That is early enough for
-/// the later commands of the batch too, because the guest changed its tables before it wrote PROD.
-/// When the invalidation ends the epoch is counted again, which makes the copies void that devices
-/// have taken meanwhile. It ends before the CMD_SYNC that says that it is done.
+/// A walk that has read the tables before an invalidation must not put its result into the TLB
+/// after it. The TLB's epochs prevent that (see `TLB`). To count them less often, only the first
+/// command of a batch for a VMID counts the VMID's epoch up. That is early enough for the later
+/// commands of the batch too, because the guest has changed its tables before it wrote PROD. At its
+/// end the invalidation counts the epoch up again, which makes the copies void that devices' ports
+/// have made meanwhile. It ends before the CMD_SYNC by which the guest learns that it is done.
 private struct BatchedInvalidation {
   private let tlb: TLB
   private var vmid: UInt16 = 0
@@ -54,8 +55,8 @@ private struct BatchedInvalidation {
 
   init(_ tlb: TLB) { self.tlb = tlb }
 
-  /// Counts the epoch before the first command for a VMID. A command for another VMID ends the
-  /// invalidation of the one before.
+  /// Counts the epoch up before the first command for a VMID. If the command before was for another
+  /// VMID, that one's invalidation ends here.
   @inline(__always)
   mutating func begin(_ vmid: UInt16) {
     if !hasBegun || vmid != self.vmid {
@@ -67,7 +68,7 @@ private struct BatchedInvalidation {
     isOpen = true
   }
 
-  /// Counts the epoch again, if something was invalidated since.
+  /// Ends the invalidation: counts the epoch up again, if anything was invalidated since it began.
   @inline(__always)
   mutating func end() {
     if isOpen { tlb.countEpoch(ofVMID: vmid) }
@@ -131,7 +132,7 @@ extension VCMDQ {
     if binding.writesCONS, state.consBase != 0 { writeCONS(&state) }
   }
 
-  /// Puts together what is recorded of one command.
+  /// What is recorded of one command.
   private func executed(
     _ index: UInt32, _ guest: Command?, _ command: Command?, _ error: QueueError?,
     _ ring: QueueRegisters
@@ -236,7 +237,7 @@ extension VCMDQ {
     guard command.isLegal(for: features) else { return .illegal }
     guard let slot = slots.find(command.streamID) else { return .unmatchedSID }
     command.dw0.setField(63, 32, UInt64(slots.stream(slot)))
-    // While the SMMU is off, an ATC_INV reaches no device; neither does one of the SMMU's own
+    // While the SMMU is disabled an ATC_INV reaches no device, just like one in the SMMU's own
     // queue.
     guard core.isEnabled.load(ordering: .acquiring) else { return nil }
     if let port = slots.port(slot) ?? findPort(slot) {
@@ -246,8 +247,8 @@ extension VCMDQ {
     return nil
   }
 
-  /// Looks for the port of a slot's stream, and keeps its number in the slot. There is no port
-  /// while the device has never been used.
+  /// Looks for the port of a slot's stream, and keeps its number in the slot. A stream that has
+  /// never been used has no port.
   @inline(never)
   private func findPort(_ slot: Int) -> Int? {
     guard let port = smmu.knownPort(slots.stream(slot)) else { return nil }

@@ -90,7 +90,7 @@ final class VCMDQ: @unchecked Sendable {
 
   // MARK: Ports
 
-  /// Has `ports` contain every port that the SMMU has by now.
+  /// Takes over the ports that the SMMU has made since the last time.
   @inline(__always)
   func updatePorts() {
     if ports.count != smmu.portCount.load(ordering: .sequentiallyConsistent) {
@@ -110,7 +110,8 @@ extension QueueRegisters {
   /// How many entries there are between CONS and PROD.
   var usedCount: Int { Int((prod &- cons) & ((2 << log2Size) - 1)) }
 
-  /// How many of these entries follow CONS without a gap, before the ring begins again at its base.
+  /// How many of these entries can be read in one piece from CONS on, before the ring continues at
+  /// its base.
   var contiguousCount: Int {
     min(usedCount, Int((1 << log2Size) - cons & ((1 << log2Size) - 1)))
   }

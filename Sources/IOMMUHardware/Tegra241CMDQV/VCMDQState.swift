@@ -71,8 +71,8 @@ struct VCMDQState: Sendable {
   var counters = VCMDQCounters()
   /// How many errors have occurred since `VCMDQ.change` last reported them.
   var newErrors = 0
-  /// Whether the queue lacked its base address when it was last settled: the error is signalled
-  /// once, when that begins.
+  /// Whether the queue was enabled without a base address when `settle` was last called. The error
+  /// is signalled when this begins, and not again while it lasts.
   private var hadInitialisationError = false
 
   init(_ number: Int, greatestLog2Size: Int) {
@@ -117,9 +117,9 @@ struct VCMDQState: Sendable {
 
   /// Writes a register: only the bits that it has, and only while it may be written.
   ///
-  /// The base addresses are taken even while the queue is enabled. They are in the host's pages. If
-  /// EN protected them, a guest could keep a ring that is being taken from it just by leaving its
-  /// queue enabled.
+  /// The base addresses may be written even while the queue is enabled. They are in the host's
+  /// pages, so only the host can write them. EN is the guest's: if it protected the base addresses,
+  /// a guest could keep a ring that the host takes from it just by leaving its queue enabled.
   mutating func write(_ value: UInt64, to register: VCMDQRegister) {
     let low = UInt32(truncatingIfNeeded: value)
     switch register {
@@ -143,8 +143,9 @@ struct VCMDQState: Sendable {
     }
     hadInitialisationError = hasInitialisationError
     isReady = isWanted && ring.base != 0
-    // A queue that is off cannot report an ATC_INV without an answer, and neither must the next
-    // owner of the queue.
+    // A queue that does not run cannot report that an ATC_INV was not answered, and the next owner
+    // of the queue must not be told of it. So it is remembered outside of the queue, where a driver
+    // can get rid of it by a CMD_SYNC in the SMMU's own queue.
     if !isReady { unit.abandonATCTimeout(core) }
   }
 }

@@ -4,9 +4,10 @@ import Synchronization
 
 /// The SMMU's translation cache, which all devices share.
 ///
-/// It drops only what an invalidation selects, and the oldest of four entries that fall into the
-/// same set. It is divided into shards with a lock each. Devices keep copies of the translations
-/// that they use most; `epoch` tells them that a copy may be of something that was dropped.
+/// An entry is dropped if an invalidation selects it, or to make room: the four entries of a full
+/// set are replaced in turn. The TLB is divided into shards, each of which has a lock. Devices'
+/// ports keep copies of the translations that they use most; `epoch` tells them that a copy may be
+/// of something that was dropped.
 ///
 /// Every invalidation counts an epoch up before and after it. A walk reads the epoch before it
 /// reads the tables, and hands it to `insert`, which drops the result if the epoch has changed. So
@@ -32,11 +33,11 @@ final class TLB: Sendable {
   }
 
   private let shards = LockedTable(count: TLB.shardCount) { Shard() }
-  /// For each epoch two words: its count, and how many entries there are of its VMIDs, including
-  /// those that are about to be put in. An invalidation that finds no entries has nothing to do.
+  /// Two words for each epoch: its count, and the number of entries of its VMIDs, including those
+  /// that are about to be put in. If there are no entries, an invalidation has nothing to do.
   ///
-  /// Each epoch has a line of the processor's cache for itself, so that guests do not slow each
-  /// other down.
+  /// Each epoch has a cache line of the processor to itself, so that guests do not slow each other
+  /// down.
   private let epochs = InlineArray<512, Atomic<UInt64>> { _ in Atomic(0) }
   /// The sizes that entries have had so far: bit n stands for 2^n bytes. A look-up tries only
   /// these.
@@ -56,7 +57,7 @@ final class TLB: Sendable {
 
   // MARK: Epochs
 
-  /// The words of a line of the processor's cache.
+  /// The number of words in a cache line of the processor.
   private static let stride = 8
 
   /// The index of the first word of a VMID's epoch.
@@ -71,14 +72,14 @@ final class TLB: Sendable {
     epochs[TLB.epochIndex(vmid)].load(ordering: .sequentiallyConsistent)
   }
 
-  /// Counts a VMID's epoch up: what was read from the tables before cannot be put in any more, and
-  /// the copies of it are void.
+  /// Counts a VMID's epoch up. What was read from the tables before cannot be put in any more, and
+  /// copies of it are void.
   @inline(__always)
   func countEpoch(ofVMID vmid: UInt16) {
     epochs[TLB.epochIndex(vmid)].wrappingAdd(1, ordering: .sequentiallyConsistent)
   }
 
-  /// Counts the epoch of a VMID, or all epochs if it is nil.
+  /// Counts the epoch of a VMID up, or all epochs if it is nil.
   private func countEpoch(_ vmid: UInt16?) {
     if let vmid { return countEpoch(ofVMID: vmid) }
     for index in 0..<TLB.epochCount {
@@ -86,7 +87,7 @@ final class TLB: Sendable {
     }
   }
 
-  /// Counts all epochs up, which makes every device's copies void. That is done when registers
+  /// Counts all epochs up, which makes the copies of all ports void. It is called when registers
   /// change that all streams depend on.
   func countAllEpochs() { countEpoch(nil) }
 
@@ -168,8 +169,9 @@ final class TLB: Sendable {
     if entry.stage1SizeLog2 > entry.sizeLog2 { hasSplinters.store(true, ordering: .relaxed) }
     let (shard, set) = TLB.place(entry.base, entry.vmid, entry.regime)
     shards.withLock(at: shard) { shard in
-      // The entry is counted before the epoch is read, and an invalidation counts the epoch before
-      // it reads the number of entries. So at least one of the two sees what the other does.
+      // The entry is counted before the epoch is read, and an invalidation counts the epoch up
+      // before it reads the number of entries. So either this sees the new epoch, or the
+      // invalidation sees the entry.
       countIn(entry.vmid)
       guard self.epoch(entry.vmid) == epoch else { return countOut(entry.vmid) }
       if shard.entries.isEmpty {
@@ -186,8 +188,8 @@ final class TLB: Sendable {
     }
   }
 
-  /// Replaces an entry by one that says when it agreed with the tables, if it is still there. One
-  /// that was dropped meanwhile must not come back.
+  /// Replaces an entry by one that notes when it agreed with the tables. If the entry was dropped
+  /// meanwhile, nothing is done, because it must not come back.
   func replace(_ old: TLBEntry, with new: TLBEntry) {
     let (shard, set) = TLB.place(old.base, old.vmid, old.regime)
     shards.withLock(at: shard) { shard in
@@ -204,14 +206,14 @@ final class TLB: Sendable {
       && old.regime == new.regime && old.asid == new.asid
   }
 
-  /// The index of the entry of a full set that is replaced: each in turn.
+  /// The index of the entry that makes room in a full set. The entries are chosen in turn.
   private static func victim(_ set: Int, _ shard: inout Shard) -> Int {
     let way = Int(shard.next[set]) & (wayCount - 1)
     shard.next[set] = UInt8(truncatingIfNeeded: way + 1)
     return set * wayCount + way
   }
 
-  /// Drops the entries that an invalidation selects, and counts the epoch before and after it.
+  /// Drops the entries that an invalidation selects, and counts the epoch up before and after it.
   func drop(_ invalidation: TLBInvalidation) {
     countEpoch(invalidation.vmid)
     dropEntries(invalidation)
@@ -219,8 +221,8 @@ final class TLB: Sendable {
   }
 
   /// Drops the entries that an invalidation selects, as a part of a longer one. The caller counts
-  /// the epoch: after it was asked to invalidate and before this call, and once more when the last
-  /// entries are dropped.
+  /// the epoch up before the first call, but not before it was asked to invalidate, and again after
+  /// the last call.
   func dropEntries(_ invalidation: TLBInvalidation) {
     if let vmid = invalidation.vmid, isEmpty(vmid) { return }
     var invalidation = invalidation

@@ -104,10 +104,9 @@ public struct Command: Sendable, Hashable, BitwiseCopyable {
   public var isLeaf: Bool { dw1.bit(0) }
   /// ADDR, dw1 bits 63:12: an address in bytes; its lowest twelve bits are zero.
   public var address: UInt64 { dw1 & ~0xfff }
-  /// NUM, dw0 bits 16:12: one less than the factor of a range's size.
+  /// NUM, dw0 bits 16:12. A range has `(NUM + 1) * 2^SCALE` pages.
   var num: UInt64 { dw0.field(16, 12) }
-  /// SCALE, dw0 bits 25:20: the logarithm of the other factor. The uppermost bit counts only with
-  /// IDR5.DS.
+  /// SCALE, dw0 bits 25:20. Its uppermost bit counts only with IDR5.DS.
   func scale(hasDS: Bool) -> UInt64 { dw0.field(hasDS ? 25 : 24, 20) }
   /// TTL, dw1 bits 9:8: the level of the leaves; 0 for any.
   var ttl: UInt64 { dw1.field(9, 8) }

@@ -4,7 +4,7 @@ import Synchronization
 
 /// Why a command queue stops: the code in CMDQ_CONS.ERR (section 7.1).
 public enum CommandError: UInt32, Error, Sendable, Equatable {
-  /// CERROR_ILL: the command is none, or none that this SMMU accepts.
+  /// CERROR_ILL: there is no such command, or this SMMU does not accept it.
   case illegal = 1
   /// CERROR_ABT: the command could not be read.
   case fetchAbort = 2
@@ -140,8 +140,9 @@ struct CommandUnit: Sendable {
       drop(TLBInvalidation(.el2Host, vmid: 0, asid: command.asid), command, smmu)
     case .tlbiEL2VAA: drop(TLBInvalidation(.el2Host, vmid: 0), command, smmu)
     case .tlbiS12VMAll:
-      // Stage 2's entries are dropped first. A walk that goes on meanwhile with an old one makes an
-      // entry of both stages, and that is dropped after them or not let in.
+      // The entries of stage 2 alone are dropped first. Until then, a walk that is under way may
+      // make an entry of both stages from an old one of them. Such an entry is either in the TLB
+      // when those of both stages are dropped, or is not let in, because the epoch has changed.
       tlb.drop(TLBInvalidation(.stage2, vmid: vmid))
       tlb.drop(TLBInvalidation(.el1, vmid: vmid))
     case .tlbiS2IPA: drop(TLBInvalidation(.stage2, vmid: vmid), command, smmu)
@@ -210,10 +211,10 @@ struct CommandUnit: Sendable {
   // MARK: CMD_SYNC
 
   /// Carries out a CMD_SYNC: waits until everything before it is done. That includes the
-  /// transactions that were under way with something that has been dropped.
+  /// transactions under way, because they may still use something that a command before it has
+  /// dropped.
   private mutating func synchronise(_ command: Command, _ smmu: SMMUv3) -> CommandError? {
-    // The error is reported once. The queue stops at this CMD_SYNC, which is carried out after the
-    // error is acknowledged.
+    // The queue stops at this CMD_SYNC, which is carried out once the error is acknowledged.
     if takeATCTimeout(smmu.core) { return .atcInvSync }
     smmu.waitForTransactions()
     smmu.core.change { state in
@@ -230,10 +231,10 @@ struct CommandUnit: Sendable {
     return nil
   }
 
-  /// Whether a CMD_SYNC has to report an ATC_INV that was not answered, which is forgotten by
-  /// asking. A queue reports its own. The SMMU's own queue also reports those of CMDQV's queues
-  /// that were switched off, so that a driver which gives a queue to somebody else can flush what
-  /// is left of it.
+  /// Whether a CMD_SYNC has to report an ATC_INV that was not answered. Asking clears it, so that
+  /// it is reported once. A queue reports its own ATC_INVs. The SMMU's own queue also reports those
+  /// of CMDQV's queues that were switched off, so that a driver can get rid of them before it gives
+  /// such a queue to somebody else.
   @inline(__always)
   mutating func takeATCTimeout(_ core: SMMUCore) -> Bool {
     let isAbandoned =

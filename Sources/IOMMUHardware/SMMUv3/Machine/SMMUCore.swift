@@ -47,14 +47,15 @@ final class SMMUCore: Sendable {
 
   // MARK: Timeouts that outlive their queue
 
-  /// Notes that a CMDQV's queue was switched off with an ATC_INV that was not answered, which it
-  /// cannot report any more.
+  /// Notes that one of CMDQV's queues was switched off with an ATC_INV that was not answered,
+  /// because the queue cannot report that any more.
   func abandonTimeout(ofQueue queue: Int) {
     abandonedTimeouts[queue >> 6 & 1].bitwiseOr(
       1 << UInt64(queue & 63), ordering: .sequentiallyConsistent)
   }
 
-  /// Whether a queue left such an ATC_INV when it was switched off. It is forgotten by asking.
+  /// Whether a queue was switched off with such an ATC_INV. Asking clears it, so that it is
+  /// reported once.
   func takeAbandonedTimeout(ofQueue queue: Int) -> Bool {
     let bit = UInt64(1) << UInt64(queue & 63)
     let word = queue >> 6 & 1
@@ -63,7 +64,7 @@ final class SMMUCore: Sendable {
       & bit != 0
   }
 
-  /// Whether any queue left such an ATC_INV when it was switched off. All are forgotten by asking.
+  /// Whether any queue was switched off with such an ATC_INV. Asking clears it for all queues.
   func takeAbandonedTimeouts() -> Bool {
     var all: UInt64 = 0
     for word in 0..<2 {

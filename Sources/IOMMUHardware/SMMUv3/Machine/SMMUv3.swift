@@ -5,13 +5,14 @@ import Synchronization
 /// An emulated SMMUv3: its registers, its caches, the walks of tables in memory, and its command,
 /// event and PRI queues (IHI 0070).
 ///
-/// It has no clock and no thread of its own, but works on the caller's thread: a write to CMDQ_PROD
-/// returns when the commands are done. The same accesses give the same results.
+/// It has no clock and no thread of its own, but works on the thread of its caller: a write to
+/// CMDQ_PROD returns when the commands are done. So the same accesses always give the same results.
 ///
-/// Locks are taken in this order: the control lock (one register write or batch of commands of the
-/// SMMU's own queue at a time) or the locks of a CMDQV (see there); a port's gate (one transaction
-/// of a stream); a shard of the TLB or the state (registers, queues, and notifications that have
-/// not been sent). No notification is sent while a lock is held.
+/// Locks are taken in this order. The first is the control lock, which covers one register write or
+/// one batch of commands of the SMMU's own queue, or in its place the locks of a CMDQV (see there).
+/// Then comes a port's gate, which covers one transaction of a stream. The last is either a shard
+/// of the TLB or the state, which is the registers, the queues, and the notifications that have not
+/// been sent. No notification is sent while a lock is held.
 public final class SMMUv3: Sendable {
   /// The memory that its tables and queues are in.
   public let memory: PhysicalMemory
@@ -52,8 +53,8 @@ public final class SMMUv3: Sendable {
       let port = StreamPort(stream, number: ports.all.count, core)
       ports.byStream[stream] = port
       ports.all.append(port)
-      // The number is updated before anybody has the port. Whoever knows as many ports as it says
-      // has to wait for the transactions of no others.
+      // `portCount` is updated before anybody has the new port. So whoever has waited for the
+      // transactions of as many ports as it says has waited for all that could have begun.
       portCount.store(ports.all.count, ordering: .sequentiallyConsistent)
       return port
     }
@@ -81,8 +82,8 @@ public final class SMMUv3: Sendable {
   ///   - offset: in bytes from the beginning of page 0; page 1 begins at 0x10000. Reserved
   ///     registers read as zero.
   ///   - width: 4 bytes, or 8 for a register that has 8.
-  /// - Throws: a width that the register does not have, an offset that is not a multiple of it, or
-  ///   one behind the two pages.
+  /// - Throws: `RegisterError` for a width that the register does not have, for an offset that is
+  ///   not a multiple of it, and for an offset behind the two pages.
   public func readRegister(
     _ offset: UInt32, width: Int = 4
   ) throws(RegisterError) -> UInt64 {
@@ -92,12 +93,12 @@ public final class SMMUv3: Sendable {
     return offset & 4 != 0 && register.width == 8 ? value >> 32 : value & 0xffff_ffff
   }
 
-  /// Writes a register, and does what the write asks for: commands are carried out, before this
-  /// returns, when CMDQ_PROD moves or an error is acknowledged.
+  /// Writes a register, and does what the write asks for. If CMDQ_PROD moves, or an error of the
+  /// command queue is acknowledged, the commands are carried out before this returns.
   ///
   /// - Parameters:
   ///   - offset: as for `readRegister`. A reserved or read-only register is not written.
-  ///   - value: of which a write of 4 bytes takes the lower half.
+  ///   - value: what is written; a write of 4 bytes takes its lower half.
   ///   - width: as for `readRegister`.
   /// - Throws: what `readRegister` throws.
   public func writeRegister(

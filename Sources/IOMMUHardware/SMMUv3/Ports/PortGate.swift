@@ -8,29 +8,29 @@ import Synchronization
 #endif
 
 /// The lock of one stream's port. A transaction holds it while it is translated, and a command
-/// while it drops what the port keeps.
+/// holds it while it drops what the port keeps. A thread must not enter twice.
 ///
-/// It is a word that is odd while somebody is inside, and that only grows. So a CMD_SYNC can wait
-/// for the transaction that is under way without waiting for a later one. A command goes before the
-/// transactions that come while it waits. A thread must not enter twice. Transactions are short and
-/// rarely meet, so a thread that waits looks again, and after a while gives the processor to others
-/// between two looks.
+/// The lock is a word that counts up at each entry and at each exit, so it is odd while somebody is
+/// inside. A CMD_SYNC only has to wait until an odd word changes, and need not wait for later
+/// transactions. A command that waits goes before transactions that come after it. Transactions are
+/// short and seldom meet, so whoever waits looks at the word again and again, and after a while
+/// lets other threads run between two looks.
 struct PortGate: ~Copyable {
   /// Counts up with each entry and each exit.
   private let word = Atomic<UInt64>(0)
   /// How many commands wait to get in.
   private let commands = Atomic<Int>(0)
 
-  /// Enters for a transaction. Commands that wait go first, if they do not take long. It returns
-  /// when nobody else is inside.
+  /// Enters for a transaction, and returns when nobody else is inside. Commands that wait go first,
+  /// unless that takes long.
   @inline(__always)
   func enter() {
     if commands.load(ordering: .relaxed) != 0 { stepAside() }
     if !tryToEnter() { enterSlowly() }
   }
 
-  /// Enters for a command, before the transactions that wait. It returns when nobody else is
-  /// inside.
+  /// Enters for a command, and returns when nobody else is inside. Transactions that come meanwhile
+  /// let it go first.
   @inline(__always)
   func enterFirst() {
     if !tryToEnter() { waitFirst() }

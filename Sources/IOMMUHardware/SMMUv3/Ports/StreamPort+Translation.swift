@@ -17,7 +17,7 @@ struct CacheUse {
 }
 
 extension StreamPort {
-  /// Translates a transaction without the copies, and makes a copy of the translation.
+  /// Translates a transaction for which there is no copy, and makes one of its translation.
   func translateSlowly(_ transaction: DeviceTransaction) -> TranslationAnswer {
     var transaction = transaction
     transaction.streamID = streamID
@@ -118,7 +118,7 @@ extension StreamPort {
     UncachedTranslation(memory: memory, features: core.features, registers: registers)
   }
 
-  /// The stream's entry: the one that is kept, or else one that is read.
+  /// The stream table entry, decoded. If it is not cached it is read from memory, and cached.
   private func configuration(
     _ use: inout CacheUse
   ) throws(TranslationFault) -> StreamConfiguration {
@@ -138,7 +138,8 @@ extension StreamPort {
     return configuration
   }
 
-  /// The context descriptor with an index: one that is kept, or else one that is read.
+  /// The context descriptor with an index, decoded. If it is not cached it is read from memory, and
+  /// cached.
   private func context(
     _ index: UInt32, _ tables: Stage1Tables, _ stream: StreamConfiguration,
     _ use: inout CacheUse
@@ -159,16 +160,16 @@ extension StreamPort {
     return configuration
   }
 
-  /// Translates a transaction by stage 1 and what follows it: with an entry of the TLB, or else by
-  /// a walk whose result is put into the TLB.
+  /// Translates a transaction by stage 1, and by stage 2 if there is one. The translation comes
+  /// from the TLB, or else from a walk that puts its result into the TLB.
   private func map(
     _ transaction: DeviceTransaction, _ stream: StreamConfiguration, _ stage1: Stage1Configuration,
     _ walker: inout TableWalker, _ use: inout CacheUse
   ) throws(TranslationFault) -> Mapping {
     let address = StreamPort.tag(transaction.address, stage1.regime)
     let asid = stage1.regime == .el2 ? 0 : stage1.asid
-    // Entries have no top byte. If the top byte of this address counts, a walk has to decide about
-    // the address.
+    // The TLB's entries do not have an address's top byte. If that byte counts and is not the one
+    // that the half of addresses has, a walk has to decide about the address.
     let isTagged = address == transaction.address || stage1.half(of: address).ignoresTopByte
     if isTagged, let entry = tlb.entry(address, stage1.regime, vmid: vmid, asid: asid) {
       let mapping = entry.mapping(of: address)

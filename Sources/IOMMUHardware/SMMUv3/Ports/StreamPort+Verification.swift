@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Finds stale translations. While the count of table writes has not changed, everything that is
-/// cached agrees with the tables. After it has changed, what a translation used is compared with
-/// the tables once.
+/// Finds stale translations. As long as the count of table writes has not changed, everything that
+/// is cached agrees with the tables. When it has changed, what a translation has used is compared
+/// with the tables once, and then counts as checked at the new count.
 extension StreamPort {
   /// Compares what a translation used with the tables in memory.
   ///
@@ -81,7 +81,8 @@ extension StreamPort {
   ) -> StaleTranslation? {
     let used = use.entry ?? stage2Entry(transaction, stream, result)
     var entry = used
-    // With a TLB entry of stage 1, or without a stage 1, no other entry was used.
+    // The translation used no other entry than this one if it came from a TLB entry of stage 1, or
+    // if there is no stage 1. Then the pages of this entry are all that has to be looked at.
     let isAlone = use.entry != nil || use.contextIndex == nil
     if isAlone, let used, var entry, memory.isCurrent(entry.pages) {
       entry.agreedAt = use.now
@@ -139,8 +140,8 @@ extension StreamPort {
     }
   }
 
-  /// Whether only the last level of tables has changed, as far as the depth of the walks tells. If
-  /// not, a driver has to send its command with LEAF clear.
+  /// Whether only the last level of tables has changed, as far as one can tell from the depth of
+  /// the walks. If more has changed, the command that is missing needs LEAF clear.
   private static func isLeafOnly(
     _ used: Result<Mapping, TranslationFault>, _ level: Int
   ) -> Bool {
@@ -160,15 +161,16 @@ extension StreamPort {
         vmid: stream.vmid, address: transaction.address,
         leaf: StreamPort.isLeafOnly(used, walker.stage2Level))
     }
-    // If a walk has just read stage 1's tables, only its cached entries of stage 2 can be stale.
+    // If a walk has just read stage 1's tables, only the entries of stage 2 that it has used can be
+    // stale.
     let isSame = isStage2s(used, fresh)
     if let stage2 = stream.stage2, isSame || use.entry == nil {
       let intermediate = StreamPort.intermediate(used)
       if isSame, let intermediate, tlb.entry(stage2: intermediate, vmid: stage2.vmid) != nil {
         return .tlbiS2IPA(vmid: stage2.vmid, address: intermediate)
       }
-      // The entry is of both stages together, and no invalidation by an intermediate address drops
-      // it.
+      // The entry is of both stages together, so an invalidation by an intermediate address does
+      // not drop it.
       return use.entry == nil ? .tlbiS12VMAll(vmid: stage2.vmid) : .tlbiNHAll(vmid: stage2.vmid)
     }
     let isLeaf = StreamPort.isLeafOnly(used, walker.stage1Level)
@@ -188,7 +190,7 @@ extension StreamPort {
     }
   }
 
-  /// Whether stage 1 still gives what it gave, so that it is stage 2 that has changed.
+  /// Whether the change is in stage 2, because stage 1 still gives what it gave before.
   private func isStage2s(
     _ used: Result<Mapping, TranslationFault>, _ fresh: Result<Mapping, TranslationFault>
   ) -> Bool {

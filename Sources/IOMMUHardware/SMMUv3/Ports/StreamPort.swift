@@ -72,7 +72,8 @@ public final class StreamPort: @unchecked Sendable {
     return substream | 1 << 20
   }
 
-  /// Where the copy of a page is. The index may be too great; the table cuts it.
+  /// The index of the place for a page's copy. It may be too great, because the table only uses its
+  /// low bits.
   @inline(__always)
   static func slot(_ page: UInt64, _ key: UInt32) -> Int {
     Int(truncatingIfNeeded: page ^ page >> 8 ^ UInt64(key))

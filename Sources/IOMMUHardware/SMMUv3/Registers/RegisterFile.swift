@@ -44,8 +44,8 @@ struct Control {
   static let atschk: UInt32 = 1 << 4
 }
 
-/// The registers of the SMMU by themselves. What a write makes the machine do is done by the caller
-/// of `write`.
+/// The registers of the SMMU, without what a write to them makes the SMMU do. That is up to the
+/// caller of `write`.
 struct RegisterFile: Sendable {
   /// What the ID registers say.
   let features: SMMUv3Features

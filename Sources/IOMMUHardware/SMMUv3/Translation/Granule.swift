@@ -55,8 +55,8 @@ enum Granule: UInt8, Sendable, Equatable {
     }
   }
 
-  /// How many bits the address of a first table may have, where an output address has `outputSize`.
-  /// Only with granules of 64 KiB can it have more than 48.
+  /// How many bits the address of a first table may have if output addresses have `outputSize`. It
+  /// can have more than 48 only with granules of 64 KiB.
   func baseSize(_ outputSize: Int) -> Int { self == .size64K ? outputSize : min(outputSize, 48) }
 
   /// The logarithm of a first table's alignment. It is aligned to its size, and at least to 64
@@ -71,7 +71,8 @@ enum Granule: UInt8, Sendable, Equatable {
 }
 
 extension UInt64 {
-  /// A word whose `count` lowest bits are set. From 64 on all are set, and none below 1.
+  /// A word whose `count` lowest bits are set. With a count of 64 or more all are set, and with one
+  /// below 1 none are.
   @inline(__always)
   static func ones(_ count: Int) -> UInt64 {
     count >= 64 ? .max : count <= 0 ? 0 : (1 << UInt64(count)) &- 1

@@ -109,7 +109,8 @@ extension StreamConfiguration {
     let usesStage2 = ste.translatesStage2
     if usesStage1 && !features.s1p || usesStage2 && !features.s2p { throw bad }
     self.init(mode: usesStage1 || usesStage2 ? .translate : .bypass)
-    // A stream that is not translated has no ATS, whatever EATS says.
+    // EATS does not count for a stream that is not translated. Its reserved value 3 means no ATS
+    // too.
     eats = mode == .bypass || !features.ats ? 0 : ste.eats == 3 ? 0 : ste.eats
     if eats == 2, !(usesStage1 && usesStage2) { throw bad }
     // With ATS stage 2 must not stall, because a Translation Request that waits for software would
@@ -130,8 +131,8 @@ extension StreamConfiguration {
     if usesVMID, !features.vmid16, vmid > 0xff { throw bad }
   }
 
-  /// EATS, as far as it counts. Split-stage ATS counts only with CR0.ATSCHK, because what the
-  /// device sends back must go through stage 2 (section 5.2).
+  /// EATS, or 0 where it does not count. Split-stage ATS needs CR0.ATSCHK, because the addresses
+  /// that the device sends back must go through stage 2 (section 5.2).
   func eats(_ registers: TranslationRegisters) -> UInt64 {
     eats == 2 && !registers.checksATS ? 0 : eats
   }
@@ -171,8 +172,8 @@ extension Stage2Configuration {
     if size > 39 || size < max(64 - features.oas, 16) { throw bad }
     let inputSize = 64 - size
     let startLevel = (granule == .size4K ? 2 : 3) - Int(ste.s2SL0)
-    // How many bits the first level resolves. It may be up to four more than a table has, because
-    // up to 16 tables may follow one another in memory and be used as one.
+    // The number of bits that the first level resolves. It may be up to four more than one table
+    // resolves, because up to 16 tables may follow one another in memory and be used as one.
     let firstBits = inputSize - granule.shift(atLevel: startLevel)
     if firstBits < 1 || firstBits > granule.stride + 4 { throw bad }
     let outputSize = min(SMMUv3Features.outputSize(ste.s2PS), features.oas)

@@ -76,8 +76,8 @@ extension TableWalker {
     do { descriptor = try read(pointer) } catch {
       throw TranslationFault(.steFetch, detail: pointer)
     }
-    // A SPAN of 0 is invalid. Otherwise the second-level table has 2^(SPAN - 1) entries, but never
-    // more than SPLIT resolves (section 7.3.3).
+    // A second-level table has 2^(SPAN - 1) entries. A SPAN of 0 means that there is none, and a
+    // SPAN of more entries than SPLIT resolves is illegal (section 7.3.3).
     let span = Int(descriptor.field(4, 0))
     let index = stream & UInt64.ones(split)
     if span == 0 || span > split + 1 || index & ~UInt64.ones(span - 1) != 0 { throw unknown }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension TableWalker {
-  /// What a walk of stage 1 is done with.
+  /// What a walk of stage 1 starts from.
   struct Stage1Walk {
     /// The context descriptor, decoded.
     let stage1: Stage1Configuration

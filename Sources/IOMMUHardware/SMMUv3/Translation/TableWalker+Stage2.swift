@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension TableWalker {
-  /// Translates an intermediate address by stage 2 (DDI 0487, section D8.3): with the TLB if it has
-  /// the address, else by a walk that puts the result into it.
+  /// Translates an intermediate address by stage 2 (DDI 0487, section D8.3). The translation comes
+  /// from the TLB, or else from a walk that puts its result into the TLB.
   ///
   /// - Throws: the fault that stage 2 finds.
   mutating func translate(
@@ -28,9 +28,9 @@ extension TableWalker {
   /// Puts an entry into the TLB, unless something was invalidated since `epoch` was read.
   private func keep(_ entry: TLBEntry, _ epoch: UInt64) { tlb?.insert(entry, epoch: epoch) }
 
-  /// Notes that a cached entry was used: its pages are added to those of the walk. If one of its
-  /// tables was written since it was read, the walk's result may be stale, and `agreedAt` says
-  /// since when.
+  /// Notes that a cached entry was used, by adding its pages to those of the walk. If one of its
+  /// tables was written since the entry was made, the walk's result may be stale, and `agreedAt`
+  /// says since when.
   private mutating func use(_ entry: TLBEntry) {
     if memory.add(entry.pages, to: &pages) { return }
     agreedAt = min(agreedAt, entry.agreedAt)

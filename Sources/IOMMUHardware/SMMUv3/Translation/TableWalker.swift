@@ -27,8 +27,8 @@ struct Mapping: Sendable, Equatable {
   var isDeviceMemory = false
 }
 
-/// Walks translation tables in memory. A walk ends after as many steps as there are levels,
-/// whatever the tables contain.
+/// Walks translation tables in memory. A walk makes at most one step for each level, whatever the
+/// tables contain.
 struct TableWalker {
   let memory: PhysicalMemory
   /// What the SMMU can do.
@@ -39,8 +39,9 @@ struct TableWalker {
   /// Whether access flags and dirty states are written to the tables, as for a device's
   /// transaction.
   let updatesTables: Bool
-  /// The oldest count of table writes at which a cached piece agreed with memory, of those pieces
-  /// whose tables have been written since. It is the greatest number while no such piece was used.
+  /// When the result may have ceased to agree with the tables. Among the cached pieces that were
+  /// used and whose tables have been written since, it is the oldest count of table writes at which
+  /// one agreed with memory. It is the greatest number if there is no such piece.
   var agreedAt = UInt64.max
   /// The level at which the last walk of stage 1 ended.
   var stage1Level = 0

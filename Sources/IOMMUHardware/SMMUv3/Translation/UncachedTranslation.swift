@@ -112,7 +112,7 @@ extension TableWalker {
       return try translate(
         Stage1Walk(stage1: stage1, stage2: stage2, tablesStage2: stream.stage2, transaction))
     }
-    // Where stage 1 does not translate, it still checks that the address has no more bits than
+    // Without a translation by stage 1, it is still an error if the address has more bits than
     // there are.
     let width = stream.stage2 == nil ? features.oas : features.ias
     if transaction.address & ~UInt64.ones(width) != 0 { throw TranslationFault(.addrSize) }
@@ -122,9 +122,9 @@ extension TableWalker {
     return try translate(intermediate: transaction.address, stage2, purpose)
   }
 
-  /// Handles a translated transaction. It goes on as it is, unless CR0.ATSCHK has it checked
-  /// against the stream's entry (section 3.9). With split-stage ATS its address is an intermediate
-  /// one, which stage 2 translates.
+  /// Handles a translated transaction. It goes on as it is, unless CR0.ATSCHK is set. Then the
+  /// stream's entry must allow ATS (section 3.9), and with split-stage ATS the address is an
+  /// intermediate one, which stage 2 translates.
   mutating func translated(
     _ transaction: DeviceTransaction, _ stream: StreamConfiguration,
     _ registers: TranslationRegisters
