@@ -67,8 +67,8 @@ extension Tegra241CMDQV {
     public var consBase: UInt64
     /// The logarithm of the ring's entries: LOG2SIZE, limited to the SMMU's IDR1.CMDQS.
     public var log2Size: UInt32
-    /// Whether the queue is deferred: its doorbell only tells the sink of work, which somebody else
-    /// has carried out.
+    /// Whether the queue is deferred. Its doorbell then only tells the sink that there is work, and
+    /// another thread carries it out.
     public var isDeferred: Bool
     /// Whether there are commands that can be carried out now.
     public var hasWork: Bool

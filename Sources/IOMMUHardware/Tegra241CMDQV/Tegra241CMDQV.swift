@@ -11,15 +11,16 @@ import Synchronization
 /// the guest are accepted: they act under the VMID that the host has given to the interface, and on
 /// devices that the host has entered in the interface's SID slots.
 ///
-/// Like the SMMU, it works on the caller's thread. A write that gives a queue work returns when the
-/// queue has nothing more to do or has stopped, unless the queue is deferred (`setDeferred`): then
-/// somebody else runs it.
+/// Like the SMMU, it works on the thread of its caller. A write that gives a queue work returns
+/// when the queue has nothing more to do or has stopped, unless the queue is deferred
+/// (`setDeferred`): then another thread runs it.
 ///
-/// Locks are taken in this order: the configuration (the configuration page, the interfaces, and
-/// which interface has which queue); one queue (its registers, and the execution of at most 256 of
-/// its commands at a time); then the SMMU's, which are a port's gate and a shard of the TLB or the
-/// state. The SMMU's control lock is never taken here, and nobody who holds it comes here. Queues
-/// share no lock with each other. No notification is sent while a lock is held.
+/// Locks are taken in this order. The first is that of the configuration, which is the
+/// configuration page, the interfaces, and which interface has which queue. Then comes that of one
+/// queue, which covers its registers, and the execution of at most 256 of its commands at a time.
+/// The last are the SMMU's, which are a port's gate and a shard of the TLB or the state. The SMMU's
+/// control lock is never taken here, and nobody who holds it comes here. Queues share no lock with
+/// each other. No notification is sent while a lock is held.
 public final class Tegra241CMDQV: Sendable {
   /// How many interfaces, queues and SID slots the hardware has (the register PARAM).
   public struct Size: Sendable, Equatable {

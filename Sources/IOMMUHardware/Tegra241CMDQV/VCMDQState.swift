@@ -29,7 +29,7 @@ struct VCMDQEffects {
   var errors = 0
   /// Whether there are commands that can be carried out.
   var hasWork = false
-  /// Whether somebody else runs the queue.
+  /// Whether another thread runs the queue.
   var isDeferred = false
 }
 
@@ -63,7 +63,8 @@ struct VCMDQState: Sendable {
   private(set) var gerrorn: UInt32 = 0
   /// What the queue is mapped to; nil if it is in no interface.
   var binding: VCMDQBinding?
-  /// Whether somebody else runs the queue than the thread that gives it work.
+  /// Whether another thread runs the queue than the one that gives it work
+  /// (`Tegra241CMDQV.setDeferred`).
   var isDeferred = false
   /// Carries out the commands, and remembers an ATC_INV that was not answered.
   var unit: CommandUnit

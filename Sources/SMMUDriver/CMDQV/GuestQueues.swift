@@ -90,8 +90,8 @@ struct GuestQueues {
 
   // MARK: Posting commands
 
-  /// Does what the guest's driver does at commit: it writes commands behind the last one in the
-  /// ring, and then PROD.
+  /// At commit, does what the guest's driver would do: it writes commands behind the last one in
+  /// the ring, and then PROD.
   func submit(
     _ commands: [[UInt64]], to queue: HWQueue, in transaction: Transaction
   ) throws(Refusal) -> Submission {

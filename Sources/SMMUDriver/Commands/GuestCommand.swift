@@ -3,8 +3,8 @@ import IOMMUFD
 import IOMMUHardware
 
 /// Checks a guest's invalidation command, and makes of it the command that is put into the host's
-/// queue (`arm_vsmmu_convert_user_cmd`). A command that the hardware would reject must not get
-/// there, because it would stop the host's queue.
+/// queue, with the host's VMID or stream ID in it (`arm_vsmmu_convert_user_cmd`). A command that
+/// the hardware would reject must not get there, because it would stop the host's queue.
 struct GuestCommand {
   let features: SMMUv3Features
   /// The VMID that the host has given to the guest's translations.

@@ -23,8 +23,8 @@ struct TLBInvalidation {
       }
       if let ranged {
         commands.issue(ranged)
-        // The TLB's entries of both stages together depend on stage 2 as well, and only TLBI_NH_ALL
-        // drops them.
+        // Entries of both stages together depend on stage 2 as well, but TLBI_S2_IPA does not drop
+        // them.
         commands.issue([.tlbiNHAll(vmid: vmid)])
       } else {
         commands.issue([.tlbiS12VMAll(vmid: vmid)])

@@ -29,8 +29,8 @@ struct EntryMaker {
   }
 
   /// The entry of a device that uses PASIDs while its RID is blocked or bypassed. It leads to the
-  /// device's context descriptors, and S1DSS has transactions without a PASID bypass stage 1 if
-  /// `current` is a bypass, or terminates them.
+  /// device's context descriptors. S1DSS says what is done with transactions without a PASID: they
+  /// bypass stage 1 if `current` is a bypass, and are terminated otherwise.
   func pasids(
     _ contexts: ContextTable, _ current: StreamTableEntry, _ device: Device, ats: Bool
   ) -> StreamTableEntry {
@@ -62,7 +62,8 @@ struct EntryMaker {
   }
 
   /// The entry of a device that is attached to a nested domain (`arm_smmu_make_nested_domain_ste`).
-  /// Stage 2 is the parent's in any case. What the guest's entry says is added if it translates.
+  /// If the guest's entry translates, stage 1 is the guest's and stage 2 the parent's. If it
+  /// bypasses, only the parent's stage 2 translates. Otherwise all transactions are aborted.
   func nested(
     _ nested: NestedDomain, _ parent: PagingDomain, _ device: Device, ats: Bool
   ) -> StreamTableEntry {

@@ -68,10 +68,10 @@ extension EntryWriter {
       var bits = Array(repeating: UInt64(0), count: 8)
       // MEV only allows the SMMU to merge event records, so it changes no translation.
       bits[1] = 1 << 19
-      // Bit 0 of EATS, full ATS, is only changed while the device's ATS is off, so nobody minds
-      // when. But full ATS must not meet a stage 2 that stalls, which is illegal, nor bit 1,
+      // Bit 0 of EATS, full ATS, is only changed while the device's ATS is off, so the moment does
+      // not matter. But full ATS must not meet a stage 2 that stalls, which is illegal, nor bit 1,
       // split-stage ATS, because the value 3 is reserved. Where that could happen, the bit is
-      // changed in order.
+      // treated like any other that is in use.
       let hasSplit = (current[1] | target[1]) & 2 << 28 != 0
       let stalls = (current[2] | target[2]) & 1 << 57 != 0
       if !hasSplit, !stalls { bits[1] |= 1 << 28 }

@@ -5,9 +5,9 @@ import IOMMUHardware
 /// A page table in the machine's memory, with granules of 4 KiB, that the driver makes for one
 /// domain (`drivers/iommu/io-pgtable-arm.c`).
 ///
-/// A mapping is checked, and room for its tables is reserved, while the operation can still be
-/// refused. The tables themselves change at commit, which cannot fail. A page table is used under
-/// the host's lock.
+/// Whether a mapping can be made is decided while the operation can still be refused. The tables
+/// change at commit, when nothing can be refused any more. A page table is used under the host's
+/// lock.
 final class PageTable {
   enum Format {
     case stage1
@@ -62,7 +62,8 @@ final class PageTable {
 
   // MARK: Checking
 
-  /// Checks a mapping and reserves the tables that it may need, so that `map` cannot fail.
+  /// Checks that a mapping can be made, and counts the tables that it may need. So `map` finds room
+  /// for them at commit.
   ///
   /// - Throws: `ERANGE` for memory that the hardware cannot address, `ENOMEM` when the mapping
   ///   would need more tables than there may be or than there is memory for.

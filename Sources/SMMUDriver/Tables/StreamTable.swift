@@ -4,8 +4,8 @@ import IOMMUHardware
 import Locking
 
 /// The link from a stream to the vIOMMU of the guest that has the device (`struct
-/// arm_smmu_vmaster`). It exists while the device is attached to a nested domain. It holds no
-/// reference, because the pins of that domain keep the vIOMMU alive.
+/// arm_smmu_vmaster`). It exists while the device is attached to a nested domain, whose pins keep
+/// the vIOMMU alive.
 struct VMaster: Sendable {
   let viommu: String
   let events: VIOMMUEvents

@@ -9,9 +9,9 @@ extension StreamPort {
   /// switched on looks in its ATC first.
   ///
   /// - Parameters:
-  ///   - transaction: has the first address. It is taken to be a read of the port's stream.
-  ///   - bytes: get what is read, and say how much that is. Bytes from `count` of the answer on are
-  ///     left as they are.
+  ///   - transaction: gives the first address. It is taken to be a read of the port's stream.
+  ///   - bytes: the array that is filled; its length says how many bytes are read. From `count` of
+  ///     the answer on it is left as it is.
   /// - Returns: how far the read came, and why it ended there.
   public func read(
     _ transaction: DeviceTransaction, into bytes: inout [UInt8]
@@ -26,7 +26,7 @@ extension StreamPort {
   /// Writes memory as the device does, in the same way as it is read.
   ///
   /// - Parameters:
-  ///   - transaction: has the first address. It is taken to be a write of the port's stream.
+  ///   - transaction: gives the first address. It is taken to be a write of the port's stream.
   ///   - bytes: what is written.
   /// - Returns: how far the write came, and why it ended there.
   public func write(_ transaction: DeviceTransaction, _ bytes: [UInt8]) -> DMAAnswer {
