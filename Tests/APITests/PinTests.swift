@@ -37,6 +37,61 @@ struct PinTests {
       ])
   }
 
+  @Test(
+    "Of many holders some are shown, with their number, and all can be had page by page",
+    arguments: Transport.allCases)
+  func manyHolders(_ transport: Transport) throws {
+    let api = try API(transport).furnish()
+    try api.makeVDev()
+    let count = 250
+    let operations = (0..<count).map {
+      #"{"method":"POST","path":"/v1/domains","body":{"id":"n\#($0)","type":"nested","#
+        + #""device":"gpu0","viommu":"v0","ste":\#(STE.translating)}}"#
+    }
+    let made = try api.post("/v1/batch", #"{"operations":[\#(operations.joined(separator: ","))]}"#)
+    #expect(made.status == 200)
+    let shown = try api.get("/v1/viommus/v0").json
+    #expect(shown["pins"]["held_by"].array.count == 100)
+    #expect(shown["pins"]["held_by_count"].int == count + 1)
+    #expect(shown["lists"]["holders"].string == "/v1/viommus/v0/holders")
+    let refused = try api.delete("/v1/viommus/v0").json
+    #expect(refused["pinned_by"].array.count == 100)
+    #expect(refused["pinned_by_count"].int == count + 1)
+    #expect(refused["chains"].array.count == 100)
+    #expect(refused["chains_count"].int == count + 1)
+    // The plan is whole: a cascade needs all of it.
+    #expect(refused["plan"]["steps"].array.count == count + 1)
+    for list in ["holders", "chains"] {
+      var seen: [String] = []
+      var path: String? = "/v1/viommus/v0/\(list)?limit=90"
+      while let page = path {
+        let answer = try api.get(page)
+        #expect(answer.json["count"].int == count + 1)
+        seen += answer.json["items"].array.map { list == "holders" ? $0.key : $0.array[1].key }
+        path = answer.json["next"].string.map { "/v1/viommus/v0/\(list)?limit=90&cursor=\($0)" }
+      }
+      #expect(seen.count == count + 1)
+      #expect(Set(seen) == Set((0..<count).map { "domain/n\($0)" } + ["vdev/vd0"]))
+    }
+  }
+
+  @Test("A page of holders goes on only while nothing changes", arguments: Transport.allCases)
+  func expiredPage(_ transport: Transport) throws {
+    let api = try API(transport).furnish()
+    try api.makeVDev()
+    try api.makeNested()
+    let path = "/v1/viommus/v0/holders?limit=1"
+    let next = try #require(try api.get(path).json["next"].string)
+    #expect(try api.get("\(path)&cursor=\(next)").json["items"].array.count == 1)
+    try api.make("ioas", #"{"id":"other"}"#)
+    let answer = try api.get("\(path)&cursor=\(next)")
+    #expect(answer.status == 410)
+    #expect(answer.json["code"].string == "cursor_expired")
+    for bad in ["x", "at.", "at.1", "at.1.x", "at.1.1.1", "at.-1.1", "after.1"] {
+      #expect(try api.get("\(path)&cursor=\(bad)").status == 422, "\(bad)")
+    }
+  }
+
   @Test("A plan's steps, sent one by one, free the object", arguments: Transport.allCases)
   func plan(_ transport: Transport) throws {
     let api = try attached(transport)

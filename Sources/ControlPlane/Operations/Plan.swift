@@ -82,20 +82,12 @@ struct Explanation {
   /// Writes the members that a refusal and an explanation have in common.
   func writeMembers(to writer: inout JSONWriter) {
     writer.key("pinned_by")
-    writer.array(of: PinGraph.sorted(object.heldBy).prefix(PinGraph.chainLimit)) { writer, pin in
-      writer.object { writer in
-        encoder.writeHolder(of: pin, to: &writer)
-        writer.field("why", text: pin.why)
-        writer.field("self", text: encoder.path((pin.holder ?? pin.target).key))
-      }
-    }
+    writer.array(of: PinGraph.shown(object.heldBy)) { encoder.write(holder: $1, to: &$0) }
+    writer.field("pinned_by_count", int: object.heldBy.count)
     writer.key("chains")
-    writer.array(of: chains.listed) { writer, chain in
-      writer.array(of: chain) { writer, object in
-        writer.object { $0.reference(to: object.key) }
-      }
-    }
-    writer.field("chains_omitted", int: chains.omitted)
+    writer.array(of: chains.listed) { encoder.write(chain: $1, to: &$0) }
+    writer.field("chains_count", int: chains.count)
+    encoder.writeLists(of: object, if: chains.count > chains.listed.count, to: &writer)
     writer.key("plan")
     plan.write(to: &writer)
   }

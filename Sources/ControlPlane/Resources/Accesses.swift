@@ -43,13 +43,16 @@ extension AccessRequest: ResourceRequest {
     writer.field("ioas", text: access.ioas.name)
     writer.field("pin", bool: access.pinsPages)
     writer.key("pinned")
-    let pinned = access.pinned.sorted { $0.key < $1.key }
-    writer.array(of: pinned) { writer, entry in
-      writer.object { writer in
-        writer.field("pin", int: Int(entry.key))
-        writer.field("iova", hex: entry.value.iova)
-        writer.field("length", hex: entry.value.length)
-      }
+    let shown = access.pinned.page(behind: nil, limit: PinGraph.listLimit)
+    writer.array(of: shown) { write($1, to: &$0) }
+    writer.field("pinned_count", int: access.pinned.count)
+  }
+
+  static func write(_ entry: PinnedRanges.Entry, to writer: inout JSONWriter) {
+    writer.object { writer in
+      writer.field("pin", int: Int(entry.number))
+      writer.field("iova", hex: entry.range.iova)
+      writer.field("length", hex: entry.range.length)
     }
   }
 }

@@ -10,7 +10,8 @@ enum Routes {
 
   /// Routes of a host. Their patterns are relative to `/v1` or to `/v1/hosts/{host}`.
   static let ofHost = RouteTable(
-    Resource.all.flatMap(CollectionRoutes.routes) + ContextRoutes.all + DeviceRoutes.all
+    Resource.all.flatMap { CollectionRoutes.routes(of: $0) + PinRoutes.routes(of: $0) }
+      + ContextRoutes.all + DeviceRoutes.all
       + RegisterRoutes.all + MemoryRoutes.all + GuestCommandRoutes.all + AddressSpaceRoutes.all
       + AccessRoutes.all + EventQueueRoutes.all + WholeHostRoutes.all)
 

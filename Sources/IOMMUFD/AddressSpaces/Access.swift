@@ -20,7 +20,7 @@ public final class Access: ContextObject {
   public internal(set) var ioas: IOAS
   var ioasPin: Pin?
   /// The ranges that are pinned, by the numbers that `pinPages` gave them, from 0 on.
-  public internal(set) var pinned: [UInt32: PinnedRange] = [:]
+  public internal(set) var pinned = PinnedRanges()
   private(set) var nextNumber: UInt32 = 0
 
   init(name: String, ioas: IOAS, pinsPages: Bool) {
@@ -79,7 +79,7 @@ public struct Accesses: ObjectVerbs {
     if let previousPin { unpin(previousPin) }
     let ranges = access.pinned
     access.ioas = ioas
-    access.pinned = [:]
+    access.pinned = PinnedRanges()
     transaction.onRollback {
       access.ioas = previous
       access.ioasPin = previousPin
@@ -110,9 +110,9 @@ public struct Accesses: ObjectVerbs {
       of: access.ioas, from: iova, length, for: isWritten ? .writing : .reading, field: "iova")
     try step()
     let number = access.takeNumber()
-    access.pinned[number] = .init(iova: iova, length: length)
+    access.pinned.insert(.init(iova: iova, length: length), number)
     transaction.onRollback {
-      access.pinned[number] = nil
+      access.pinned.remove(number)
       access.returnNumber()
     }
     touch(access)
@@ -128,11 +128,11 @@ public struct Accesses: ObjectVerbs {
   /// - Throws: `ENOENT` when there is no such access, or nothing is pinned under the number.
   public func unpinPages(_ name: String, number: UInt32) throws(Refusal) {
     let access: Access = try find(.access, name)
-    guard access.pinned[number] != nil else {
+    guard let range = access.pinned[number] else {
       throw Refusal(.ENOENT, .notFound, "nothing is pinned under \(number)")
     }
     try step()
-    forget([number], of: access)
+    forget([.init(number: number, range: range)], of: access)
   }
 
   /// Has every access let go of the pinned ranges that overlap one which is about to be unmapped
@@ -142,15 +142,16 @@ public struct Accesses: ObjectVerbs {
     // operations must always give the same log.
     let accesses = ioas.heldBy.compactMap { $0.holder as? Access }
     for access in accesses.sorted(by: { $0.name < $1.name }) {
-      let gone = access.pinned.filter { range.overlaps($0.value.iova...$0.value.last) }
-      if !gone.isEmpty { forget(gone.keys.sorted(), of: access) }
+      let gone = access.pinned.entries.filter { range.overlaps($0.range.iova...$0.range.last) }
+      if !gone.isEmpty { forget(gone, of: access) }
     }
   }
 
-  private func forget(_ numbers: [UInt32], of access: Access) {
-    let previous = access.pinned
-    for number in numbers { access.pinned[number] = nil }
-    transaction.onRollback { access.pinned = previous }
+  private func forget(_ entries: [PinnedRanges.Entry], of access: Access) {
+    for entry in entries { access.pinned.remove(entry.number) }
+    transaction.onRollback {
+      for entry in entries { access.pinned.insert(entry.range, entry.number) }
+    }
     touch(access)
     recorder?.record(.updated(access))
   }

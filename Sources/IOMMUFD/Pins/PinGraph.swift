@@ -26,9 +26,9 @@ public enum ReleaseStep: Hashable, Sendable {
 /// Follows the pins of an object: it finds out who holds the object, through whom, and which
 /// requests would end that.
 public struct PinGraph {
-  /// How many chains are listed; further ones are only counted, because an SMMU with a hundred
-  /// thousand devices has as many.
-  public static let chainLimit = 1_000
+  /// How many pins, or chains of them, are shown with an object; further ones are only counted,
+  /// because a vIOMMU may well have a hundred thousand. All can be had page by page.
+  public static let listLimit = 100
 
   private let policy: ObjectCore.PinPolicy
 
@@ -42,6 +42,10 @@ public struct PinGraph {
   public static func sorted(_ pins: [Pin]) -> [Pin] {
     pins.count < 2 ? pins : pins.sorted { isBefore($0, $1) }
   }
+
+  /// What is shown of the pins that hold an object: all of them in their order, or where there are
+  /// too many, some, in their order. Which some does not cost a look at all.
+  public static func shown(_ pins: [Pin]) -> [Pin] { sorted(Array(pins.prefix(listLimit))) }
 
   /// Pins that one object has, in the order in which they are shown: by target, then by cause.
   public static func sortedByTarget(_ pins: [Pin]) -> [Pin] {
@@ -77,19 +81,25 @@ public struct PinGraph {
 
   /// The ways in which an object is held.
   public struct Chains {
-    /// The chains, `chainLimit` at most. Each begins with the object itself, and each next element
+    /// The chains that were asked for. Each begins with the object itself, and each next element
     /// holds the one before it.
     public var listed: [[Object]] = []
-    /// How many further chains there are.
-    public var omitted = 0
+    /// How many chains there are in all.
+    public var count = 0
+    /// Which of all chains are listed.
+    fileprivate let wanted: Range<Int>
+
+    fileprivate init(_ wanted: Range<Int>) { self.wanted = wanted }
   }
 
   /// All chains of holders of an object, each up to one that nothing holds.
   ///
   /// An attachment or an open file ends a chain, because a detach or a close frees it while its
   /// holder stays; whatever holds that holder does not matter.
-  public func chains(to object: Object) -> Chains {
-    var result = Chains()
+  ///
+  /// - Parameter wanted: which of them, by their positions, are listed; all are counted.
+  public func chains(to object: Object, _ wanted: Range<Int> = 0..<listLimit) -> Chains {
+    var result = Chains(wanted)
     var path = [object]
     extend(&path, &result)
     return result
@@ -113,11 +123,8 @@ public struct PinGraph {
   }
 
   private func add(_ path: [Object], to result: inout Chains) {
-    if result.listed.count < PinGraph.chainLimit {
-      result.listed.append(path)
-    } else {
-      result.omitted += 1
-    }
+    if result.wanted.contains(result.count) { result.listed.append(path) }
+    result.count += 1
   }
 
   // MARK: Plans

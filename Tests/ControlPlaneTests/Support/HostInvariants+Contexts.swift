@@ -112,7 +112,7 @@ extension HostInvariants {
     if access.ioasPin?.target !== access.ioas || access.holds.count != 1 {
       found.append("\(name) does not pin its address space")
     }
-    for (number, pinned) in access.pinned {
+    for (number, pinned) in access.pinned.entries.map({ ($0.number, $0.range) }) {
       if number >= access.nextNumber { found.append("\(name) has a number of the future") }
       var next = pinned.iova
       for area in access.ioas.areas where area.iova <= next && area.last >= next {

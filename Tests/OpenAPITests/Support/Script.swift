@@ -44,7 +44,7 @@ enum Script {
       ("DELETE", "/v1/fault-queues/open/file", ""),
       ("DELETE", "/v1/fault-queues/open", ""), ("DELETE", "/v1/fault-queues/open", ""),
       ("DELETE", "/v1/fault-queues/open?allow_missing=true", ""),
-    ] + accesses + systemCalls + mock + linux + Hardware.requests + [
+    ] + accesses + crowds + systemCalls + mock + linux + Hardware.requests + [
       ("DELETE", "/v1/viommus/v0", ""),
       ("DELETE", "/v1/viommus/v0?cascade=true&plan=\(digest)", ""),
       ("POST", "/v1/devices", #"{"stream_id":-1,"colour":"red"}"#), ("POST", "/v1/devices", "["),

@@ -40,13 +40,42 @@ struct ObjectEncoder: Sendable {
       writeHolds(of: object, to: &writer)
       writer.key("held_by")
       writer.beginArray()
-      for pin in PinGraph.sorted(object.heldBy) {
+      for pin in PinGraph.shown(object.heldBy) {
         writer.object { writer in
           writeHolder(of: pin, to: &writer)
           writer.field("why", text: pin.why)
         }
       }
       writer.endArray()
+      writer.field("held_by_count", int: object.heldBy.count)
+    }
+    writeLists(of: object, if: object.heldBy.count > PinGraph.listLimit, to: &writer)
+  }
+
+  // MARK: Pins
+
+  /// Writes a pin of an object with where its holder is.
+  func write(holder pin: Pin, to writer: inout JSONWriter) {
+    writer.object { writer in
+      writeHolder(of: pin, to: &writer)
+      writer.field("why", text: pin.why)
+      writer.field("self", text: path((pin.holder ?? pin.target).key))
+    }
+  }
+
+  func write(chain: [Object], to writer: inout JSONWriter) {
+    writer.array(of: chain) { writer, object in
+      writer.object { $0.reference(to: object.key) }
+    }
+  }
+
+  /// Says where all holders and chains of an object are, where not all are shown.
+  func writeLists(of object: Object, if isCut: Bool, to writer: inout JSONWriter) {
+    guard isCut else { return }
+    writer.key("lists")
+    writer.object { writer in
+      writer.field("holders", text: path(object.key) + "/holders")
+      writer.field("chains", text: path(object.key) + "/chains")
     }
   }
 

@@ -15,6 +15,9 @@ struct Call: Sendable {
   /// The identifier in the path, of the object that the request is about.
   var id: String { parameters[0] }
 
+  /// The path of the request, as it was sent.
+  var path: String { String(decoding: request.head.target.rawPath, as: UTF8.self) }
+
   /// The key of the object that the request is about.
   func key(_ kind: ObjectKind) -> ObjectKey { ObjectKey(kind, id) }
 
