@@ -139,6 +139,15 @@ viommud_hide_query (const char *uri)
     mark[1] = '\0';
 }
 
+/// Hides a header field from the library's own look-ups, which go by its name.
+///
+/// The buffer behind `name` is the library's read buffer, as above.
+static inline void
+viommud_hide_field (const char *name)
+{
+  ((char *) name)[0] = '-';
+}
+
 /// Names the calling thread, for debuggers and `top`.
 static inline void
 viommud_name_thread (const char *name)

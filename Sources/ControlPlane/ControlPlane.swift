@@ -153,6 +153,14 @@ public final class ControlPlane: RequestHandler {
         .methodNotAllowed, "\(head.method.rawValue) is not allowed here")
       problem.headers = [(.allow, ControlPlane.allow(allowed))]
       throw problem
+    case .notFound where head.method == .trace:
+      // Nothing in this server echoes requests, whether the path is there or not. What is allowed
+      // is then said of the server as a whole, as it is to `OPTIONS *`.
+      var problem = Problem(.methodNotAllowed, "TRACE is not allowed anywhere")
+      problem.headers = [
+        (.allow, ControlPlane.allow([.get, .head, .post, .put, .delete, .options]))
+      ]
+      throw problem
     case .notFound:
       throw Problem(.notFound, "there is nothing under this path; /openapi.yaml says what there is")
     }

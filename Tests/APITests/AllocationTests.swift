@@ -215,5 +215,10 @@ struct AllocationTests {
     #expect(method.status == 405)
     #expect(method["Allow"] == "GET, HEAD, PUT, DELETE, OPTIONS")
     #expect(try api.send("OPTIONS", "/v1/ioas").status == 204)
+    for path in ["/", "/nowhere", "/v1/ioas/x"] {
+      let trace = try api.send("TRACE", path)
+      #expect(trace.status == 405)
+      #expect(trace["Allow"]?.contains("GET") == true)
+    }
   }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Dispatch
 import HTTPCore
 import RawHTTPClient
 import Testing
@@ -21,6 +22,33 @@ import Testing
     client.send("abc")
     #expect(try client.readResponse().text == "POST /x\nabc")
     withExtendedLifetime(server) {}
+  }
+
+  /// Nobody who has no body waits to be asked for it, and the library, asking, would take the next
+  /// request for the body of this one.
+  @Test(arguments: ["GET", "DELETE", "POST", "PUT"])
+  func withoutABodyNobodyIsAskedToGoOn(_ method: String) throws {
+    let (server, client) = try client()
+    let length = method == "GET" ? "" : "Content-Length: 0\r\n"
+    let request =
+      "\(method) /x HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\(length)"
+      + "expect: 100-Continue\r\n\r\n"
+    client.send(request + request + get("/next"))
+    for _ in 0..<2 { #expect(try client.readResponse().text == "\(method) /x\n") }
+    #expect(try client.readResponse().text == "GET /next\n")
+    withExtendedLifetime(server) {}
+  }
+
+  @Test func deferredAnswersToExpectationsWithoutABodyComeInOrder() throws {
+    let server = try TestServer(
+      TestHandler { request in
+        let deferred = DeferredResponse()
+        DispatchQueue.global().async { deferred.fulfil(TestHandler.echo(request)) }
+        return Response(status: 200, body: .deferred(deferred))
+      })
+    let client = try server.client()
+    client.send((0..<5).map { get("/\($0)", "Expect: 100-continue") }.joined())
+    for number in 0..<5 { #expect(try client.readResponse().text == "GET /\(number)\n") }
   }
 
   @Test func refusalComesInTheStead() throws {

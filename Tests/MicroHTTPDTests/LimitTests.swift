@@ -68,6 +68,32 @@ import Testing
     #expect(server.handler.seen.isEmpty)
   }
 
+  /// A line that is longer than the library's buffer would never be read to its end.
+  @Test(arguments: [false, true])
+  func endlessLineOfAChunkIsCutOff(_ isSecond: Bool) throws {
+    let server = try TestServer()
+    let client = try server.client()
+    client.send(
+      "POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        + (isSecond ? "1\r\na\r\n" : "") + "2;" + String(repeating: "a", count: 100_000))
+    let response = try client.readResponse()
+    #expect(response.status == 413)
+    #expect(response.code == "payload_too_large")
+    #expect(try client.isAtEnd())
+    #expect(server.handler.seen.isEmpty)
+    while server.server.counters[.connectionsOpen] > 0 { sched_yield() }
+  }
+
+  /// As long as the library reads, the line is not too long.
+  @Test func longLineOfAChunkIsTaken() throws {
+    let server = try TestServer()
+    let client = try server.client()
+    client.send(
+      "POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2;"
+        + String(repeating: "a", count: 8000) + "\r\nok\r\n0\r\n\r\n")
+    #expect(try client.readResponse().text == "POST /x\nok")
+  }
+
   @Test(arguments: [0, 1])
   func targetMayBeAsLongAsTheLimit(_ excess: Int) throws {
     let server = try TestServer()
@@ -96,6 +122,46 @@ import Testing
     let response = try client.exchange(get("/", "X: \(value)"))
     #expect(response.status == (excess == 0 ? 200 : 431))
     #expect(excess == 0 || response.code == "headers_too_large")
+  }
+
+  /// The library keeps a record of each field, which is larger than the field may be.
+  @Test(arguments: ["a:", "a: b"])
+  func fiveHundredShortFieldsAreTaken(_ field: String) throws {
+    let server = try TestServer()
+    let client = try server.client()
+    let fields = String(repeating: field + "\r\n", count: 500)
+    let request = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\(fields)\r\nok"
+    for _ in 0..<2 { #expect(try client.exchange(request).text == "POST /\nok") }
+  }
+
+  @Test func aHundredFieldsMayFillTheHeaderSectionUnderTheLongestTarget() throws {
+    let server = try TestServer {
+      $0.headers = 24 << 10
+      $0.target = 24 << 10
+    }
+    let client = try server.client()
+    let value = String(repeating: "v", count: (24 << 10) / 100 - 5)
+    let fields = String(repeating: "X: \(value)\r\n", count: 99)
+    let path = "/" + String(repeating: "a", count: (24 << 10) - 1)
+    let request = "GET \(path) HTTP/1.1\r\nHost: a\r\n\(fields)\r\n"
+    for _ in 0..<2 { #expect(try client.exchange(request).status == 200) }
+  }
+
+  /// Every number of fields around the one that fills the memory gets a whole answer: first ours,
+  /// then, where the library finds it full by itself, its own.
+  @Test func tooManyFieldsGetAnAnswer() throws {
+    let server = try TestServer()
+    var codes: Set<String?> = []
+    for count in stride(from: 480, through: 580, by: 1) {
+      let client = try server.client()
+      let fields = String(repeating: "a: b\r\n", count: count)
+      client.send("GET / HTTP/1.1\r\nHost: a\r\n\(fields)\r\n")
+      let response = try client.readResponse()
+      #expect(response.status == 200 || response.status == 431)
+      codes.insert(response.status == 200 ? "taken" : response.code)
+    }
+    #expect(codes.contains("taken"))
+    #expect(codes.contains("headers_too_large"))
   }
 
   @Test func targetAndHeaderSectionMayBothBeAtTheirLimits() throws {

@@ -46,6 +46,10 @@ extension Connection {
     loop.counters.add(to: .requests)
     let section = readFields(of: line)
     chooseRequestID(section.kept)
+    guard
+      ConnectionMemory.holds(
+        headSize: headSize, fields: section.fieldCount, for: loop.limits)
+    else { return refuseFields() }
     do throws(Problem) {
       let target = try check(line, section)
       var head = RequestHead(
@@ -127,6 +131,16 @@ extension Connection {
     response.closesConnection = true
     needsLinger = true
     return send(response)
+  }
+
+  /// There are so many fields that the library may have no room left for a response.
+  private func refuseFields() -> Bool {
+    loop.counters.add(to: .requestsRefused)
+    condemn(
+      Problem(.headersTooLarge, "the header section has too many fields"),
+      phrase: "Request Header Fields Too Large")
+    needsLinger = true
+    return false
   }
 
   /// Takes a piece of the body.

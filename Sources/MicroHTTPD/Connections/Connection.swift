@@ -78,6 +78,8 @@ import HTTPCore
   var phaseStart: UInt64
   /// When the first byte of the next request was noticed.
   var firstByteSeen: UInt64?
+  /// How much of the body there was when bytes were last found waiting in the socket.
+  var bodySizeWhenUnread: Int?
   /// When the request line was there; only kept for the log.
   var requestStart: UInt64 = 0
 
@@ -116,6 +118,7 @@ import HTTPCore
     status = 0
     responseLength = 0
     firstByteSeen = nil
+    bodySizeWhenUnread = nil
     requestNumber &+= 1
     enter(.idle)
   }

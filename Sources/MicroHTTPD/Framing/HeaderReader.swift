@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import CMicroHTTPD
 
 /// Takes the fields that the library found in a header section, and makes sure that they are all
 /// there is in it.
@@ -18,6 +19,8 @@
   private var section = HeaderSection()
   // Where the line before ended, before its line break.
   private var lineEnd: UnsafePointer<CChar>
+  // The names of the fields called Expect, places in the library's read buffer.
+  private var expectations: [UnsafePointer<CChar>] = unsafe []
 
   @unsafe init(line: RequestLine, headSize: Int) {
     self.line = line
@@ -41,8 +44,9 @@
       }
       unsafe lineEnd = value + valueLength
     }
-    unsafe section.take(
+    let isExpect = unsafe section.take(
       name: CString.bytes(name, count: nameLength), value: CString.bytes(value, count: valueLength))
+    if isExpect { unsafe expectations.append(name) }
   }
 
   /// The section as a whole.
@@ -53,6 +57,11 @@
       if rest != 4 && rest != 2 { section.note(.unaccountedBytes) }
     }
     section.finish(isHTTP10: line.isHTTP10)
+    if !LibraryVersion.isStrict, !section.hasBody {
+      // 0.9.75 would ask for a body that does not come, and take a request behind this one for
+      // it. Nobody waits to be asked for a body who has none (RFC 9110, section 10.1.1).
+      for unsafe name in unsafe expectations { unsafe viommud_hide_field(name) }
+    }
     return section
   }
 

@@ -12,6 +12,8 @@ struct HeaderSection {
   private(set) var contentLength: UInt64?
   private(set) var isChunked = false
   private(set) var expectsContinue = false
+  /// How many fields there are.
+  private(set) var fieldCount = 0
   private var hostCount = 0
   private var hasLength = false
   private var hasCoding = false
@@ -19,11 +21,14 @@ struct HeaderSection {
   var hasBody: Bool { isChunked || (contentLength ?? 0) > 0 }
 
   /// Takes the next field. The memory is only looked at during the call.
+  ///
+  /// - Returns: whether it is an expectation, which the library knows too.
   @unsafe mutating func take(
     name: UnsafeBufferPointer<UInt8>, value sent: UnsafeBufferPointer<UInt8>
-  ) {
-    guard unsafe CharacterClass.isToken(name) else { return note(.badFieldName) }
-    guard unsafe CharacterClass.isFieldValue(sent) else { return note(.badFieldValue) }
+  ) -> Bool {
+    fieldCount += 1
+    guard unsafe CharacterClass.isToken(name) else { return refuse(.badFieldName) }
+    guard unsafe CharacterClass.isFieldValue(sent) else { return refuse(.badFieldValue) }
     // Blanks behind a value are not part of it (RFC 9112, section 5.1). Those before it the
     // library leaves out.
     let value = unsafe ASCII.withoutBlanksBehind(sent)
@@ -35,8 +40,16 @@ struct HeaderSection {
     // The library knows a coding only without blanks behind it, so that such a body would be
     // framed in two ways.
     case .transferEncoding: unsafe takeCoding(sent)
-    case .expect: unsafe expectsContinue = ASCII.equal(value, "100-continue")
+    case .expect:
+      if unsafe ASCII.equal(value, "100-continue") { expectsContinue = true }
+      return true
     }
+    return false
+  }
+
+  private mutating func refuse(_ fault: FramingFault) -> Bool {
+    note(fault)
+    return false
   }
 
   /// Looks at the section as a whole, once all fields were taken.

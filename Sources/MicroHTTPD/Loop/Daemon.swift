@@ -10,10 +10,6 @@ import HTTPCore
 
 /// The libmicrohttpd daemon of a loop. It has no listener: connections are handed to it.
 @safe final class Daemon {
-  /// Bytes of memory for each connection. More slows every request down, since it is cleared
-  /// after each; less would not hold a header section at its limit.
-  private static let connectionMemory = 32 << 10
-
   let loop: ServerLoop
   // Owned: made by `start`, given up by `stop`, and used in between by the loop's thread only.
   private var handle: OpaquePointer?
@@ -28,7 +24,7 @@ import HTTPCore
     var options = unsafe viommud_daemon_options()
     unsafe options.connection_limit = UInt32(clamping: loop.limits.connections)
     unsafe options.idle_seconds = UInt32(clamping: loop.limits.idleSeconds)
-    unsafe options.connection_memory = Daemon.connectionMemory
+    unsafe options.connection_memory = ConnectionMemory.size(for: loop.limits)
     // At 1, 0.9.75 looks for spaces in the target and for a Host, as we do, but it closes without
     // a word, or answers twice. Later releases read some requests as we would not at 0.
     unsafe options.strictness = LibraryVersion.isStrict ? 1 : 0

@@ -21,6 +21,7 @@ extension ServerLoop {
       case .body where now - connection.phaseStart > bodyTime,
         .answered where now - connection.phaseStart > bodyTime:
         cutOff(connection, "the body took more than \(limits.bodySeconds) s")
+      case .body where isStuck(connection): refuseChunk(of: connection)
       case .condemned: connection.shutDown()
       default: break
       }
@@ -49,6 +50,29 @@ extension ServerLoop {
     } else if peer.sinceLastByte + ServerLoop.settling < waited {
       connection.firstByteSeen = now
     }
+  }
+
+  /// Whether the library has stopped reading a body: bytes wait for it from one look to the next,
+  /// and none came out in between. It is fed all that it wants, so its buffer is full of something
+  /// that is no data.
+  private func isStuck(_ connection: Connection) -> Bool {
+    guard SystemCall.hasUnreadBytes(connection.socket) else {
+      connection.bodySizeWhenUnread = nil
+      return false
+    }
+    defer { connection.bodySizeWhenUnread = connection.body.count }
+    return connection.bodySizeWhenUnread == connection.body.count
+  }
+
+  /// The line with a chunk's size has to fit into the library's buffer with its extensions. The
+  /// library waits for the end of a longer one for ever, without reading.
+  private func refuseChunk(of connection: Connection) {
+    counters.add(to: .requestsRefused)
+    connection.needsLinger = true
+    connection.condemn(
+      Problem(.payloadTooLarge, "the line with the size of a chunk is too long"),
+      phrase: "Content Too Large")
+    connection.shutDown()
   }
 
   private func cutOff(_ connection: Connection, _ detail: String) {

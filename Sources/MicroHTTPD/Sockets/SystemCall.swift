@@ -61,6 +61,13 @@ enum SystemCall {
     return (UInt64(info.tcpi_last_data_recv) * 1_000_000, info.tcpi_state == closeWait)
   }
 
+  /// Whether bytes have come that nobody has read.
+  static func hasUnreadBytes(_ socket: Int32) -> Bool {
+    var byte: UInt8 = 0
+    let flags = Int32(MSG_PEEK) | Int32(MSG_DONTWAIT)
+    return unsafe recv(socket, &byte, 1, flags) > 0
+  }
+
   /// A clock that only goes forward, in nanoseconds.
   static func monotonicNanoseconds() -> UInt64 {
     var time = timespec()
