@@ -60,7 +60,7 @@ internal import CMicroHTTPD
     if !LibraryVersion.isStrict, !section.hasBody {
       // 0.9.75 would ask for a body that does not come, and take a request behind this one for
       // it. Nobody waits to be asked for a body who has none (RFC 9110, section 10.1.1).
-      for unsafe name in unsafe expectations { unsafe viommud_hide_field(name) }
+      for index in unsafe expectations.indices { unsafe viommud_hide_field(expectations[index]) }
     }
     return section
   }
