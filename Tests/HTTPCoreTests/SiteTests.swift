@@ -32,6 +32,22 @@ import Testing
     ])
   func onlyNamesThatNobodyCanPointElsewhereAreLoopback(_ text: String, _ isLoopback: Bool) throws {
     #expect(try #require(Authority(text)).isLoopback == isLoopback)
+    // The short look never takes what the long one does not.
+    if Authority.isUsualLoopback(text) { #expect(isLoopback) }
+  }
+
+  @Test(
+    arguments: [
+      ("localhost", true), ("127.0.0.1", true), ("localhost:8137", true), ("127.0.0.1:1", true),
+      ("127.0.0.1:65535", true), ("127.0.0.1:65536", false), ("127.0.0.1:99999", false),
+      ("127.0.0.1:123456", false), ("localhost:", false), ("localhost:x", false),
+      ("localhost.example", false), ("127.0.0.1.example", false), ("LOCALHOST", false), ("", false),
+      ("[::1]", false), ("127.0.0.10", false), ("localhost:80:80", false),
+      ("localhost:8\u{e9}", false),
+    ])
+  func theShortLookKnowsTheUsualNamesOnly(_ text: String, _ isUsual: Bool) {
+    #expect(Authority.isUsualLoopback(text) == isUsual)
+    if isUsual { #expect(Authority(text)?.isLoopback == true) }
   }
 
   @Test(

@@ -64,6 +64,22 @@ public struct Authority: Sendable, Hashable {
     return parts.count == 4 && parts.allSatisfy { UInt8($0) != nil && !$0.hasPrefix("+") }
   }
 
+  private static let usualNames = [Array("127.0.0.1".utf8), Array("localhost".utf8)]
+
+  /// Whether a text is loopback's usual name or address, perhaps with a port, as nearly every
+  /// request names it. This is a look at the bytes only, because every request pays for it; any
+  /// other text is for `init` to judge.
+  public static func isUsualLoopback(_ text: String) -> Bool {
+    for name in usualNames where text.utf8.starts(with: name) {
+      var port = text.utf8.dropFirst(name.count)
+      guard let colon = port.popFirst() else { return true }
+      guard colon == UInt8(ascii: ":"), (1...5).contains(port.count), port.allSatisfy(isDigit)
+      else { return false }
+      return port.reduce(0) { $0 * 10 + Int($1 - UInt8(ascii: "0")) } <= Int(UInt16.max)
+    }
+    return false
+  }
+
   private static func isDigit(_ byte: UInt8) -> Bool {
     byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9")
   }

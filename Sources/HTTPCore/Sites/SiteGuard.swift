@@ -41,6 +41,10 @@ public struct SiteGuard: Sendable {
   @discardableResult
   public func admit(_ head: RequestHead) throws(Problem) -> Origin? {
     let headers = head.headers
+    if let host = headers[.host], Authority.isUsualLoopback(host), headers[.origin] == nil {
+      if headers[.fetchSite] == "cross-site" { throw SiteGuard.forbidden("other site") }
+      return nil
+    }
     // No browser reaches a Unix socket, and its clients have no host to name, so any will do.
     let host = headers[.host].flatMap { Authority($0) }
     if !head.isFromUnixSocket, let host, !answers(to: host) { throw SiteGuard.misdirected(host) }

@@ -70,7 +70,7 @@ struct HeaderSection {
     // A host that is one to us and something else to whoever is in front would be served as the
     // wrong one (RFC 9112, section 3.2).
     let text = unsafe String(decoding: value, as: UTF8.self)
-    if Authority(text) == nil { note(.badHost) }
+    if !Authority.isUsualLoopback(text), Authority(text) == nil { note(.badHost) }
     kept.add(.host, text)
   }
 
