@@ -30,6 +30,9 @@ public final class ControlPlane: RequestHandler {
     /// Who carries out what a loop of the server must not wait for. Without any, the thread that
     /// brings a request carries it out and waits for its host.
     public var workers: WorkerPool?
+    /// A clock that only goes forward, in nanoseconds, by which operations are timed; without one
+    /// they are not.
+    public var stopwatch: (@Sendable () -> UInt64)?
     /// Further metrics for `/metrics`, from whoever serves the requests.
     public var serverMetrics: @Sendable () -> [Metric] = { [] }
 
@@ -43,6 +46,7 @@ public final class ControlPlane: RequestHandler {
 
   let configuration: Configuration
   let hosts: HostRegistry
+  let operations = OperationMetrics()
   private let isDrainingFlag = Atomic<Bool>(false)
 
   /// Makes the host `default` and the hosts that the topology names.
@@ -197,17 +201,37 @@ public final class ControlPlane: RequestHandler {
       api: self, endpoint: found.endpoint, request: request, host: host,
       parameters: found.parameters.map { target.text($0) },
       query: try QueryReader(target.query, known: found.endpoint.query))
-    guard let workers = configuration.workers, found.isAboutHost || call.mayTakeLong else {
-      return share(ControlPlane.carryOut(call))
+    return dispatch(call, isAboutHost: found.isAboutHost, share)
+  }
+
+  /// Carries a request out on this thread, or leaves it for a worker.
+  private func dispatch(
+    _ call: Call, isAboutHost: Bool, _ share: @escaping @Sendable (Response) -> Response
+  ) -> Response {
+    let arrival = configuration.stopwatch?() ?? 0
+    let kind = isAboutHost ? call.endpoint.operationClass : call.endpoint.operationClass.ofServer
+    let work = { @Sendable [self] () -> Response in
+      let response = share(ControlPlane.carryOut(call))
+      if let now = configuration.stopwatch?() {
+        operations.add(nanoseconds: now &- arrival, of: kind)
+      }
+      return response
     }
-    if !found.isAboutHost {
-      let deferred = DeferredResponse()
-      workers.run { deferred.fulfil(share(ControlPlane.carryOut(call))) }
-      return Response(status: 200, body: .deferred(deferred))
+    let mayTakeLong = call.mayTakeLong
+    guard let workers = configuration.workers, isAboutHost || mayTakeLong else { return work() }
+    if isAboutHost, !mayTakeLong, let response = call.host.gate.carryOut(workers, work) {
+      return response
     }
-    return host.gate.admit(mayTakeLong: call.mayTakeLong, workers) {
-      share(ControlPlane.carryOut(call))
+    operations.add(mayTakeLong ? .long : .busy)
+    let deferred = DeferredResponse()
+    let later = { @Sendable [self] in
+      if let now = configuration.stopwatch?() {
+        operations.add(nanosecondsOfWait: now &- arrival)
+      }
+      deferred.fulfil(work())
     }
+    if isAboutHost { call.host.gate.leave(later, workers) } else { workers.run(later) }
+    return Response(status: 200, body: .deferred(deferred))
   }
 
   private static func carryOut(_ call: Call) -> Response {

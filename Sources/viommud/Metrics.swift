@@ -38,6 +38,10 @@ enum Metrics {
       "accept_pauses_total", .counter,
       "Times that accepting waited for room among the connections or for a descriptor.",
       .acceptPauses),
+    Row(
+      "slow_turns_total", .counter,
+      "Turns of a serving thread that took more than 10 ms, while its other clients waited.",
+      .slowTurns),
     Row("requests_total", .counter, "Requests read.", .requests),
     Row(
       "requests_refused_total", .counter, "Requests refused for their framing or a limit.",

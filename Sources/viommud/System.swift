@@ -84,8 +84,15 @@ enum Processors {
   static var count: Int { max(1, ProcessInfo.processInfo.activeProcessorCount) }
 }
 
-/// The time of day.
+/// The time of day, and a clock that only goes forward.
 enum SystemClock {
+  static var monotonicNanoseconds: UInt64 {
+    var time = timespec()
+    // The clock exists wherever this runs, so the call cannot fail.
+    unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+  }
+
   static var now: Timestamp {
     var time = timespec()
     // The clock exists wherever this runs, so the call cannot fail.

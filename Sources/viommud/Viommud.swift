@@ -177,6 +177,7 @@ struct Viommud: ParsableCommand {
     configuration.retainedEvents = limits.retainedEvents
     configuration.sites = try sites.siteGuard(listeningOn: addresses)
     configuration.workers = WorkerPool(limit: max(2, threads))
+    configuration.stopwatch = { SystemClock.monotonicNanoseconds }
     configuration.version = Version.current
     configuration.openAPI = (Array(OpenAPIDocument.yaml.utf8), Array(OpenAPIDocument.json.utf8))
     configuration.serverMetrics = { Metrics.source(()) ?? [] }

@@ -122,22 +122,16 @@ import Testing
     let order = Locked<[Int]>([])
     let inside = Locked(0)
     let count = 200
-    let answers = (0..<count).map { number in
-      gate.admit(mayTakeLong: true, GateTests.workers) {
-        inside.withLock { $0 += 1 }
-        #expect(inside.withLock { $0 } == 1)
-        order.withLock { $0.append(number) }
-        inside.withLock { $0 -= 1 }
-        return Response(status: 200, json: [])
-      }
-    }
     let left = Locked(count)
-    for answer in answers {
-      guard case .deferred(let deferred) = answer.body else {
-        Issue.record("what may take long was carried out at once")
-        return
-      }
-      deferred.onAnswer { _ in left.withLock { $0 -= 1 } }
+    for number in 0..<count {
+      gate.leave(
+        {
+          inside.withLock { $0 += 1 }
+          #expect(inside.withLock { $0 } == 1)
+          order.withLock { $0.append(number) }
+          inside.withLock { $0 -= 1 }
+          left.withLock { $0 -= 1 }
+        }, GateTests.workers)
     }
     while left.withLock({ $0 }) > 0 { sched_yield() }
     #expect(order.withLock { $0 } == Array(0..<count))

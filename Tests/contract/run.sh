@@ -46,6 +46,9 @@ curl --silent --show-error --fail --output "$work/openapi.yaml" "$url/openapi.ya
 "$venv/bin/python" same_document.py "$work/openapi.yaml" "$work/openapi.json" "$root"/openapi/*.yaml
 "$venv/bin/openapi-spec-validator" "$work/openapi.yaml"
 
+echo "== metrics"
+"$venv/bin/python" metrics.py "$url"
+
 echo "== streams that are followed"
 "$venv/bin/python" streams.py "$url" "$work/openapi.json"
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import DequeModule
-import HTTPCore
 import Locking
 
 /// The way of requests into a host, at which no loop of the server ever waits.
@@ -21,34 +20,30 @@ final class HostGate: Sendable {
 
   private let state = Locked(State())
 
-  /// Carries a request out now, or leaves it for a worker.
+  /// Carries something out on this thread if the host is free.
   ///
-  /// - Parameters:
-  ///   - mayTakeLong: whether it is a worker's in any case.
-  ///   - work: carries the request out, and answers it.
-  /// - Returns: the answer, or one that will come.
-  func admit(
-    mayTakeLong: Bool, _ workers: WorkerPool, _ work: @escaping @Sendable () -> Response
-  ) -> Response {
-    if !mayTakeLong, enter() {
-      let response = work()
-      leave(to: workers)
-      return response
+  /// - Returns: what `work` returns; nil if the host is taken, and then nothing was done.
+  func carryOut<Result>(_ workers: WorkerPool, _ work: () -> Result) -> Result? {
+    guard enter() else { return nil }
+    let result = work()
+    leave(to: workers)
+    return result
+  }
+
+  /// Leaves something for a worker, who carries it out behind what was left before.
+  func leave(_ work: @escaping @Sendable () -> Void, _ workers: WorkerPool) {
+    let isFirst = state.withLock { state in
+      state.waiting.append(work)
+      defer { state.isTaken = true }
+      return !state.isTaken
     }
-    let deferred = DeferredResponse()
-    leave(behind: { deferred.fulfil(work()) }, workers)
-    return Response(status: 200, body: .deferred(deferred))
+    if isFirst { workers.run { self.carryOutWhatWaits() } }
   }
 
   /// Carries something out that nobody waits for: now, if the host is free, else when it is.
   func submit(_ workers: WorkerPool?, _ work: @escaping @Sendable () -> Void) {
     guard let workers else { return work() }
-    if enter() {
-      work()
-      leave(to: workers)
-    } else {
-      leave(behind: work, workers)
-    }
+    if carryOut(workers, work) == nil { leave(work, workers) }
   }
 
   /// Carries out something short if the host is free.
@@ -59,10 +54,7 @@ final class HostGate: Sendable {
       work()
       return true
     }
-    guard enter() else { return false }
-    work()
-    leave(to: workers)
-    return true
+    return carryOut(workers, work) != nil
   }
 
   private func enter() -> Bool {
@@ -79,15 +71,6 @@ final class HostGate: Sendable {
       return !state.isTaken
     }
     if !isOver { workers.run { self.carryOutWhatWaits() } }
-  }
-
-  private func leave(behind work: @escaping @Sendable () -> Void, _ workers: WorkerPool) {
-    let isFirst = state.withLock { state in
-      state.waiting.append(work)
-      defer { state.isTaken = true }
-      return !state.isTaken
-    }
-    if isFirst { workers.run { self.carryOutWhatWaits() } }
   }
 
   private func carryOutWhatWaits() {

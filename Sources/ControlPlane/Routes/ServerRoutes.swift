@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import HTTPCore
 import IOMMUFD
+import Locking
 
 /// Routes that are about the server, and about no host.
 enum ServerRoutes {
@@ -64,7 +65,11 @@ enum ServerRoutes {
   }
 
   private static func metrics(_ api: ControlPlane) -> Response {
-    let text = Metric.exposition(api.configuration.serverMetrics() + Metric.ofHosts(api.hosts.all))
+    let configuration = api.configuration
+    let text = Metric.exposition(
+      configuration.serverMetrics()
+        + api.operations.metrics(backlog: configuration.workers?.backlog ?? 0)
+        + Metric.ofHosts(api.hosts.all))
     return Response(
       status: 200, headers: [(.contentType, MediaType.text)], body: .bytes(Array(text.utf8)))
   }

@@ -31,6 +31,9 @@ public enum ServerCounter: Int, CaseIterable, Sendable {
   case bodyBytesSent
   /// Times that accepting had to wait, for room among the connections or for a descriptor.
   case acceptPauses
+  /// Turns of a loop that took more than `ServerLoop.slowTurn`, during which its other clients
+  /// waited.
+  case slowTurns
 
   /// The counter of the responses with a status.
   static func responses(_ status: Int) -> ServerCounter {
@@ -61,8 +64,8 @@ public struct ServerCounters: Sendable, Equatable {
 
 /// The counters of one loop: its thread changes them, and any thread reads them.
 final class CounterCells: Sendable {
-  private static let count = 14
-  private let cells = InlineArray<14, Atomic<UInt64>> { _ in Atomic(0) }
+  private static let count = 15
+  private let cells = InlineArray<15, Atomic<UInt64>> { _ in Atomic(0) }
 
   init() {
     precondition(CounterCells.count == ServerCounter.allCases.count, "each counter has a cell")

@@ -94,11 +94,21 @@ final class ServerLoop: @unchecked Sendable {
       runDaemonIfNeeded()
       deliverMail()
       if now >= nextSweep { sweep() }
+      noteSlowTurn()
       advanceDrain()
     }
     lingering.closeAll()
     stopDaemon()
     mailbox.close()
+  }
+
+  /// So many nanoseconds of a turn are noticed by those who wait for the next one.
+  static let slowTurn: UInt64 = 10_000_000
+
+  private func noteSlowTurn() {
+    if SystemCall.monotonicNanoseconds() &- now > ServerLoop.slowTurn {
+      counters.add(to: .slowTurns)
+    }
   }
 
   private func wait() {

@@ -54,6 +54,8 @@ final class Endpoint: Sendable {
   let body: Body
   let effort: Effort
   let action: Action
+  /// What sort of operation it is on a host.
+  let operationClass: OperationClass
 
   init(
     _ operationID: String, query: [String] = [], body: Body = .none,
@@ -61,6 +63,7 @@ final class Endpoint: Sendable {
   ) {
     self.operationID = operationID
     self.effort = effort
+    operationClass = Endpoint.operationClass(of: operationID, action)
     if case .change = action {
       self.query = query + ["dry_run"]
     } else {
@@ -68,6 +71,16 @@ final class Endpoint: Sendable {
     }
     self.body = body
     self.action = action
+  }
+
+  private static func operationClass(of operationID: String, _ action: Action) -> OperationClass {
+    switch operationID {
+    case "runBatch": return .batch
+    case "createHost", "putHost", "deleteHost", "resetHost": return .host
+    default:
+      if case .change = action { return .change }
+      return .read
+    }
   }
 
   /// An operation that changes the object which its path names.
