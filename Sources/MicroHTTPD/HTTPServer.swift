@@ -74,7 +74,7 @@ public final class HTTPServer: Sendable {
     do throws(ServerError) {
       for loop in loops { try loop.startDaemon() }
       let listeners = try openListeners()
-      acceptor.listen(on: listeners)
+      try acceptor.listen(on: listeners)
       state.withLock { $0.addresses = listeners.map(\.address) }
     } catch {
       for loop in loops { loop.stopDaemon() }

@@ -24,6 +24,9 @@ final class Acceptor: @unchecked Sendable {
   /// How often the listeners are tried again while the process has no descriptor left: another
   /// process may be the one that gives some back, and nobody tells of that.
   private static let retryMilliseconds: Int32 = 100
+  /// How often at most the log says that there is no descriptor left, in nanoseconds. A server at
+  /// the edge of what it may have pauses whenever a connection has gone and another has come.
+  private static let warningInterval: UInt64 = 10_000_000_000
   /// Connections that are taken from one listener before the others get their turn.
   private static let burst = 64
 
@@ -56,6 +59,7 @@ final class Acceptor: @unchecked Sendable {
   private var epoll: Epoll
   private var listeners: [ListeningSocket] = []
   private var pause: Pause?
+  private var nextWarning: UInt64 = 0
 
   /// - Parameters:
   ///   - loops: who gets the connections; at least one.
@@ -66,15 +70,22 @@ final class Acceptor: @unchecked Sendable {
     self.logger = logger
     epoll = try Epoll()
     wakeup = try SystemCall.check("eventfd", eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK)))
-    _ = epoll.add(wakeup, [.readable, .edge], .mail)
+    try epoll.require(wakeup, [.readable, .edge], .mail)
   }
 
   deinit { closeDescriptor(wakeup) }
 
-  /// Takes the listeners over. Before `run`.
-  func listen(on listeners: [ListeningSocket]) {
+  /// Takes the listeners over, and closes them if it cannot watch them. Before `run`.
+  func listen(on listeners: [ListeningSocket]) throws(ServerError) {
     self.listeners = listeners
-    watchListeners()
+    do throws(ServerError) {
+      for (index, listener) in listeners.enumerated() {
+        try epoll.require(listener.descriptor, .readable, .listener(index))
+      }
+    } catch {
+      closeListeners()
+      throw error
+    }
   }
 
   /// Accepts until it is told to stop; then closes the listeners and tells the loops.
@@ -183,12 +194,16 @@ final class Acceptor: @unchecked Sendable {
   private func begin(_ new: Pause) {
     pause = new
     counters.add(to: .acceptPauses)
-    unwatchListeners()
+    watchListeners([])
     switch new {
     case .full:
       logger.debug("not accepting: there are as many connections as there may be")
     case .exhausted(let errno):
-      logger.warning("not accepting: \(SystemCall.text(of: errno))")
+      let now = SystemCall.monotonicNanoseconds()
+      if now >= nextWarning {
+        nextWarning = now + Acceptor.warningInterval
+        logger.warning("not accepting: \(SystemCall.text(of: errno))")
+      }
     }
     isPausedFlag.store(true, ordering: .sequentiallyConsistent)
     // What ended before the flag was up has told nobody.
@@ -199,17 +214,14 @@ final class Acceptor: @unchecked Sendable {
     guard pause != nil else { return }
     isPausedFlag.store(false, ordering: .sequentiallyConsistent)
     pause = nil
-    watchListeners()
+    watchListeners(.readable)
   }
 
-  private func watchListeners() {
+  /// Has the listeners watched, or left alone.
+  private func watchListeners(_ flags: EventFlags) {
     for (index, listener) in listeners.enumerated() {
-      _ = epoll.add(listener.descriptor, .readable, .listener(index))
+      epoll.change(listener.descriptor, to: flags, .listener(index))
     }
-  }
-
-  private func unwatchListeners() {
-    for listener in listeners { epoll.remove(listener.descriptor) }
   }
 
   private func closeListeners() {

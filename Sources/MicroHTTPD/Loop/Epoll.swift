@@ -71,11 +71,31 @@ struct EventFlags: OptionSet {
 
   deinit { close(descriptor) }
 
+  /// Watches a descriptor; the system may have no room for another.
   func add(_ descriptor: Int32, _ flags: EventFlags, _ source: EventSource) -> Bool {
+    control(EPOLL_CTL_ADD, descriptor, flags, source) == 0
+  }
+
+  /// Watches a descriptor without which nothing works.
+  func require(
+    _ descriptor: Int32, _ flags: EventFlags, _ source: EventSource
+  ) throws(ServerError) {
+    try SystemCall.check("epoll_ctl", control(EPOLL_CTL_ADD, descriptor, flags, source))
+  }
+
+  /// Watches a descriptor for something else than before, or, without flags, for nothing. Unlike
+  /// taking it out and in again this cannot fail.
+  func change(_ descriptor: Int32, to flags: EventFlags, _ source: EventSource) {
+    _ = control(EPOLL_CTL_MOD, descriptor, flags, source)
+  }
+
+  private func control(
+    _ operation: Int32, _ descriptor: Int32, _ flags: EventFlags, _ source: EventSource
+  ) -> Int32 {
     var event = unsafe epoll_event()
     unsafe event.events = flags.rawValue
     unsafe event.data.u64 = source.token
-    return unsafe epoll_ctl(self.descriptor, EPOLL_CTL_ADD, descriptor, &event) == 0
+    return unsafe epoll_ctl(self.descriptor, operation, descriptor, &event)
   }
 
   func remove(_ descriptor: Int32) {

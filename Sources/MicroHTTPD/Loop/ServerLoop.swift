@@ -63,7 +63,7 @@ final class ServerLoop: @unchecked Sendable {
     logsRequests = logger.logLevel <= .debug
     mailbox = try Mailbox()
     epoll = try Epoll()
-    _ = epoll.add(mailbox.descriptor, [.readable, .edge], .mail)
+    try epoll.require(mailbox.descriptor, [.readable, .edge], .mail)
   }
 
   /// How often the daemon is run in a row before the rest gets its turn.
@@ -73,8 +73,8 @@ final class ServerLoop: @unchecked Sendable {
   func startDaemon() throws(ServerError) {
     let daemon = Daemon(loop: self)
     try daemon.start()
-    _ = epoll.add(daemon.epollDescriptor, .readable, .daemon)
     self.daemon = daemon
+    try epoll.require(daemon.epollDescriptor, .readable, .daemon)
   }
 
   /// Stops the daemon; no connection may be suspended.
