@@ -36,7 +36,7 @@ let package = Package(
     .target(name: "Locking", swiftSettings: strict),
     .target(name: "SeededRandom", swiftSettings: strict),
     .target(name: "TestSupport", dependencies: ["HTTPCore"], path: "Tests/TestSupport"),
-    .target(name: "HTTPCore", dependencies: ["Locking"], swiftSettings: strict),
+    .target(name: "HTTPCore", dependencies: ["Hashing", "Locking"], swiftSettings: strict),
     .target(
       name: "MicroHTTPD",
       dependencies: [

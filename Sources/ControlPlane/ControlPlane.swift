@@ -21,6 +21,8 @@ public final class ControlPlane: RequestHandler {
     var topology: [HostSettings] = []
     /// Which hosts the server answers to, and whose pages may use it from a browser.
     public var sites = SiteGuard()
+    /// The tokens of which every request needs one; nil for a server that needs none.
+    public var tokens: TokenGuard?
     /// The server's version, for `/version`.
     public var version = "0"
     /// The OpenAPI document as YAML and as JSON.
@@ -72,9 +74,14 @@ public final class ControlPlane: RequestHandler {
   /// need not be read; nil for any other request.
   public func refusal(of head: RequestHead) -> Response? {
     do throws(Problem) {
-      try configuration.sites.admit(head)
-      _ = try routeRequest(head)
-      return nil
+      let origin = try configuration.sites.admit(head)
+      do throws(Problem) {
+        _ = try routeRequest(head, from: origin)
+        return nil
+      } catch {
+        let response = ControlPlane.response(to: error, head)
+        return origin.map { CrossOrigin.share(response, with: $0, asked: head) } ?? response
+      }
     } catch {
       return ControlPlane.response(to: error, head)
     }
@@ -100,7 +107,7 @@ public final class ControlPlane: RequestHandler {
       return CrossOrigin.share(response, with: origin, asked: request.head)
     }
     do throws(Problem) {
-      switch try routeRequest(request.head) {
+      switch try routeRequest(request.head, from: origin) {
       case .options(let methods):
         return share(Response(status: 204, headers: [(.allow, ControlPlane.allow(methods))]))
       case .endpoint(let found):
@@ -126,6 +133,8 @@ public final class ControlPlane: RequestHandler {
     let parameters: [Int]
     /// Whether it is about what is on a host; else about the server, or about hosts as such.
     let isAboutHost: Bool
+    /// The token that allows the request; nil where none is needed.
+    var token: Token?
   }
 
   enum Route {
@@ -134,8 +143,15 @@ public final class ControlPlane: RequestHandler {
   }
 
   /// Finds the endpoint of a request, and refuses what can be refused without reading the body.
-  private func routeRequest(_ head: RequestHead) throws(Problem) -> Route {
-    let route = try route(head)
+  private func routeRequest(
+    _ head: RequestHead, from origin: Origin?
+  ) throws(Problem) -> Route {
+    let route =
+      if let tokens = configuration.tokens, origin == nil || !CrossOrigin.isPreflight(head) {
+        try route(head, admittedBy: tokens)
+      } else {
+        try route(head)
+      }
     if case .endpoint(let found) = route { try BodyType.require(head, for: found.endpoint) }
     return route
   }
@@ -200,18 +216,19 @@ public final class ControlPlane: RequestHandler {
     let call = Call(
       api: self, endpoint: found.endpoint, request: request, host: host,
       parameters: found.parameters.map { target.text($0) },
-      query: try QueryReader(target.query, known: found.endpoint.query))
-    return dispatch(call, isAboutHost: found.isAboutHost, share)
+      query: try QueryReader(target.query, known: found.endpoint.query), token: found.token)
+    return dispatch(call, found, share)
   }
 
   /// Carries a request out on this thread, or leaves it for a worker.
   private func dispatch(
-    _ call: Call, isAboutHost: Bool, _ share: @escaping @Sendable (Response) -> Response
+    _ call: Call, _ found: Found, _ share: @escaping @Sendable (Response) -> Response
   ) -> Response {
+    let isAboutHost = found.isAboutHost
     let arrival = configuration.stopwatch?() ?? 0
     let kind = isAboutHost ? call.endpoint.operationClass : call.endpoint.operationClass.ofServer
     let work = { @Sendable [self] () -> Response in
-      let response = share(ControlPlane.carryOut(call))
+      let response = share(carryOut(call, found))
       if let now = configuration.stopwatch?() {
         operations.add(nanoseconds: now &- arrival, of: kind)
       }
@@ -234,11 +251,11 @@ public final class ControlPlane: RequestHandler {
     return Response(status: 200, body: .deferred(deferred))
   }
 
-  private static func carryOut(_ call: Call) -> Response {
+  private func carryOut(_ call: Call, _ found: Found) -> Response {
     do throws(Problem) {
       switch call.endpoint.action {
       case .answer(let answer):
-        return try answer(call)
+        return watch(try answer(call), found, call.request.head.target)
       case .change(let decode):
         try Accept.require([MediaType.json], call.request)
         let conditions = try Conditions(
@@ -246,7 +263,7 @@ public final class ControlPlane: RequestHandler {
         return call.host.change(try decode(call), conditions)
       }
     } catch {
-      return response(to: error, call.request.head)
+      return ControlPlane.response(to: error, call.request.head)
     }
   }
 }

@@ -9,40 +9,50 @@ import Locking
   import Musl
 #endif
 
-/// The signals that stop the program. They are blocked in every thread, and one thread waits for
-/// them.
+/// The signals that stop the program, and the one on which it reads its files again. They are
+/// blocked in every thread, and one thread waits for them.
 enum Signals {
   private static let stopping = [SIGTERM, SIGINT]
+  private static let awaited = stopping + [SIGHUP]
 
   /// Blocks the signals. It must be called before any thread is started, because threads inherit
   /// what is blocked.
   static func block() {
     // The program must not end when a client goes away while it is being written to.
     signal(SIGPIPE, SIG_IGN)
-    var set = stoppingSet
-    unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
+    var mask = set(awaited)
+    unsafe pthread_sigmask(SIG_BLOCK, &mask, nil)
   }
 
-  /// Waits for one of the signals, and returns its name.
-  static func wait() -> String {
-    var set = stoppingSet
-    var number: Int32 = 0
-    // sigwait fails only for invalid signal numbers, and these are valid.
-    unsafe sigwait(&set, &number)
-    return number == SIGINT ? "SIGINT" : "SIGTERM"
+  /// Waits for a signal that stops the program, and returns its name.
+  ///
+  /// - Parameter hangUp: is called on this thread for each SIGHUP until then.
+  static func wait(onHangUp hangUp: () -> Void) -> String {
+    var awaited = set(awaited)
+    while true {
+      var number: Int32 = 0
+      // sigwait fails only for invalid signal numbers, and these are valid.
+      unsafe sigwait(&awaited, &number)
+      switch number {
+      case SIGHUP: hangUp()
+      case SIGINT: return "SIGINT"
+      default: return "SIGTERM"
+      }
+    }
   }
 
-  /// Lets the next signal end the program at once, because whoever sends a second one means it.
+  /// Lets the next signal that stops the program end it at once, because whoever sends a second one
+  /// means it. SIGHUP stays blocked: there is no point any more in reading files again.
   static func endOnNext() {
     for number in stopping { signal(number, SIG_DFL) }
-    var set = stoppingSet
-    unsafe pthread_sigmask(SIG_UNBLOCK, &set, nil)
+    var mask = set(stopping)
+    unsafe pthread_sigmask(SIG_UNBLOCK, &mask, nil)
   }
 
-  private static var stoppingSet: sigset_t {
+  private static func set(_ numbers: [Int32]) -> sigset_t {
     var set = sigset_t()
     unsafe sigemptyset(&set)
-    for number in stopping { unsafe sigaddset(&set, number) }
+    for number in numbers { unsafe sigaddset(&set, number) }
     return set
   }
 }

@@ -23,10 +23,12 @@ struct Viommud: ParsableCommand {
       given on the command line wins.
 
       It listens on loopback addresses and Unix sockets only, unless it is told --insecure: \
-      the API has no authentication.
+      without --token-file everybody may use it, and even with it tokens and all else go over \
+      the network in clear text.
 
-      Exit codes: 0 stopped by a signal, 64 wrong usage, 65 bad topology, 66 a file cannot be \
-      read, 69 an address is in use, 71 the system refuses, 73 a file cannot be written.
+      Exit codes: 0 stopped by a signal, 64 wrong usage, 65 a bad topology or token file, \
+      66 a file cannot be read or must not be, 69 an address is in use, 71 the system refuses, \
+      73 a file cannot be written.
       """,
     version: Version.current)
 
@@ -58,6 +60,9 @@ struct Viommud: ParsableCommand {
   @Option(help: "Seconds that a stop waits for requests and streams to end.")
   var gracePeriod = 10
 
+  @OptionGroup(title: "Tokens")
+  var access: TokenOptions
+
   @OptionGroup(title: "Browsers")
   var sites: SiteOptions
 
@@ -88,10 +93,14 @@ struct Viommud: ParsableCommand {
   /// - Throws: a `ValidationError` without `--insecure`, for an address that other machines can
   ///   reach.
   private func checkReach(of addresses: [ListenAddress], _ origin: String) throws {
+    let danger =
+      access.tokenFile == nil
+      ? "without --token-file anybody there may use the server"
+      : "tokens would go over the network in clear text"
     for address in addresses where !insecure && !address.isLoopback {
       throw ValidationError(
-        "\(origin): \(address) can be reached by other machines, and the API has no "
-          + "authentication; say --insecure if that is meant")
+        "\(origin): \(address) can be reached by other machines, and \(danger); "
+          + "say --insecure if that is meant")
     }
   }
 
@@ -123,7 +132,9 @@ struct Viommud: ParsableCommand {
     Signals.block()
     Descriptors.raiseLimit()
     let served = limitsWithinDescriptors(logger)
-    let api = try makeControlPlane(listeningOn: addresses + inherited.map(\.address), served)
+    let tokens = try access.tokenGuard(logger)
+    let api = try makeControlPlane(
+      listeningOn: addresses + inherited.map(\.address), served, tokens)
     var configuration = HTTPServer.Configuration(
       listeners: addresses, limits: served)
     configuration.inherited = inherited
@@ -138,7 +149,10 @@ struct Viommud: ParsableCommand {
     try writePort(of: server.boundAddresses)
     let service = Service(logger)
     service.isReady(server)
-    let signal = Signals.wait()
+    let signal = Signals.wait { [access] in
+      logger.info("reading files again", metadata: ["signal": "SIGHUP"])
+      access.readAgain(into: tokens, logger)
+    }
     service.isStopping()
     logger.info("stopping", metadata: ["signal": "\(signal)"])
     Signals.endOnNext()
@@ -168,7 +182,7 @@ struct Viommud: ParsableCommand {
   }
 
   private func makeControlPlane(
-    listeningOn addresses: [ListenAddress], _ served: Limits
+    listeningOn addresses: [ListenAddress], _ served: Limits, _ tokens: TokenGuard?
   ) throws -> ControlPlane {
     var configuration = ControlPlane.Configuration(
       models: [SMMUv3Model(), BareSMMUv3Model(), MockModel(), VTDModel()],
@@ -178,6 +192,7 @@ struct Viommud: ParsableCommand {
     configuration.sites = try sites.siteGuard(listeningOn: addresses)
     configuration.workers = WorkerPool(limit: max(2, threads))
     configuration.stopwatch = { SystemClock.monotonicNanoseconds }
+    configuration.tokens = tokens
     configuration.version = Version.current
     configuration.openAPI = (Array(OpenAPIDocument.yaml.utf8), Array(OpenAPIDocument.json.utf8))
     configuration.serverMetrics = { Metrics.source(()) ?? [] }

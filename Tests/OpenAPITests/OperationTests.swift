@@ -66,6 +66,26 @@ struct OperationTests {
     }
   }
 
+  @Test("An operation asks for the scope that the server asks for, or for no token at all")
+  func scopes() {
+    let usual = Document.json["security"]
+    let scopes = Dictionary(
+      uniqueKeysWithValues: ControlPlane.operations.map { ($0.operationID, $0.scope) })
+    for operation in Document.operations {
+      let security = (operation.definition["security"] ?? usual)?.elements ?? []
+      let statuses = operation.definition["responses"]?.names ?? []
+      #expect(statuses.isSuperset(of: ["403", "421"]), "\(operation.operationID)")
+      guard let scope = scopes[operation.operationID] ?? nil else {
+        #expect(security.isEmpty && !statuses.contains("401"), "\(operation.operationID)")
+        continue
+      }
+      // A server without tokens is documented too.
+      let isOptional = security.count == 2 && security[1].members.isEmpty
+      #expect(isOptional && statuses.contains("401"), "\(operation.operationID)")
+      #expect(security.first?["bearer"]?.strings == [scope.rawValue], "\(operation.operationID)")
+    }
+  }
+
   @Test("Links lead to operations that there are, with parameters that those have")
   func links() {
     for link in Document.json["components"]?["links"]?.members ?? [] {
@@ -87,8 +107,10 @@ struct OperationTests {
   func references() {
     var targets: Set<String> = []
     collect(Document.json, &targets)
+    // Schemes of security are used by name.
     var components: Set<String> = []
-    for section in Document.json["components"]?.members ?? [] {
+    for section in Document.json["components"]?.members ?? []
+    where section.name != "securitySchemes" {
       for name in section.value.names { components.insert("#/components/\(section.name)/\(name)") }
     }
     #expect(targets.subtracting(components) == [], "lead nowhere")

@@ -43,7 +43,7 @@ struct ProblemTests {
       return problem?["properties"]?["status"]?["const"]?.int
     }
     let text = Document.component("responses", "ServerRefusal")["description"]?.string ?? ""
-    let reserved: Set<Problem.Code> = [.unauthorized, .tooManyRequests, .storageFailed]
+    let reserved: Set<Problem.Code> = [.tooManyRequests, .storageFailed]
     for code in Problem.Code.allCases where !statuses.contains(code.status) {
       #expect(reserved.contains(code) || text.contains("`\(code.rawValue)`"), "\(code)")
     }

@@ -103,6 +103,34 @@ struct ResponseTests {
     #expect(Set(wanted).subtracting(types) == ["smmu.events_lost"])
   }
 
+  @Test("Whoever has no token, or one that does not suffice, gets the refusal of the document")
+  func tokens() throws {
+    let reader = Token(
+      name: "reader", digest: Token.digest(of: "r"), scope: .read, hosts: ["default"])
+    let service = try Service(tokens: TokenGuard([reader]))
+    let checker = SchemaChecker()
+    for operation in Document.operations {
+      let body = operation.bodySchema == nil ? "" : "{}"
+      let isOpen = operation.response(401) == nil
+      for headers in [[:], [.authorization: "Bearer x"]] as [[Headers.Name: String]] {
+        try exchange(service, checker, operation.method, operation.examplePath, body, headers)
+        let answer = try service.send(
+          operation.method, operation.examplePath, Array(body.utf8), headers)
+        #expect((answer.status == 401) != isOpen, "\(operation.operationID)")
+      }
+    }
+    let known: [Headers.Name: String] = [.authorization: "Bearer r"]
+    for (method, path, status) in [
+      ("POST", "/v1/reset", 403), ("GET", "/v1/hosts/other", 403), ("GET", "/metrics", 403),
+      ("GET", "/v1/hosts", 200),
+    ] {
+      try exchange(service, checker, method, path, "", known)
+      #expect(try service.send(method, path, [], known).status == status, "\(path)")
+    }
+    try exchange(service, checker, "GET", "/v1/ioas", "", [.host: "evil.example"])
+    try exchange(service, checker, "GET", "/livez", "", [.origin: "http://evil.example"])
+  }
+
   @Test("What a client has already is not sent again")
   func notModified() throws {
     let service = try Service()

@@ -8,7 +8,7 @@ import Testing
     "Locking": ["Glibc", "Musl"],
     "Hashing": ["CNettle"],
     "SeededRandom": [],
-    "HTTPCore": ["Locking", "Synchronization"],
+    "HTTPCore": ["Hashing", "Locking", "Synchronization"],
     "MicroHTTPD": [
       "CMicroHTTPD", "Glibc", "HTTPCore", "Locking", "Logging", "Musl",
       "Synchronization",

@@ -6,22 +6,25 @@ import IOMMUFD
 enum HostRoutes {
   static let all: [RouteTable.Route] = [
     .init(
-      .get, "/v1/hosts", Endpoint("listHosts", query: ["limit", "cursor"], .answer(listHosts))),
+      .get, "/v1/hosts",
+      Endpoint("listHosts", on: .server, query: ["limit", "cursor"], .answer(listHosts))),
     .init(
       .post, "/v1/hosts",
       Endpoint(
-        "createHost", query: ["dry_run"], body: .json, effort: .long,
+        // The body has the name of the host, if anything has.
+        "createHost", needs: .admin, on: .everyHost, query: ["dry_run"], body: .json, effort: .long,
         .answer { call throws(Problem) in try makeHost(call, pathID: nil) })),
-    .init(.get, "/v1/hosts/{host}", Endpoint("getHost", .answer(getHost))),
+    .init(.get, "/v1/hosts/{host}", Endpoint("getHost", on: .namedHost, .answer(getHost))),
     .init(
       .put, "/v1/hosts/{host}",
       Endpoint(
-        "putHost", query: ["dry_run"], body: .json, effort: .long,
+        "putHost", needs: .admin, on: .namedHost, query: ["dry_run"], body: .json, effort: .long,
         .answer { call throws(Problem) in try makeHost(call, pathID: call.parameters[0]) })),
     .init(
       .delete, "/v1/hosts/{host}",
       Endpoint(
-        "deleteHost", query: ["allow_missing", "dry_run"], effort: .long, .answer(deleteHost))),
+        "deleteHost", needs: .admin, on: .namedHost, query: ["allow_missing", "dry_run"],
+        effort: .long, .answer(deleteHost))),
   ]
 
   private static func listHosts(_ call: Call) throws(Problem) -> Response {
@@ -31,7 +34,9 @@ enum HostRoutes {
     if let cursor, !Identifier.isValid(cursor.utf8) {
       throw QueryReader.invalid("cursor", "is not one that a listing gave out")
     }
-    let behind = call.api.hosts.all.filter { $0.name > cursor ?? "" }
+    let behind = call.api.hosts.all.filter { host in
+      host.name > cursor ?? "" && call.token?.isFor(host: host.name) ?? true
+    }
     let next = behind.count > limit ? behind[limit - 1].name : nil
     var response = Response.object(capacity: 1024) { writer in
       writer.key("items")

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import HTTPCore
+public import HTTPCore
 import IOMMUFD
 
 /// All routes of the server. Each group of them is kept in a type that is named after what they are
@@ -35,6 +35,8 @@ extension ControlPlane {
     public let query: [String]
     /// Whether it takes a body.
     public let hasBody: Bool
+    /// The scope that a token needs; nil for what needs no token.
+    public let scope: Token.Scope?
   }
 
   /// All operations of the API. The OpenAPI document has the same ones.
@@ -43,7 +45,8 @@ extension ControlPlane {
       OperationName(
         method: route.method.rawValue, path: route.pattern,
         operationID: route.endpoint.operationID, query: route.endpoint.query,
-        hasBody: route.endpoint.body != .none)
+        hasBody: route.endpoint.body != .none,
+        scope: route.endpoint.reach == .open ? nil : route.endpoint.scope)
     }
   }
 }

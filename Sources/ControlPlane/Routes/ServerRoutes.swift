@@ -8,26 +8,27 @@ enum ServerRoutes {
   static let all: [RouteTable.Route] = [
     .init(
       .get, "/livez",
-      Endpoint("getLiveness", .answer { _ in alive })),
+      Endpoint("getLiveness", on: .open, .answer { _ in alive })),
     .init(
       .get, "/readyz",
       Endpoint(
-        "getReadiness",
+        "getReadiness", on: .open,
         .answer { call throws(Problem) in
           if call.api.isDraining { throw Problem(.draining, "the server is about to stop") }
           return alive
         })),
-    .init(.get, "/version", Endpoint("getVersion", .answer { version($0.api) })),
-    .init(.get, "/metrics", Endpoint("getMetrics", .answer { metrics($0.api) })),
+    .init(.get, "/version", Endpoint("getVersion", on: .server, .answer { version($0.api) })),
+    .init(
+      .get, "/metrics", Endpoint("getMetrics", on: .everyHost, .answer { metrics($0.api) })),
     .init(
       .get, "/openapi.yaml",
       Endpoint(
-        "getOpenAPIYAML",
+        "getOpenAPIYAML", on: .server,
         .answer { document($0.api.configuration.openAPI.yaml, MediaType.yaml) })),
     .init(
       .get, "/openapi.json",
       Endpoint(
-        "getOpenAPIJSON",
+        "getOpenAPIJSON", on: .server,
         .answer { document($0.api.configuration.openAPI.json, MediaType.json) })),
   ]
 

@@ -15,10 +15,12 @@ enum WholeHostRoutes {
     .init(
       .post, "/batch",
       Endpoint(
-        "runBatch", query: ["dry_run"], body: .json,
+        "runBatch", needs: .write, query: ["dry_run"], body: .json,
         .answer { call throws(Problem) in try Batch(call).run() })),
     .init(
-      .post, "/reset", Endpoint("resetHost", query: ["dry_run"], effort: .long, .answer(reset))),
+      .post, "/reset",
+      Endpoint(
+        "resetHost", needs: .write, query: ["dry_run"], effort: .long, .answer(reset))),
   ]
 
   // MARK: Events

@@ -19,6 +19,7 @@ public struct Response: Sendable {
     case exposedHeaders = "Access-Control-Expose-Headers"
     case preflightAge = "Access-Control-Max-Age"
     case vary = "Vary"
+    case authenticate = "WWW-Authenticate"
 
     /// The name's position in `allCases`, for tables by name that are arrays.
     public var position: Int {
@@ -38,6 +39,7 @@ public struct Response: Sendable {
       case .exposedHeaders: 12
       case .preflightAge: 13
       case .vary: 14
+      case .authenticate: 15
       }
     }
   }

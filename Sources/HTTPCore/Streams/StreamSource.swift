@@ -61,4 +61,6 @@ public enum StreamEnd: String, Sendable {
   case deleted
   /// The open file that the stream reads was closed.
   case closed
+  /// The token of whoever reads the stream no longer allows it.
+  case unauthorized
 }

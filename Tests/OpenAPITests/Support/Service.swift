@@ -15,11 +15,12 @@ struct Service {
 
   let api: ControlPlane
 
-  init() throws {
+  init(tokens: TokenGuard? = nil) throws {
     var configuration = ControlPlane.Configuration(models: Service.models) {
       Timestamp(microseconds: 1_795_348_800_000_000)
     }
     configuration.openAPI = (Document.yamlBytes, Document.jsonBytes)
+    configuration.tokens = tokens
     api = try ControlPlane(configuration)
   }
 

@@ -8,9 +8,10 @@ enum DecoderRoutes {
   static let all: [RouteTable.Route] = [
     .init(
       .post, "/v1/decode/command",
-      Endpoint("decodeCommand", body: .json, .answer(decodeCommand))),
+      Endpoint("decodeCommand", on: .server, body: .json, .answer(decodeCommand))),
     .init(
-      .post, "/v1/decode/event", Endpoint("decodeEvent", body: .json, .answer(decodeEvent))),
+      .post, "/v1/decode/event",
+      Endpoint("decodeEvent", on: .server, body: .json, .answer(decodeEvent))),
   ]
 
   /// Decodes a command from its words, of which any are a command of some sort; or encodes one from

@@ -8,13 +8,14 @@ enum EventQueueRoutes {
     .init(
       .get, "/veventqs/{id}/events",
       Endpoint(
-        "readVEvents", query: ["limit", "count", "follow"], effort: .bounded,
+        "readVEvents", needs: .write, query: ["limit", "count", "follow"], effort: .bounded,
         .answer(readVEvents))),
     .init(.delete, "/veventqs/{id}/file", closeFile("closeVEventFile", .veventq)),
     .init(
       .get, "/fault-queues/{id}/faults",
       Endpoint(
-        "readFaults", query: ["limit", "count", "follow"], effort: .bounded, .answer(readFaults))),
+        "readFaults", needs: .write, query: ["limit", "count", "follow"], effort: .bounded,
+        .answer(readFaults))),
     .init(.post, "/fault-queues/{id}/responses", respond),
     .init(.delete, "/fault-queues/{id}/file", closeFile("closeFaultFile", .faultQueue)),
   ]

@@ -11,6 +11,8 @@ struct Call: Sendable {
   /// The segments of the path that fill the parameters of the route's pattern, in order.
   let parameters: [String]
   let query: QueryReader
+  /// The token that allows the request; nil where none is needed.
+  var token: Token?
 
   /// The identifier in the path, of the object that the request is about.
   var id: String { parameters[0] }

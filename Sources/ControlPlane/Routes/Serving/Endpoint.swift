@@ -47,6 +47,20 @@ final class Endpoint: Sendable {
     case long
   }
 
+  /// What a token must be for, so that it allows the operation.
+  enum Reach: Sendable {
+    /// The operation needs no token.
+    case open
+    /// It shows what is no host's, and every token will do.
+    case server
+    /// It is about all hosts at once.
+    case everyHost
+    /// It is about the host in whose part of the paths it is.
+    case host
+    /// It is about a host as such, which is the parameter of its path.
+    case namedHost
+  }
+
   /// The operation's name in the OpenAPI document.
   let operationID: String
   /// The query parameters that the operation knows. Any other is an error.
@@ -56,19 +70,27 @@ final class Endpoint: Sendable {
   let action: Action
   /// What sort of operation it is on a host.
   let operationClass: OperationClass
+  /// The scope that a token must have.
+  let scope: Token.Scope
+  let reach: Reach
 
+  /// - Parameter scope: what a token must allow. Without it that is `write` for a change, and
+  ///   `read` for anything else.
   init(
-    _ operationID: String, query: [String] = [], body: Body = .none,
-    effort: Effort = .growsWithHost, _ action: Action
+    _ operationID: String, needs scope: Token.Scope? = nil, on reach: Reach = .host,
+    query: [String] = [], body: Body = .none, effort: Effort = .growsWithHost, _ action: Action
   ) {
     self.operationID = operationID
     self.effort = effort
     operationClass = Endpoint.operationClass(of: operationID, action)
     if case .change = action {
       self.query = query + ["dry_run"]
+      self.scope = scope ?? .write
     } else {
       self.query = query
+      self.scope = scope ?? .read
     }
+    self.reach = reach
     self.body = body
     self.action = action
   }
