@@ -18,29 +18,40 @@ extension ControlPlane {
     endpoint.token = token
     return .endpoint(endpoint)
   }
-
-  /// The response, whose stream ends as soon as its token no longer allows it.
-  func watch(_ response: Response, _ found: Found, _ target: Target) -> Response {
-    guard let tokens = configuration.tokens, let token = found.token,
-      case .stream(let source) = response.body
-    else { return response }
-    var response = response
-    response.body = .stream(
-      TokenStream(
-        source, tokens, token, needs: found.endpoint.scope, on: found.subject(in: target)))
-    return response
-  }
 }
 
 extension ControlPlane.Found {
   /// What a token has to be for.
   fileprivate func subject(in target: Target) -> Token.Subject {
-    switch endpoint.reach {
+    endpoint.subject(host: host, parameter: parameters.first.map { target.text($0) })
+  }
+}
+
+extension Call {
+  /// The response, whose stream ends as soon as the token no longer allows it.
+  func watch(_ response: Response, as token: Token) -> Response {
+    guard let tokens = api.configuration.tokens, case .stream(let source) = response.body else {
+      return response
+    }
+    let subject = endpoint.subject(host: host.name, parameter: parameters.first)
+    var response = response
+    response.body = .stream(
+      TokenStream(source, tokens, token, needs: endpoint.scope, on: subject))
+    return response
+  }
+}
+
+extension Endpoint {
+  /// What a token has to be for, so that it allows the operation on a host.
+  ///
+  /// - Parameter parameter: the first parameter of the path. The router gives one to each endpoint
+  ///   that has one in its pattern.
+  fileprivate func subject(host: String, parameter: String?) -> Token.Subject {
+    switch reach {
     case .open, .server: .server
     case .everyHost: .everyHost
     case .host: .host(host)
-    // The router gives a parameter to each endpoint that has one in its pattern.
-    case .namedHost: parameters.first.map { .host(target.text($0)) } ?? .everyHost
+    case .namedHost: parameter.map { .host($0) } ?? .everyHost
     }
   }
 }

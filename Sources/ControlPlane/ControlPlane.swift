@@ -118,7 +118,7 @@ public final class ControlPlane: RequestHandler {
     }
   }
 
-  private static func response(to problem: Problem, _ head: RequestHead) -> Response {
+  fileprivate static func response(to problem: Problem, _ head: RequestHead) -> Response {
     var problem = problem
     if problem.instance == nil {
       problem.instance = String(decoding: head.target.rawPath, as: UTF8.self)
@@ -217,18 +217,17 @@ public final class ControlPlane: RequestHandler {
       api: self, endpoint: found.endpoint, request: request, host: host,
       parameters: found.parameters.map { target.text($0) },
       query: try QueryReader(target.query, known: found.endpoint.query), token: found.token)
-    return dispatch(call, found, share)
+    return dispatch(call, isAboutHost: found.isAboutHost, share)
   }
 
   /// Carries a request out on this thread, or leaves it for a worker.
   private func dispatch(
-    _ call: Call, _ found: Found, _ share: @escaping @Sendable (Response) -> Response
+    _ call: Call, isAboutHost: Bool, _ share: @escaping @Sendable (Response) -> Response
   ) -> Response {
-    let isAboutHost = found.isAboutHost
     let arrival = configuration.stopwatch?() ?? 0
     let kind = isAboutHost ? call.endpoint.operationClass : call.endpoint.operationClass.ofServer
     let work = { @Sendable [self] () -> Response in
-      let response = share(carryOut(call, found))
+      let response = share(ControlPlane.carryOut(call))
       if let now = configuration.stopwatch?() {
         operations.add(nanoseconds: now &- arrival, of: kind)
       }
@@ -251,19 +250,27 @@ public final class ControlPlane: RequestHandler {
     return Response(status: 200, body: .deferred(deferred))
   }
 
-  private func carryOut(_ call: Call, _ found: Found) -> Response {
+  private static func carryOut(_ call: Call) -> Response {
+    guard let token = call.token else { return call.carryOut() }
+    var response = call.watch(call.carryOut(), as: token)
+    response.client = token.name
+    return response
+  }
+}
+
+extension Call {
+  fileprivate func carryOut() -> Response {
     do throws(Problem) {
-      switch call.endpoint.action {
+      switch endpoint.action {
       case .answer(let answer):
-        return watch(try answer(call), found, call.request.head.target)
+        return try answer(self)
       case .change(let decode):
-        try Accept.require([MediaType.json], call.request)
-        let conditions = try Conditions(
-          call.request, isDryRun: try call.query.bool("dry_run"))
-        return call.host.change(try decode(call), conditions)
+        try Accept.require([MediaType.json], request)
+        let conditions = try Conditions(request, isDryRun: try query.bool("dry_run"))
+        return host.change(try decode(self), conditions)
       }
     } catch {
-      return ControlPlane.response(to: error, call.request.head)
+      return ControlPlane.response(to: error, request.head)
     }
   }
 }

@@ -150,7 +150,7 @@ struct Viommud: ParsableCommand {
     let service = Service(logger)
     service.isReady(server)
     let signal = Signals.wait { [access] in
-      logger.info("reading files again", metadata: ["signal": "SIGHUP"])
+      logger.info("told to read files again", metadata: ["signal": "SIGHUP"])
       access.readAgain(into: tokens, logger)
     }
     service.isStopping()

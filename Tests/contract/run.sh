@@ -4,6 +4,8 @@
 #
 #   Tests/contract/run.sh                          starts a server, a release build if there is one
 #   Tests/contract/run.sh http://127.0.0.1:8080    tests that one; its hosts are reset and deleted
+#
+# The server that is started wants tokens. One that is named is sent CONTRACT_TOKEN, if there is one.
 set -euo pipefail
 cd "$(dirname "$0")"
 root=$(cd ../.. && pwd)
@@ -30,7 +32,11 @@ if [ -z "$url" ]; then
     swift build --package-path "$root" --product viommud
     binary=$root/.build/debug/viommud
   fi
-  "$binary" --listen 127.0.0.1:0 --port-file "$work/port" --log-level warning --threads 4 &
+  CONTRACT_TOKEN=$(od -An -tx1 -N32 /dev/urandom | tr -d ' \n')
+  digest=$(printf %s "$CONTRACT_TOKEN" | sha256sum | cut -d ' ' -f 1)
+  (umask 077 && printf 'contract %s admin *\n' "$digest" >"$work/tokens")
+  "$binary" --listen 127.0.0.1:0 --port-file "$work/port" \
+    --token-file "$work/tokens" --log-level warning --threads 4 &
   server=$!
   for _ in $(seq 100); do
     [ ! -s "$work/port" ] || break
@@ -40,9 +46,17 @@ if [ -z "$url" ]; then
   url=http://127.0.0.1:$(cat "$work/port")
 fi
 
+authorization=()
+if [ -n "${CONTRACT_TOKEN:-}" ]; then
+  export CONTRACT_TOKEN
+  authorization=(--header "Authorization: Bearer $CONTRACT_TOKEN")
+fi
+
 echo "== the document that is served"
-curl --silent --show-error --fail --output "$work/openapi.json" "$url/openapi.json"
-curl --silent --show-error --fail --output "$work/openapi.yaml" "$url/openapi.yaml"
+for form in json yaml; do
+  curl --silent --show-error --fail "${authorization[@]}" --output "$work/openapi.$form" \
+    "$url/openapi.$form"
+done
 "$venv/bin/python" same_document.py "$work/openapi.yaml" "$work/openapi.json" "$root"/openapi/*.yaml
 "$venv/bin/openapi-spec-validator" "$work/openapi.yaml"
 
@@ -54,7 +68,7 @@ echo "== streams that are followed"
 
 echo "== schemathesis"
 PYTHONPATH=. PYTHONDONTWRITEBYTECODE=1 "$venv/bin/schemathesis" --config-file schemathesis.toml \
-  run "$work/openapi.json" --url "$url" --checks all
+  run "$work/openapi.json" --url "$url" --checks all "${authorization[@]}"
 
 if [ -n "$server" ]; then
   echo "== out of descriptors"

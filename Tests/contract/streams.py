@@ -4,6 +4,7 @@
 document. schemathesis cannot: such streams do not end by themselves."""
 
 import json
+import os
 import pathlib
 import sys
 import threading
@@ -16,6 +17,8 @@ FOLDER = pathlib.Path(__file__).parent
 DOCUMENT = json.loads(pathlib.Path(sys.argv[2]).read_text(encoding="utf-8"))
 WORLD = json.loads((FOLDER / "world.json").read_text(encoding="utf-8"))
 TYPES = ("application/x-ndjson", "text/event-stream")
+TOKEN = os.environ.get("CONTRACT_TOKEN")
+CREDENTIALS = {"Authorization": f"Bearer {TOKEN}"} if TOKEN else {}
 
 
 class Follower(threading.Thread):
@@ -27,7 +30,7 @@ class Follower(threading.Thread):
         self.media_type = media_type
         self.reference = line_schema(DOCUMENT, DOCUMENT["paths"][pattern]["get"], media_type)
         self.response = requests.get(
-            f"{url}{path}", headers={"Accept": media_type}, stream=True, timeout=30
+            f"{url}{path}", headers={"Accept": media_type, **CREDENTIALS}, stream=True, timeout=30
         )
         assert self.response.status_code == 200, f"{self.name}: {self.response.text}"
         kind = self.response.headers["Content-Type"].split(";")[0]
@@ -58,6 +61,7 @@ class Follower(threading.Thread):
 
 def main(url: str) -> None:
     session = requests.Session()
+    session.headers.update(CREDENTIALS)
 
     def send(method: str, path: str, body=None) -> dict:
         answer = session.request(method, url + path, json=body, timeout=30)

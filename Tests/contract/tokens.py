@@ -117,7 +117,7 @@ def curl(*arguments):
 
 def clients_are_known_by_their_tokens():
     tokens = line("boss", "secret", "admin", "*") + line("lab", "of-the-lab", "write", "lab")
-    with serving(tokens) as server:
+    with serving(tokens, "--log-level", "debug") as server:
         url = server.url
         check(curl(url + "/livez")[0] == 200, "whether it lives is no secret")
         status, text = curl(url + "/v1/ioas")
@@ -144,7 +144,12 @@ def clients_are_known_by_their_tokens():
             answer = lab.request(method, url + path)
             check(answer.status_code == 403, f"{method} {path} is {answer.status_code}")
             check(answer.json()["code"] == "forbidden", answer.text)
-        check(boss.get(url + "/metrics").status_code == 200, "the boss sees no metrics")
+        answer = boss.get(url + "/metrics", headers={"X-Request-ID": "the-last"})
+        check(answer.status_code == 200, "the boss sees no metrics")
+        log = server.hear("id=the-last")
+        check("client=boss" in log[-1], f"the log does not say who it was: {log[-1]}")
+        told = [text for text in log if "secret" in text or "of-the-lab" in text]
+        check(not told, f"a token is in the log: {told}")
 
 
 def a_file_is_read_again_and_no_connection_is_lost():

@@ -64,6 +64,9 @@ public struct Response: Sendable {
   public var body: Body
   /// Whether the connection is closed after this response.
   public var closesConnection = false
+  /// What the client is called by whom it is known, for the log; nil where it is not known. It is
+  /// not sent.
+  public var client: String?
 
   /// Makes a response. Unless a body is given it is empty.
   public init(

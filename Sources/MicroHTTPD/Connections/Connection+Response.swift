@@ -119,6 +119,7 @@ extension Connection {
     }
     enter(.responding)
     status = response.status
+    if loop.logsRequests { client = response.client }
     loop.counters.add(to: .responses(response.status))
     return unsafe queue(response.status, made)
   }

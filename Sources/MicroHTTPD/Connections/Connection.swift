@@ -72,6 +72,8 @@ import HTTPCore
   var body: [UInt8] = []
   var requestID: String?
   var status = 0
+  /// Who the client is, as the response says; only for the log.
+  var client: String?
   var responseLength = 0
 
   /// When the present phase began: the wait for a request, its header section, or its body.
@@ -116,6 +118,7 @@ import HTTPCore
     if rawTarget.capacity > Connection.keptTargetCapacity { rawTarget = [] }
     requestID = nil
     status = 0
+    client = nil
     responseLength = 0
     firstByteSeen = nil
     bodySizeWhenUnread = nil

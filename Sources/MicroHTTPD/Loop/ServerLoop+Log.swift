@@ -19,6 +19,7 @@ extension ServerLoop {
         "method": "\(connection.head?.method.rawValue ?? "-")",
         "target": "\(String(decoding: connection.rawTarget.prefix(1024), as: UTF8.self))",
         "status": "\(connection.status)",
+        "client": "\(connection.client ?? "-")",
         "bytes": "\(connection.responseLength)",
         "us": "\(microseconds)",
       ])
