@@ -5,18 +5,21 @@
 """
 
 import json
+import os
 import sys
 import urllib.request
 
 from prometheus_client.parser import text_string_to_metric_families
 
 URL = sys.argv[1]
+TOKEN = os.environ.get("CONTRACT_TOKEN")
+CREDENTIALS = {"Authorization": f"Bearer {TOKEN}"} if TOKEN else {}
 
 
 def fetch(path, body=None, method="GET"):
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(
-        URL + path, data=data, method=method, headers={"Content-Type": "application/json"})
+        URL + path, data=data, method=method, headers={"Content-Type": "application/json", **CREDENTIALS})
     with urllib.request.urlopen(request) as answer:
         return answer.read().decode()
 
