@@ -102,19 +102,16 @@ public final class ControlPlane: RequestHandler {
   /// - Parameter origin: the site whose page sends the request and may read the answer; nil where
   ///   it is no page of another site.
   private func answer(_ request: Request, sharedWith origin: Origin?) -> Response {
-    let share = { @Sendable (response: Response) -> Response in
-      guard let origin else { return response }
-      return CrossOrigin.share(response, with: origin, asked: request.head)
-    }
+    let share = Sharing(origin: origin, head: request.head)
     do throws(Problem) {
       switch try routeRequest(request.head, from: origin) {
       case .options(let methods):
-        return share(Response(status: 204, headers: [(.allow, ControlPlane.allow(methods))]))
+        return share.with(Response(status: 204, headers: [(.allow, ControlPlane.allow(methods))]))
       case .endpoint(let found):
         return try answer(request, found, share)
       }
     } catch {
-      return share(ControlPlane.response(to: error, request.head))
+      return share.with(ControlPlane.response(to: error, request.head))
     }
   }
 
@@ -204,7 +201,7 @@ public final class ControlPlane: RequestHandler {
   }
 
   private func answer(
-    _ request: Request, _ found: Found, _ share: @escaping @Sendable (Response) -> Response
+    _ request: Request, _ found: Found, _ share: Sharing
   ) throws(Problem) -> Response {
     guard let host = hosts.host(found.host) else {
       throw Problem(.notFound, "there is no host \(found.host)")
@@ -220,22 +217,29 @@ public final class ControlPlane: RequestHandler {
     return dispatch(call, isAboutHost: found.isAboutHost, share)
   }
 
-  /// Carries a request out on this thread, or leaves it for a worker.
-  private func dispatch(
-    _ call: Call, isAboutHost: Bool, _ share: @escaping @Sendable (Response) -> Response
-  ) -> Response {
+  /// How an answer gets to the page of another site that has asked, if it was one.
+  private struct Sharing {
+    let origin: Origin?
+    let head: RequestHead
+
+    func with(_ response: Response) -> Response {
+      guard let origin else { return response }
+      return CrossOrigin.share(response, with: origin, asked: head)
+    }
+  }
+
+  /// Carries a request out on this thread, or leaves it for a worker. The usual way makes no
+  /// closure: that would cost each request an allocation and a dozen reference counts.
+  private func dispatch(_ call: Call, isAboutHost: Bool, _ share: Sharing) -> Response {
     let arrival = configuration.stopwatch?() ?? 0
     let kind = isAboutHost ? call.endpoint.operationClass : call.endpoint.operationClass.ofServer
-    let work = { @Sendable [self] () -> Response in
-      let response = share(ControlPlane.carryOut(call))
-      if let now = configuration.stopwatch?() {
-        operations.add(nanoseconds: now &- arrival, of: kind)
-      }
-      return response
-    }
     let mayTakeLong = call.mayTakeLong
-    guard let workers = configuration.workers, isAboutHost || mayTakeLong else { return work() }
-    if isAboutHost, !mayTakeLong, let response = call.host.gate.carryOut(workers, work) {
+    guard let workers = configuration.workers, isAboutHost || mayTakeLong else {
+      return carryOut(call, kind, since: arrival, share)
+    }
+    if isAboutHost, !mayTakeLong, call.host.gate.enter() {
+      let response = carryOut(call, kind, since: arrival, share)
+      call.host.gate.leave(to: workers)
       return response
     }
     operations.add(mayTakeLong ? .long : .busy)
@@ -244,10 +248,20 @@ public final class ControlPlane: RequestHandler {
       if let now = configuration.stopwatch?() {
         operations.add(nanosecondsOfWait: now &- arrival)
       }
-      deferred.fulfil(work())
+      deferred.fulfil(carryOut(call, kind, since: arrival, share))
     }
     if isAboutHost { call.host.gate.leave(later, workers) } else { workers.run(later) }
     return Response(status: 200, body: .deferred(deferred))
+  }
+
+  private func carryOut(
+    _ call: Call, _ kind: OperationClass, since arrival: UInt64, _ share: Sharing
+  ) -> Response {
+    let response = share.with(ControlPlane.carryOut(call))
+    if let now = configuration.stopwatch?() {
+      operations.add(nanoseconds: now &- arrival, of: kind)
+    }
+    return response
   }
 
   private static func carryOut(_ call: Call) -> Response {

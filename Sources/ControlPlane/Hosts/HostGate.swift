@@ -15,6 +15,8 @@ final class HostGate: Sendable {
   private struct State {
     /// Whether a request is being carried out, or a worker is about to carry one out.
     var isTaken = false
+    /// Whether whoever has it has come by `enter`.
+    var isTakenForAMoment = false
     var waiting: Deque<@Sendable () -> Void> = []
   }
 
@@ -57,17 +59,33 @@ final class HostGate: Sendable {
     return carryOut(workers, work) != nil
   }
 
-  private func enter() -> Bool {
-    state.withLock { state in
-      if state.isTaken { return false }
-      state.isTaken = true
-      return true
+  /// How often a thread that finds the host taken for a moment looks again before it leaves its
+  /// request: less than it would cost to suspend a connection and to wake another thread.
+  private static let looks = 200
+
+  /// Takes the host, if it is free or is about to be; `leave(to:)` has to follow.
+  ///
+  /// Who is in by this way stays for a moment only. Where anybody waits, or a worker is in, the
+  /// host is not looked at again.
+  func enter() -> Bool {
+    for _ in 0..<HostGate.looks {
+      let (isIn, isWorthAnotherLook) = state.withLock { state -> (Bool, Bool) in
+        if state.isTaken { return (false, state.isTakenForAMoment && state.waiting.isEmpty) }
+        state.isTaken = true
+        state.isTakenForAMoment = true
+        return (true, false)
+      }
+      if isIn { return true }
+      if !isWorthAnotherLook { return false }
     }
+    return false
   }
 
-  private func leave(to workers: WorkerPool) {
+  /// Gives the host back after `enter`; what waits is a worker's.
+  func leave(to workers: WorkerPool) {
     let isOver = state.withLock { state in
       state.isTaken = !state.waiting.isEmpty
+      state.isTakenForAMoment = false
       return !state.isTaken
     }
     if !isOver { workers.run { self.carryOutWhatWaits() } }

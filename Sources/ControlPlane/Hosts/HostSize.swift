@@ -6,6 +6,8 @@ import Synchronization
 /// lock: `/metrics` and listings must not wait for a host, and neither must the estimate of how
 /// long an operation takes.
 final class HostSize: Sendable {
+  private static let kinds = ObjectKind.allCases
+
   private let counts = InlineArray<11, Atomic<Int>> { _ in Atomic(0) }
   private let areas = Atomic<Int>(0)
 
@@ -13,15 +15,15 @@ final class HostSize: Sendable {
 
   /// Takes over what there is. Under the host's lock.
   func update(_ core: ObjectCore) {
-    for (index, kind) in ObjectKind.allCases.enumerated() {
-      counts[index].store(core.count(kind), ordering: .relaxed)
+    for index in 0..<11 {
+      counts[index].store(core.count(HostSize.kinds[index]), ordering: .relaxed)
     }
     areas.store(core.areaCount, ordering: .relaxed)
   }
 
   /// How many objects of each kind there are.
   var objects: [(kind: ObjectKind, count: Int)] {
-    ObjectKind.allCases.enumerated().map { ($1, counts[$0].load(ordering: .relaxed)) }
+    HostSize.kinds.enumerated().map { ($1, counts[$0].load(ordering: .relaxed)) }
   }
 
   /// Objects and mapped ranges together: what an operation may have to go through at most.
