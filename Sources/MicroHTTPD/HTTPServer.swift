@@ -21,6 +21,8 @@ public final class HTTPServer: Sendable {
     public var limits: Limits
     /// How many loops serve the connections, each on a thread of its own; at least one.
     public var threads = 1
+    /// Whether each request is logged at the level `info`; else it is logged at `debug`.
+    public var logsRequests = false
     /// The mode of the files of Unix sockets, whatever the process's umask: usually only the
     /// owner may connect.
     public var unixMode: UInt32 = 0o600
@@ -89,7 +91,8 @@ public final class HTTPServer: Sendable {
     for _ in 0..<max(1, configuration.threads) {
       loops.append(
         try ServerLoop(
-          handler: handler, limits: configuration.limits, logger: logger, shared: shared))
+          handler: handler, limits: configuration.limits, logger: logger,
+          logsRequests: configuration.logsRequests, shared: shared))
     }
     return loops
   }

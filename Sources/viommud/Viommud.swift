@@ -54,6 +54,12 @@ struct Viommud: ParsableCommand {
   @Option(help: "trace, debug, info, notice, warning, error or critical.")
   var logLevel = "info"
 
+  @Option(help: "text, or json for a JSON object in each line.")
+  var logFormat = LogFormat.text
+
+  @Flag(help: "Log each request at the level info; without it, at debug.")
+  var accessLog = false
+
   @Flag(help: "Listen on addresses that other machines can reach.")
   var insecure = false
 
@@ -139,6 +145,7 @@ struct Viommud: ParsableCommand {
       listeners: addresses, limits: served)
     configuration.inherited = inherited
     configuration.threads = threads
+    configuration.logsRequests = accessLog
     configuration.unixMode = try socketMode()
     let server = HTTPServer(configuration: configuration, handler: api, logger: logger)
     Metrics.source.set { [server] in Metrics.of(server.counters) }
@@ -175,7 +182,13 @@ struct Viommud: ParsableCommand {
   }
 
   private func makeLogger() -> Logger {
-    LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
+    let format = logFormat
+    LoggingSystem.bootstrap { label in
+      switch format {
+      case .text: StreamLogHandler.standardError(label: label)
+      case .json: JSONLogHandler()
+      }
+    }
     var logger = Logger(label: "viommud")
     logger.logLevel = Logger.Level(rawValue: logLevel) ?? .info
     return logger
@@ -222,4 +235,10 @@ struct Viommud: ParsableCommand {
       Exit.end(with: error)
     }
   }
+}
+
+/// The forms of a line of the log.
+enum LogFormat: String, ExpressibleByArgument, CaseIterable {
+  case text
+  case json
 }

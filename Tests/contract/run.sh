@@ -75,6 +75,8 @@ if [ -n "$server" ]; then
   python3 descriptors.py "$binary"
   echo "== under a service manager"
   python3 service.py "$binary"
+  echo "== the log"
+  python3 log.py "$binary"
   echo "== tokens"
   "$venv/bin/python" tokens.py "$binary"
   # It must have outlived all of that.

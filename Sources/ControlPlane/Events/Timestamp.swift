@@ -8,6 +8,13 @@ public struct Timestamp: Sendable, Equatable, Codable {
   /// A moment by its microseconds since the beginning of 1970.
   public init(microseconds: Int64) { self.microseconds = microseconds }
 
+  /// The moment in the form of RFC 3339: `2026-11-22T12:00:00.000000Z`.
+  public var text: String {
+    var bytes: [UInt8] = []
+    append(to: &bytes)
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
   /// Appends the moment in the form of RFC 3339: `2026-11-22T12:00:00.000000Z`.
   func append(to bytes: inout [UInt8]) {
     let (days, ofDay) = microseconds.dividedWithFloor(by: 86_400_000_000)

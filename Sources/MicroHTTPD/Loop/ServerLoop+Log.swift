@@ -12,17 +12,31 @@ extension ServerLoop {
   /// One line for each request.
   func logRequest(_ connection: Connection) {
     let microseconds = (SystemCall.monotonicNanoseconds() - connection.requestStart) / 1000
-    logger.debug(
-      "request",
+    logger.log(
+      level: requestLevel, "request",
       metadata: [
         "id": "\(connection.requestID ?? "-")",
         "method": "\(connection.head?.method.rawValue ?? "-")",
-        "target": "\(String(decoding: connection.rawTarget.prefix(1024), as: UTF8.self))",
+        "target": "\(ServerLoop.printable(connection.rawTarget.prefix(1024)))",
         "status": "\(connection.status)",
         "client": "\(connection.client ?? "-")",
         "bytes": "\(connection.responseLength)",
         "us": "\(microseconds)",
       ])
+  }
+
+  /// Bytes of a client as a log may show them: what is not printable, a backslash and a quotation
+  /// mark are written as numbers, so that they neither end a line nor begin another.
+  static func printable(_ bytes: some Collection<UInt8>) -> String {
+    bytes.reduce(into: "") { text, byte in
+      let isPlain =
+        (0x21...0x7e).contains(byte) && byte != UInt8(ascii: "\\") && byte != UInt8(ascii: "\"")
+      if isPlain {
+        text.unicodeScalars.append(Unicode.Scalar(byte))
+      } else {
+        text += "\\x" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
+      }
+    }
   }
 
   /// What the library has to say. Most of it is about requests that it refused; some is about

@@ -28,6 +28,8 @@ final class ServerLoop: @unchecked Sendable {
   let logger: Logger
   /// Looked up once: a request must not pay for a log that is off.
   let logsRequests: Bool
+  /// The level at which requests are logged.
+  let requestLevel: Logger.Level
   let mailbox: Mailbox
   let counters = CounterCells()
 
@@ -54,13 +56,15 @@ final class ServerLoop: @unchecked Sendable {
   var drain = Drain()
 
   init(
-    handler: any RequestHandler, limits: Limits, logger: Logger, shared: SharedState
+    handler: any RequestHandler, limits: Limits, logger: Logger, logsRequests: Bool = false,
+    shared: SharedState
   ) throws(ServerError) {
     self.handler = handler
     self.limits = limits
     self.shared = shared
     self.logger = logger
-    logsRequests = logger.logLevel <= .debug
+    requestLevel = logsRequests ? .info : .debug
+    self.logsRequests = logger.logLevel <= requestLevel
     mailbox = try Mailbox()
     epoll = try Epoll()
     try epoll.require(mailbox.descriptor, [.readable, .edge], .mail)
