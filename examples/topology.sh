@@ -45,4 +45,4 @@ code=0
 "$(find_program)" --listen 127.0.0.1:0 --topology "$work/bad.json" 2>"$work/errors" || code=$?
 sed "s|$work/||" "$work/errors"
 same "exit code" "$code" 65
-same "three mistakes" "$(grep -c 'viommud: ' "$work/errors")" 3
+same "three mistakes" "$(grep -c '^viommud: ' "$work/errors")" 3

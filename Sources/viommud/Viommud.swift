@@ -137,7 +137,7 @@ struct Viommud: ParsableCommand {
     let logger = makeLogger()
     Signals.block()
     Descriptors.raiseLimit()
-    let served = limitsWithinDescriptors(logger)
+    let served = limitsWithinDescriptors()
     let tokens = try access.tokenGuard(logger)
     let api = try makeControlPlane(
       listeningOn: addresses + inherited.map(\.address), served, tokens)
@@ -152,6 +152,11 @@ struct Viommud: ParsableCommand {
     try Exit.onServerError { () throws(ServerError) in try server.start() }
     for address in server.boundAddresses {
       logger.info("listening", metadata: ["address": "\(address)"])
+    }
+    if served.connections < limits.values.connections {
+      logger.warning(
+        "fewer connections than --max-connections: the process may have no more descriptors",
+        metadata: ["connections": "\(served.connections)"])
     }
     try writePort(of: server.boundAddresses)
     let service = Service(logger)
@@ -169,15 +174,10 @@ struct Viommud: ParsableCommand {
   }
 
   /// The limits, with no more connections than the process may have descriptors for.
-  private func limitsWithinDescriptors(_ logger: Logger) -> Limits {
+  private func limitsWithinDescriptors() -> Limits {
     var values = limits.values
     let room = Descriptors.room(besides: threads * Descriptors.perThread)
-    if values.connections > room {
-      logger.warning(
-        "fewer connections than --max-connections: the process may have no more descriptors",
-        metadata: ["connections": "\(room)"])
-      values.connections = room
-    }
+    values.connections = min(values.connections, room)
     return values
   }
 
