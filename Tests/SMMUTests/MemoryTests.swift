@@ -126,6 +126,34 @@ import Testing
     #expect(try lab.send("GET", "\(lab.prefix)/devices/gpu0").status == 200)
   }
 
+  @Test("A batch of mappings whose tables do not fit together is refused, and loses none")
+  func limitOfBatches() throws {
+    let lab = try Lab(host: #""memory_bytes":1048576"#).plug()
+    try lab.attach(ioas: "ram")
+    // Each mapping is in a gigabyte of its own, and so needs two tables: 300 of the 256 pages.
+    let operations = (2..<152).map { number in
+      #"{"method":"POST","path":"\#(lab.prefix)/ioas/ram/map","body":"#
+        + #"{"iova":"\#(hex(UInt64(number) << 30))","length":"0x1000","physical":"0x40000000"}}"#
+    }
+    let answer = try lab.post("batch", #"{"operations":[\#(operations.joined(separator: ","))]}"#)
+    #expect(answer.errno == "ENOMEM", "\(answer)")
+    // What was kept back for it has been given back: one mapping after the other is made, until
+    // no memory is left, and each that was made is there.
+    var made: [UInt64] = []
+    for number in UInt64(2)..<152 {
+      let mapping = try lab.post(
+        "ioas/ram/map",
+        #"{"iova":"\#(hex(number << 30))","length":"0x1000","physical":"0x40000000"}"#)
+      if mapping.status != 200 { break }
+      made.append(number << 30)
+    }
+    #expect(made.count > 50 && made.count < 128, "\(made.count)")
+    for iova in made {
+      let translation = try lab.dma(iova)["translation"]
+      #expect(translation["physical"].string == "0x40000000", "\(hex(iova)): \(translation)")
+    }
+  }
+
   @Test("A device that uses the memory up is told, at the address")
   func limitOfDMA() throws {
     let lab = try Lab(host: #""memory_bytes":1048576"#).plug()

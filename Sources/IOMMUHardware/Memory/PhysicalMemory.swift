@@ -47,6 +47,8 @@ import Synchronization
   /// tells apart.
   private let parts = InlineArray<64, Atomic<UInt64>> { _ in Atomic(0) }
   private let pageCount = Atomic<Int>(0)
+  /// How many pages `promise` keeps back.
+  private let promisedPages = Atomic<Int>(0)
   /// How many pages may be allocated. A write that needs one more is aborted.
   private let pageLimit: Int
 
@@ -91,8 +93,19 @@ import Synchronization
     UInt64(clamping: pageCount.load(ordering: .relaxed)) * PhysicalMemory.pageSize
   }
 
-  /// How many pages may still be allocated.
-  public var freePages: Int { max(0, pageLimit - pageCount.load(ordering: .relaxed)) }
+  /// Keeps pages back for tables that are decided on now and written later. Until `withdraw` gives
+  /// them back, every write that needs a new page finds so many fewer.
+  ///
+  /// - Returns: false, and nothing is kept back, when fewer may still be allocated.
+  public func promise(_ pages: Int) -> Bool {
+    let before = promisedPages.wrappingAdd(pages, ordering: .relaxed).oldValue
+    if pages <= pageLimit - pageCount.load(ordering: .relaxed) - before { return true }
+    withdraw(pages)
+    return false
+  }
+
+  /// Gives back pages that were promised.
+  public func withdraw(_ pages: Int) { promisedPages.wrappingSubtract(pages, ordering: .relaxed) }
 
   /// Allocates the pages of a range, so that a later write to them cannot fail any more.
   ///
@@ -193,7 +206,9 @@ import Synchronization
   /// Checks that one more page may be allocated. The limit is not exact: threads that ask at the
   /// same moment may each get a page.
   private func requireRoom(_ offset: UInt64) throws(ExternalAbort) {
-    if pageCount.load(ordering: .relaxed) >= pageLimit {
+    let taken =
+      pageCount.load(ordering: .relaxed) &+ promisedPages.load(ordering: .relaxed)
+    if taken >= pageLimit {
       throw ExternalAbort(address: base &+ offset)
     }
   }

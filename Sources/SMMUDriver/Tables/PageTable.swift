@@ -62,8 +62,8 @@ final class PageTable {
 
   // MARK: Checking
 
-  /// Checks that a mapping can be made, and counts the tables that it may need. So `map` finds room
-  /// for them at commit.
+  /// Checks that a mapping can be made, and keeps memory back for the tables that it may need. So
+  /// `map` finds room for them at commit, however much else the transaction maps.
   ///
   /// - Throws: `ERANGE` for memory that the hardware cannot address, `ENOMEM` when the mapping
   ///   would need more tables than there may be or than there is memory for.
@@ -75,16 +75,19 @@ final class PageTable {
         "the hardware's addresses have \(hardware.outputBits) bits, and \(hex(last)) has more")
     }
     let count = Self.tablesNeeded(area)
-    guard count <= hardware.memory.freePages else {
-      throw Refusal(.ENOMEM, field: "length", "no memory is left for page tables")
-    }
     guard count <= Self.tableLimit - reserved else {
       throw Refusal(
         .ENOMEM, field: "length",
         "the mapping's pages would need more than \(Self.tableLimit) page tables")
     }
+    guard hardware.memory.promise(Int(count)) else {
+      throw Refusal(.ENOMEM, field: "length", "no memory is left for page tables")
+    }
     reserved += count
-    transaction.onRollback { self.reserved -= count }
+    transaction.onRollback {
+      self.reserved -= count
+      self.hardware.memory.withdraw(Int(count))
+    }
   }
 
   func release(_ area: Area, in transaction: Transaction) {
@@ -107,7 +110,12 @@ final class PageTable {
 
   // MARK: Changing
 
-  func map(_ area: Area) { update(area, with: leaf(area)) }
+  /// Makes a mapping for which `reserve` has kept memory back.
+  func map(_ area: Area) {
+    hardware.memory.withdraw(Int(Self.tablesNeeded(area)))
+    update(area, with: leaf(area))
+  }
+
   func unmap(_ area: Area) { update(area, with: nil) }
 
   /// Entries that follow one another in one table.
