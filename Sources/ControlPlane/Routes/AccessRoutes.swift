@@ -45,9 +45,9 @@ enum AccessRoutes {
     if let cursor = call.query.text("cursor") {
       let digits = cursor.dropFirst(cursorPrefix.count)
       guard cursor.hasPrefix(cursorPrefix),
-        let number = Decimal.parse(digits.utf8).flatMap({ UInt32(exactly: $0) })
+        let number = Decimal.parse(digits.utf8)
       else { throw QueryReader.invalid("cursor", "is not one that a listing gave out") }
-      last = number
+      last = UInt32(clamping: number)
     }
     return try call.host.read { state throws(Problem) in
       guard let access = try state.find(call.key(.access)) as? Access else {
