@@ -50,9 +50,8 @@ step_examples() { bash examples/run_all.sh .build/release/viommud; }
 # The document is valid, and schemathesis finds nothing between it and the server.
 step_contract() { bash Tests/contract/run.sh; }
 
-# Raw bytes on the socket: a hundred thousand requests over one loop and over four, and the server
-# lives. And ten million
-# accesses to hardware whose tables, queues and registers hold nonsense.
+# Raw bytes on the socket: 50,000 requests over one loop, and as many over four, and the server lives.
+# And ten million accesses to hardware whose tables, queues and registers hold nonsense.
 step_fuzz() {
   for threads in 1 4; do
     bash Tests/fuzz.sh .build/release/viommud .build/release/viommu-fuzz 50000 "$threads" "$threads"
